@@ -1,0 +1,150 @@
+"""Hold an object against a model; drop what may be dropped, refuse for the rest.
+
+Knows pydantic's errors and the table of rules, but no single field. An event that pydantic finds
+sound, which is nearly every one, costs one validation; a repaired one costs two.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from attribution.contract.document import JsonObject
+from attribution.contract.rules import MISSING, OTHERWISE, RULES, Drop, Refuse, Verdict
+from attribution.contract.shapes import Shape
+from attribution.vocabulary import Code, Warn
+
+Path = tuple[str | int, ...]
+Model = TypeVar("Model", bound=Shape)
+_INDEX: Final = re.compile(r"\[\d+\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a record is refused: the code, where, and a sentence that quotes nothing."""
+
+    code: Code
+    field: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A field that was taken out, and the warning that says why."""
+
+    path: Path
+    warning: Warn
+
+    @property
+    def field(self) -> str:
+        """The path as it is written in `dropped`."""
+        return write_path(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Sound(Generic[Model]):
+    """A sound model, the object it was read from after repairs, and the repairs."""
+
+    model: Model
+    given: dict[str, Any]
+    repairs: tuple[Repair, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Faulty:
+    """The first problem, and the top-level fields that have one (the others are valid)."""
+
+    problem: Problem
+    fields: frozenset[str]
+
+
+def check(model: type[Model], given: dict[str, Any], *, under: Path = ()) -> Sound[Model] | Faulty:
+    """Validate an object that lies `under` a path of its record."""
+    try:
+        return Sound(model.model_validate(given), given, ())
+    except ValidationError as error:
+        faults = [_judge(detail, under) for detail in error.errors(include_url=False)]
+    refused = [fault for fault in faults if isinstance(fault.verdict, Refuse)]
+    if refused:
+        return Faulty(_problem(refused[0]), frozenset(str(fault.path[0]) for fault in refused))
+    repairs: dict[Path, Repair] = {}
+    for fault in faults:
+        for repair in _repairs(fault, given):
+            repairs.setdefault(repair.path, repair)
+    mended = without(given, repairs.keys())
+    return Sound(model.model_validate(mended), mended, tuple(repairs.values()))
+
+
+def without(given: dict[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
+    """Give a copy that lacks the fields at `paths`; what was repeated in it is there once."""
+    # From the back, so that positions in arrays stay true.
+    for path in sorted(paths, reverse=True):
+        given = _remove(given, path)
+    return given
+
+
+class _Fault(NamedTuple):
+    path: Path
+    verdict: Verdict
+    got: str
+
+
+def _judge(detail: ErrorDetails, under: Path) -> _Fault:
+    path = under + detail["loc"]
+    given = detail["input"]
+    is_missing = given is None or detail["type"] == MISSING
+    for length in range(len(path), 0, -1):
+        rule = RULES.get(_INDEX.sub("[]", write_path(path[:length])))
+        if rule:
+            verdict = rule.get(MISSING if is_missing else detail["type"], rule[OTHERWISE])
+            return _Fault(path[:length], verdict, "nothing" if is_missing else _describe(given))
+    message = f"no rule for {write_path(path)}"
+    raise AssertionError(message)
+
+
+def _problem(fault: _Fault) -> Problem:
+    assert isinstance(fault.verdict, Refuse)
+    field = write_path(fault.path)
+    message = f"{field} must be {fault.verdict.expected}; got {fault.got}"
+    return Problem(fault.verdict.code, field, message)
+
+
+def _repairs(fault: _Fault, given: dict[str, Any]) -> Iterator[Repair]:
+    path, verdict = fault.path, fault.verdict
+    assert isinstance(verdict, Drop)
+    yield Repair(path, verdict.warning)
+    if verdict.neighbour and given[str(path[0])].get(verdict.neighbour) is not None:
+        yield Repair((path[0], verdict.neighbour), verdict.warning)
+
+
+def write_path(path: Path) -> str:
+    """Write `("user_match", "uids", 0)` as `user_match.uids[0]`."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(steps).removeprefix(".")
+
+
+def _describe(given: object) -> str:
+    match given:
+        case str():
+            return f"a string of length {len(given)}"
+        case bool():
+            return "a boolean"
+        case list():
+            return f"an array of length {len(given)}"
+        case dict():
+            return "an object"
+        case _:
+            return "a number"
+
+
+def _remove(node: Any, path: Path) -> Any:  # noqa: ANN401 - the tree below a path may be anything
+    step, rest = path[0], path[1:]
+    edited: Any = node.copy() if isinstance(node, list) else dict(node)
+    if rest:
+        edited[step] = _remove(edited[step], rest)
+    else:
+        del edited[step]
+    return edited if isinstance(edited, list) else JsonObject(list(edited.items()))

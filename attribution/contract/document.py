@@ -1,0 +1,161 @@
+"""One line of a stream as strict JSON, with what a plain dict forgets: repeats and spellings.
+
+Knows JSON only: nothing here has heard of events. Of a repeated key the first value counts, and a
+number keeps the token it was written with, so that an object can be written out as it came in.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from json.encoder import encode_basestring
+from types import NoneType
+from typing import Any, Final, NoReturn, Self
+
+MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024
+"""What a producer may put in one line; room for 10,000 events of 6 kB."""
+
+MAX_DEPTH: Final = 200
+"""Objects and arrays inside each other. Python's own limit depends on the caller's stack; a fixed
+one far below it makes the verdict the same everywhere. Real events need fewer than ten."""
+
+_MAX_INT_DIGITS: Final = 600
+"""Below every limit Python may be told to put on reading an integer (640 or more)."""
+
+_SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class JsonObject(dict[str, object]):
+    """An object as it was read: the first value of each key, and all of them in `pairs`."""
+
+    __slots__ = ("pairs",)
+
+    def __init__(self, pairs: list[tuple[str, object]]) -> None:
+        """Take the pairs of one object in the order they were written."""
+        super().__init__(pairs)
+        self.pairs = pairs
+        if len(self) != len(pairs):
+            self.clear()
+            for key, value in pairs:
+                self.setdefault(key, value)
+
+
+class Number(Decimal):
+    """A JSON number that is not a plain integer: its exact value, and the token it came as.
+
+    Where an exponent is beyond what Decimal can hold, the value is 0 or Infinity.
+    """
+
+    token: str
+
+    @classmethod
+    def read(cls, token: str) -> Self:
+        """Read a token that the JSON grammar has already accepted."""
+        try:
+            number = cls(token)
+        except InvalidOperation:
+            mantissa, _, exponent = token.lower().partition("e")
+            is_zero = exponent.startswith("-") or not mantissa.strip("-0.")
+            number = cls("0" if is_zero else "-Infinity" if token.startswith("-") else "Infinity")
+        number.token = token
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line that is no JSON object; the message says why without quoting it."""
+
+    message: str
+
+
+def read_document(line: bytes) -> JsonObject | Unreadable:
+    """Read one line (without its line feed) as a JSON object, or say why it is none."""
+    if len(line) > MAX_DOCUMENT_BYTES:
+        return Unreadable(f"a document is at most {MAX_DOCUMENT_BYTES} bytes; got {len(line)}")
+    try:
+        document = _DECODER.decode(line.decode())
+        if _SURROGATE_ESCAPE.search(line):
+            dump_json(document).encode()
+    except RecursionError:
+        return _TOO_DEEP
+    except ValueError as error:
+        return Unreadable(_explain(error))
+    if not isinstance(document, JsonObject):
+        return Unreadable("a document must be a JSON object")
+    return _TOO_DEEP if _is_too_deep(line, document) else document
+
+
+def dump_json(value: object) -> str:
+    """Write what `read_document` read: every pair, every number as its token, no spaces."""
+    return _WRITERS[type(value)](value)
+
+
+def pairs_of(given: dict[str, object]) -> list[tuple[str, object]]:
+    """Give all pairs of an object in order, whoever made it."""
+    return given.pairs if isinstance(given, JsonObject) else list(given.items())
+
+
+def _explain(error: ValueError) -> str:
+    match error:
+        case json.JSONDecodeError():
+            return f"not valid JSON at character {error.pos}"
+        case UnicodeDecodeError():
+            return f"not valid UTF-8 at byte {error.start}"
+        case UnicodeEncodeError():
+            return "not valid JSON: a string holds half of a surrogate pair"
+        case _:
+            return "not valid JSON: NaN and Infinity are not numbers"
+
+
+def _refuse_special(token: str) -> NoReturn:
+    raise ValueError(token)
+
+
+def _read_int(token: str) -> int | Number:
+    # -0 is the one short integer whose token cannot be told from its value.
+    if len(token) > _MAX_INT_DIGITS or token == "-0":
+        return Number.read(token)
+    return int(token)
+
+
+def _write_object(given: dict[str, object]) -> str:
+    items = [
+        f"{encode_basestring(key)}:{_WRITERS[type(item)](item)}" for key, item in pairs_of(given)
+    ]
+    return "{" + ",".join(items) + "}"
+
+
+def _is_too_deep(line: bytes, document: JsonObject) -> bool:
+    if line.count(b"{") + line.count(b"[") <= MAX_DEPTH:
+        return False
+    level: list[object] = [document]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for node in level
+            for child in (node.values() if isinstance(node, dict) else node)  # type: ignore[attr-defined]
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=JsonObject,
+    parse_int=_read_int,
+    parse_float=Number.read,
+    parse_constant=_refuse_special,
+)
+_WRITERS: Final[dict[type, Callable[[Any], str]]] = {
+    str: encode_basestring,
+    int: str,
+    Number: lambda number: number.token,
+    bool: lambda truth: "true" if truth else "false",
+    NoneType: lambda _: "null",
+    list: lambda items: "[" + ",".join([_WRITERS[type(item)](item) for item in items]) + "]",
+    dict: _write_object,
+    JsonObject: _write_object,
+}
+_TOO_DEEP: Final = Unreadable(f"objects and arrays nest at most {MAX_DEPTH} deep")

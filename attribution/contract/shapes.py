@@ -1,0 +1,50 @@
+"""The types the models share: strict, so that JSON's own types decide and nothing is coerced.
+
+A number of the wire is an int or a Decimal, as `read_document` gives it; null means absent, hence
+every optional field is `| None`.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic_core import PydanticCustomError
+
+from attribution.contract.times import ParsedTime, parse_time
+
+MAX_BIGINT: Final = 2**63 - 1
+_BIGINT_DIGITS: Final = 19
+
+
+class Shape(BaseModel):
+    """A block of the wire: unknown keys are ignored, values are taken as they are."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+
+
+def _to_decimal(given: object) -> object:
+    return Decimal(given) if type(given) is int else given
+
+
+def _to_int(given: object) -> object:
+    if not isinstance(given, Decimal) or not given.is_finite():
+        return given
+    # Longer numbers fail as they are: int() of 1e999999999 would never come back.
+    if given and given.adjusted() >= _BIGINT_DIGITS:
+        return given
+    return int(given) if given == given.to_integral_value() else given
+
+
+def _to_time(given: object) -> ParsedTime:
+    time = parse_time(given)
+    if time is None:
+        kind = "time_format"
+        raise PydanticCustomError(kind, "not a time of RFC 3339 with an offset")
+    return time
+
+
+Id = Annotated[str, Field(min_length=1, max_length=256)]
+CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+Amount = Annotated[Decimal, BeforeValidator(_to_decimal)]
+Count = Annotated[int, BeforeValidator(_to_int)]
+Time = Annotated[ParsedTime, PlainValidator(_to_time, json_schema_input_type=str)]

@@ -1,0 +1,128 @@
+"""What the contract answers: records of the decoded log, and refusals with a code and a place.
+
+Values only: nothing here decides anything. Times are microseconds since the epoch.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from attribution.vocabulary import Code, Warn
+
+_WARNING_ORDER: Final = {warning: place for place, warning in enumerate(Warn)}
+
+
+def in_order(warnings: Iterable[Warn]) -> tuple[Warn, ...]:
+    """Give each warning once, in the order of the vocabulary."""
+    return tuple(sorted(set(warnings), key=_WARNING_ORDER.__getitem__))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord:
+    """An accepted event: every column of the decoded log that the event itself decides.
+
+    `custom_data` is JSON text; `carries` holds kinds, `match_keys` pairs of kind and value;
+    `warnings` and `dropped` (paths such as `user_match.uids[0]`) name each thing once.
+    """
+
+    event_id: str
+    event_type: str
+    custom_event_name: str | None
+    event_time: int
+    action_source: str | None
+    event_source_url: str | None
+    event_source_host: str | None
+    value: Decimal | None
+    currency: str | None
+    order_id: str | None
+    num_items: int | None
+    content_ids: list[str] | None
+    custom_data: str | None
+    carries: frozenset[str]
+    match_keys: frozenset[tuple[str, str]]
+    warnings: tuple[Warn, ...]
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A refused event; `record_id` and `event_type` are there when they are valid themselves."""
+
+    code: Code
+    message: str
+    field: str | None
+    record_id: str | None = None
+    event_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImpressionRecord:
+    """An accepted impression or click; `spend` and `currency` are there together or not at all."""
+
+    advertiser_id: str
+    received_at: int | None
+    impression_id: str
+    type: str
+    time: int
+    campaign_id: str
+    media_buy_id: str | None
+    package_id: str | None
+    creative_id: str | None
+    spend: Decimal | None
+    currency: str | None
+    carries: frozenset[str]
+    match_keys: frozenset[tuple[str, str]]
+    warnings: tuple[Warn, ...]
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImpressionRejection:
+    """A refused impression or click, with those of its fields that are valid themselves.
+
+    `time` stands in for `received_at` on the first record of a partition.
+    """
+
+    code: Code
+    message: str
+    field: str | None
+    record_id: str | None
+    advertiser_id: str | None
+    received_at: int | None
+    time: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A request whose frame is sound; its events are still to be judged one by one.
+
+    `latest_event_time` is the latest valid one, which stands in for a missing `received_at` on the
+    first record of a partition. It is looked for only where `received_at` is missing.
+    """
+
+    advertiser_id: str
+    event_source_id: str
+    received_at: int | None
+    test_event_code: str | None
+    events: list[object]
+    latest_event_time: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An envelope refused whole, with those of its fields that are valid themselves.
+
+    `events` is how many it held: the length of the array, or 1 where there is none.
+    `latest_event_time` is as in `Envelope`.
+    """
+
+    code: Code
+    message: str
+    field: str | None
+    advertiser_id: str | None
+    event_source_id: str | None
+    received_at: int | None
+    test_event_code: str | None
+    events: int
+    latest_event_time: int | None

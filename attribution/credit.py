@@ -1,0 +1,84 @@
+"""CREDIT: of everything the match groups found for a conversion, who earns what.
+
+Values in, values out: no engine, no clock. A conversion waits until the watermark says that every
+match group has answered; then its eligible records are merged into touchpoints, ranked and paid.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from attribution.columns import Array, Hashes, Ints, concat, keep, values
+from attribution.paths import Touchpoints, merge
+from attribution.policy import Policy
+from attribution.results import conversion_rows, credit_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Credited:
+    """Final rows: one per conversion, and one per conversion and touchpoint (None without any)."""
+
+    conversions: pa.RecordBatch
+    credits: pa.RecordBatch | None
+
+
+class Credit:
+    """The state of one key group: conversions that wait, and what was found for them."""
+
+    def __init__(self, policy: Policy) -> None:
+        """Take delay, models and limits from the policy."""
+        self._policy = policy
+        self._waiting: list[pa.RecordBatch] = []
+        self._found: list[pa.RecordBatch] = []
+
+    def receive(self, conversions: pa.RecordBatch) -> None:
+        """Take first copies, as DEDUP released them."""
+        self._waiting.append(conversions)
+
+    def gather(self, found: pa.RecordBatch) -> None:
+        """Take what a match group found (the rows of `Match.advance`)."""
+        self._found.append(found)
+
+    def advance(self, watermark: int) -> Credited | None:
+        """Decide the conversions for which every group has answered; None when there are none."""
+        due = self._due(watermark)
+        if due is None:
+            return None
+        touchpoints = self._touchpoints(due)
+        return Credited(
+            conversions=conversion_rows(due, touchpoints, self._policy),
+            credits=None if touchpoints is None else credit_rows(due, touchpoints, self._policy),
+        )
+
+    def _due(self, watermark: int) -> pa.RecordBatch | None:
+        if not self._waiting:
+            return None
+        rows = concat(self._waiting)
+        settled = values(rows, "received_at") <= watermark - self._policy.settle_delay
+        self._waiting = [] if settled.all() else [keep(rows, ~settled)]
+        return keep(rows, settled) if settled.any() else None
+
+    def _touchpoints(self, due: pa.RecordBatch) -> Touchpoints | None:
+        if not self._found:
+            return None
+        found = concat(self._found)
+        owner = _position_of(found, due)
+        mine = owner >= 0
+        self._found = [] if mine.all() else [keep(found, ~mine)]
+        return merge(keep(found, mine), owner[mine], due, self._policy) if mine.any() else None
+
+
+def _position_of(found: pa.RecordBatch, due: pa.RecordBatch) -> Ints:
+    """Give the row of `due` that each found row belongs to; -1 where that is not due yet."""
+    high = values(due, "conversion_high")
+    order = np.argsort(high)
+    wanted = values(found, "conversion_high")
+    at = order[np.minimum(np.searchsorted(high[order], wanted), len(order) - 1)]
+    same: Array = (high[at] == wanted) & _same_low(found, due, at)
+    return np.where(same, at, -1)
+
+
+def _same_low(found: pa.RecordBatch, due: pa.RecordBatch, at: Ints) -> Array:
+    low: Hashes = values(due, "conversion_low")
+    return low[at] == values(found, "conversion_low")  # type: ignore[no-any-return]

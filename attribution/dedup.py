@@ -1,0 +1,197 @@
+"""DEDUP: of the copies of one record, the first to arrive counts; the rest are repeats of it.
+
+Values in, values out: no engine, no clock. Rows wait until the watermark has passed them, so that
+the order of arrival (received_at, partition, offset, index) decides and not the order of reading.
+The first copy holds the key while `received_at < first + window`; it is never re-anchored.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from attribution.columns import (
+    Array,
+    Ints,
+    Mask,
+    concat,
+    keep,
+    pick,
+    ranks,
+    starts_of,
+    values,
+)
+from attribution.frames import START
+from attribution.runs import Runs
+
+_KEY = ("key", "key_low", "received_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Rows whose turn has come: the first copies, and the repeats with what they repeat.
+
+    `holders` are, for each of the repeats, the remembered columns of its first copy.
+    """
+
+    firsts: pa.RecordBatch
+    repeats: pa.RecordBatch
+    holders: pa.RecordBatch
+
+
+class Dedup:
+    """The state of one key group: rows that wait, and the keys that are held."""
+
+    def __init__(self, *, window: int, remember: tuple[str, ...] = ()) -> None:
+        """Hold a key for `window` microseconds from its first copy's arrival.
+
+        `remember` names columns of a first copy that its repeats are held against.
+        """
+        self._window = window
+        self._remembered = [*_KEY, *remember]
+        self._waiting: list[pa.RecordBatch] = []
+        self.held = Runs(expire_by="received_at", retention=window)
+
+    def receive(self, rows: pa.RecordBatch) -> None:
+        """Take rows with a key of 128 bits, their place, and whatever else they carry."""
+        self._waiting.append(rows)
+
+    def advance(self, watermark: int) -> Released | None:
+        """Release what arrived strictly below the watermark; None when nothing did."""
+        due = self._due(watermark)
+        if due is None:
+            return None
+        due = pick(due, np.argsort(values(due, "key")))
+        released = _Holders(due, self.held, self._window, self._remembered).release()
+        self.held.expire(watermark)
+        self.held.insert(released.firsts.select(self._remembered), watermark=watermark)
+        return released
+
+    def _due(self, watermark: int) -> pa.RecordBatch | None:
+        if not self._waiting:
+            return None
+        rows = concat(self._waiting)
+        due = values(rows, "received_at") < watermark
+        if not due.any():
+            self._waiting = [rows]
+            return None
+        self._waiting = [] if due.all() else [keep(rows, ~due)]
+        return keep(rows, due)
+
+
+class _Holders:
+    """Finds for each row, sorted by key, the row that holds its key.
+
+    `of[i] == i` for a first copy; `of[i] == j` for a repeat of row j of the same release;
+    `of[i] == -1 - h` for a repeat of row h of `known`, first copies of earlier releases.
+    """
+
+    def __init__(
+        self, rows: pa.RecordBatch, held: Runs, window: int, remembered: list[str]
+    ) -> None:
+        self._rows = rows
+        self._window = window
+        self._own = rows.select(remembered)
+        self.of = np.arange(rows.num_rows)
+        self._known, known_at = _find_held(self._own, held)
+        crowd = self._crowd(known_at)
+        if len(crowd):
+            self._settle(crowd)
+
+    def release(self) -> Released:
+        """Split the rows into first copies and repeats."""
+        first = self.of == np.arange(len(self.of))
+        of = self.of[~first]
+        of = np.where(of >= 0, of, self._own.num_rows - 1 - of)
+        return Released(
+            firsts=keep(self._rows, first),
+            repeats=self._rows.filter(pa.array(~first)),
+            holders=pick(concat([self._own, self._known]), of),
+        )
+
+    def _crowd(self, known_at: Ints) -> Ints:
+        """Rows that may meet another copy; all others are first copies already."""
+        key = values(self._rows, "key")
+        alike = key[1:] == key[:-1]
+        meets = np.zeros(len(key), dtype=bool)
+        meets[1:] |= alike
+        meets[:-1] |= alike
+        meets[known_at] = True
+        # A held key concerns every row of that key, not only the one that found it.
+        return np.flatnonzero(meets)
+
+    def _settle(self, crowd: Ints) -> None:
+        """Walk through all crowded keys at once, one first copy of each key per round."""
+        rows = pick(self._rows, crowd)
+        order = _arrival_order(rows)
+        rows, place = pick(rows, order), crowd[order]
+        arrived = values(rows, "received_at")
+        owner = _groups(rows)
+        holder, until = self._initial_holders(rows, owner)
+        open_rows = np.arange(len(place))
+        while len(open_rows):
+            repeat = arrived[open_rows] < until[owner[open_rows]]
+            self.of[place[open_rows[repeat]]] = holder[owner[open_rows[repeat]]]
+            open_rows = open_rows[~repeat]
+            heads = open_rows[starts_of(owner[open_rows])]
+            self.of[place[heads]] = place[heads]
+            holder[owner[heads]] = place[heads]
+            until[owner[heads]] = arrived[heads] + self._window
+            open_rows = np.setdiff1d(open_rows, heads, assume_unique=True)
+
+    def _initial_holders(self, rows: pa.RecordBatch, owner: Array) -> tuple[Ints, Ints]:
+        heads = pick(rows, starts_of(owner))
+        holder, until = np.full(heads.num_rows, -1), np.full(heads.num_rows, START)
+        known = self._known
+        mine = _same_key(known, heads)
+        ends = values(known, "received_at") + self._window
+        # A key may have been held several times over; the last assignment is the latest hold.
+        order = np.argsort(ends)
+        order = order[mine[order] >= 0]
+        holder[mine[order]], until[mine[order]] = -1 - order, ends[order]
+        return holder, until
+
+
+def _find_held(rows: pa.RecordBatch, held: Runs) -> tuple[pa.RecordBatch, Ints]:
+    """Give the held rows that share a 64-bit key with one of `rows`, and those rows' positions."""
+    key = values(rows, "key")
+    found, at = [rows.slice(0, 0)], []
+    for run in held:
+        left = np.searchsorted(run.key, key, side="left")
+        hits = np.flatnonzero(run.key[np.minimum(left, len(run.key) - 1)] == key)
+        if len(hits):
+            right = np.searchsorted(run.key, key[hits], side="right")
+            spans = [np.arange(a, b) for a, b in zip(left[hits], right, strict=True)]
+            found.append(pick(run.rows, np.unique(np.concatenate(spans))))
+            at.append(hits)
+    return concat(found), np.concatenate(at) if at else np.empty(0, dtype=np.int64)
+
+
+def _arrival_order(rows: pa.RecordBatch) -> Ints:
+    return np.lexsort(
+        (
+            values(rows, "source_index"),
+            values(rows, "source_offset"),
+            ranks(rows["source_partition"]),
+            values(rows, "received_at"),
+            values(rows, "key_low"),
+            values(rows, "key"),
+        )
+    )
+
+
+def _same_key(known: pa.RecordBatch, heads: pa.RecordBatch) -> Ints:
+    """For each known row the position of the head with its 128-bit key, -1 where there is none."""
+    both = concat([heads.select(_KEY), known.select(_KEY)])
+    order = np.lexsort((values(both, "key_low"), values(both, "key")))
+    group = np.empty(both.num_rows, dtype=np.int64)
+    group[order] = _groups(pick(both, order))
+    head_of = np.full(both.num_rows, -1)
+    head_of[group[: heads.num_rows]] = np.arange(heads.num_rows)
+    return head_of[group[heads.num_rows :]]
+
+
+def _groups(rows: pa.RecordBatch) -> Array:
+    """Number the keys of rows sorted by key."""
+    key, low = values(rows, "key"), values(rows, "key_low")
+    return np.cumsum(np.r_[False, (key[1:] != key[:-1]) | (low[1:] != low[:-1])])

@@ -1,0 +1,43 @@
+"""What travels between the steps: a frame, and the watermark that it carries in band.
+
+Progress is measured by arrival. A frame's watermark is its origin's promise that no later row of
+that origin has `received_at` below it; a step advances to the minimum over its origins.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+START: Final = -(2**63)
+"""The watermark before anything was read."""
+END: Final = 2**63 - 1
+"""The end of time: a finished origin's promise that nothing follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Rows of one port from one origin, by name; none where only the watermark moved."""
+
+    port: str
+    origin: int
+    watermark: int
+    rows: dict[str, pa.RecordBatch]
+
+
+class Watermarks:
+    """The minimum over the origins of every port of a step."""
+
+    def __init__(self, origins: dict[str, int]) -> None:
+        """Start below everything; `origins` gives the number of origins of each port."""
+        self._of = {port: [START] * count for port, count in origins.items()}
+
+    def observe(self, frame: Frame) -> None:
+        """Note an origin's promise; a promise is never taken back."""
+        held = self._of[frame.port]
+        held[frame.origin] = max(held[frame.origin], frame.watermark)
+
+    @property
+    def low(self) -> int:
+        """The step's watermark."""
+        return min(min(held) for held in self._of.values())

@@ -1,0 +1,217 @@
+"""The identity blocks of many records at once: match keys, and what is carried.
+
+Says the same as `attribution.contract.user_match` where it says anything at all: rows it cannot
+vouch for are marked and left to the contract. Knows columns only.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from attribution.columns import Array, Ints, Mask
+from attribution.contract.user_match import (
+    DEFAULT_CLICK_ID_TYPE,
+    MAX_USER_AGENT,
+    PLACEHOLDERS,
+    UNMATCHED_UID_TYPES,
+)
+from attribution.texts import Text, is_hash, is_short, surely_string
+from attribution.vocabulary import KIND_CODES, UID_KINDS
+
+_OTHER: Final = KIND_CODES["other_uid"]
+_UNKNOWN_UID: Final = len(KIND_CODES)
+_MAX_ID: Final = 512
+_MAX_TYPE: Final = 64
+_BYTE: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4: Final = rf"^{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}$"
+_FBC_COOKIE: Final = r"^fb\.[0-9]+\.[0-9]+\.(?s:(.+))$"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Match keys, one row each: the record they belong to, kind code, and the value as text."""
+
+    row: Ints
+    kind: Array
+    value: pa.Array
+
+    @classmethod
+    def concat(cls, parts: list["Keys"]) -> "Keys":
+        """Put several tables in one."""
+        return cls(
+            np.concatenate([part.row for part in parts]),
+            np.concatenate([part.kind for part in parts]),
+            pa.concat_arrays([part.value for part in parts]),
+        )
+
+    def at(self, mask: Mask) -> "Keys":
+        """Rows where the mask holds."""
+        return self if mask.all() else Keys(
+            self.row[mask], self.kind[mask], self.value.filter(pa.array(mask))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """What the blocks of a batch hold.
+
+    `proven` are the rows whose keys and carried kinds are certain; `clean` those of them that need
+    no warning either. `carries` is a bit mask of kind codes per row.
+    """
+
+    keys: Keys
+    carries: Array
+    proven: Mask
+    clean: Mask
+
+
+def identify(block: pa.StructArray) -> Identities:
+    """Read `user_match` structs of text leaves (null where a record has none)."""
+    reader = _Reader(block)
+    reader.click()
+    reader.uids()
+    reader.hashes("hashed_email")
+    reader.hashes("hashed_phone")
+    reader.ip_ua()
+    return reader.identities()
+
+
+def bytes_of(block: pa.StructArray) -> Ints:
+    """Count the bytes of all leaves of each block."""
+    names = [field.name for field in block.type if field.type == pa.string()]
+    lists = block.field("uids")
+    value = Text.of(lists.values.field("value"))
+    before = np.r_[value.start, value.start[-1:] + value.length[-1:], 0]
+    ends = before[lists.offsets.to_numpy()]
+    return sum((Text.of(block.field(name)).length for name in names), np.diff(ends))
+
+
+class _Reader:
+    def __init__(self, block: pa.StructArray) -> None:
+        self._block = block
+        self._keys: list[Keys] = []
+        self._carries = np.zeros(len(block), dtype=np.uint16)
+        # A block that is no object reads as one without a single leaf.
+        there = block.is_valid().to_numpy(zero_copy_only=False)
+        filled = np.zeros(len(block), dtype=bool)
+        for field in block.type:
+            filled |= self._there(field.name)
+        self._proven = ~there | filled
+        self._clean = self._proven.copy()
+
+    def _leaf(self, name: str) -> pa.Array:
+        return self._block.field(name)
+
+    def _there(self, name: str) -> Mask:
+        return self._leaf(name).is_valid().to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+    def _add(self, kind: int, rows: Ints, value: pa.Array) -> None:
+        self._carries[rows] |= np.uint16(1 << kind)
+        self._keys.append(Keys(rows, np.full(len(rows), kind, dtype=np.uint8), value))
+
+    def click(self) -> None:
+        given, types = self._leaf("click_id"), self._leaf("click_id_type")
+        self._proven &= is_short(given, _MAX_ID) & surely_string(given)
+        self._proven &= (Text.of(types).length <= _MAX_TYPE) & surely_string(types)
+        rows = np.flatnonzero(self._there("click_id"))
+        # A type without an id carries nothing, and the contract says so.
+        self._clean &= self._there("click_id") | ~self._there("click_id_type")
+        types = pc.fill_null(types.take(pa.array(rows)), "").dictionary_encode()
+        spelled = pa.array([_spell_type(text) for text in types.dictionary.to_pylist()], pa.string())
+        value = given.take(pa.array(rows))
+        prefix = spelled.take(types.indices)
+        if "fbclid" in spelled.to_pylist():
+            cut = pc.replace_substring_regex(value, _FBC_COOKIE, r"\1", max_replacements=1)
+            value = pc.if_else(pc.equal(prefix, "fbclid"), cut, value)
+        self._add(KIND_CODES["click"], rows, pc.binary_join_element_wise(prefix, value, ":"))
+
+    def uids(self) -> None:
+        lists = self._leaf("uids")
+        offsets = lists.offsets.to_numpy()
+        row = np.repeat(np.arange(len(lists)), np.diff(offsets))
+        each = lists.values.slice(offsets[0], len(row))
+        types, value = each.field("type"), each.field("value")
+        encoded = types.dictionary_encode()
+        codes = np.array([_uid_code(text) for text in encoded.dictionary.to_pylist()] + [-1])
+        code = codes[encoded.indices.fill_null(len(codes) - 1).to_numpy(zero_copy_only=False)]
+        sound = (code >= 0) & surely_string(value) & is_short(value, _MAX_ID)
+        sound &= value.is_valid().to_numpy(zero_copy_only=False)
+        is_email = code == KIND_CODES["hashed_email"]
+        if is_email.any():
+            sound &= ~is_email | is_hash(value)
+        self._proven[row[~sound]] = False
+        self._clean[row[code == _UNKNOWN_UID]] = False
+        other = code >= _OTHER
+        self._carries[row[other]] |= np.uint16(1 << _OTHER)
+        self._take_uids(row, code, value, sound & ~other)
+
+    def _take_uids(self, row: Ints, code: Array, value: pa.Array, taken: Mask) -> None:
+        np.bitwise_or.at(self._carries, row[taken], (1 << code[taken]).astype(np.uint16))
+        is_maid = taken & (code == KIND_CODES["maid"])
+        keys = Keys(row, code.astype(np.uint8), value)
+        self._keys.append(keys.at(taken & ~is_maid))
+        maids = keys.at(is_maid)
+        self._keys.append(Keys(maids.row, maids.kind, pc.utf8_lower(maids.value)))
+
+    def hashes(self, name: str) -> None:
+        given = self._leaf(name)
+        rows = np.flatnonzero(self._there(name))
+        self._proven &= is_hash(given) & surely_string(given)
+        self._add(KIND_CODES[name], rows, given.take(pa.array(rows)))
+
+    def ip_ua(self) -> None:
+        address, agent = self._leaf("client_ip"), self._leaf("client_user_agent")
+        has_address, has_agent = self._there("client_ip"), self._there("client_user_agent")
+        rows = np.flatnonzero(has_address & has_agent)
+        self._clean &= has_address == has_agent
+        taken = pa.array(rows)
+        address, agent = address.take(taken), agent.take(taken)
+        good = pc.match_substring_regex(address, _IPV4).to_numpy(zero_copy_only=False)
+        good &= surely_string(agent) & is_short(agent, MAX_USER_AGENT)
+        self._proven[rows[~good]] = False
+        self._add(KIND_CODES["ip_ua"], rows, pc.binary_join_element_wise(address, agent, " "))
+
+    def identities(self) -> Identities:
+        keys = Keys.concat(self._keys)
+        keys = keys.at(self._proven[keys.row])
+        return Identities(
+            keys=keys.at(~_is_placeholder(keys)),
+            carries=self._carries,
+            proven=self._proven,
+            clean=self._clean & self._proven,
+        )
+
+
+def _is_placeholder(keys: Keys) -> Mask:
+    """Mark values that stand for nobody."""
+    found = np.zeros(len(keys.row), dtype=bool)
+    for kind in sorted({kind for kind, _ in PLACEHOLDERS}):
+        rows = np.flatnonzero(keys.kind == KIND_CODES[kind])
+        texts = pa.array([value for of, value in PLACEHOLDERS if of == kind])
+        is_in = pc.is_in(keys.value.take(pa.array(rows)), value_set=texts)
+        found[rows] = is_in.to_numpy(zero_copy_only=False)
+    return found
+
+
+@cache
+def _uid_code(given: str | None) -> int:
+    """Kind code of a uid type; -1 where only the contract can tell."""
+    if given is None or not 1 <= len(given) <= _MAX_TYPE or not given[0].isalpha():
+        return -1
+    if given in ("true", "false"):
+        return -1
+    kind = given.lower()
+    if kind in UID_KINDS:
+        return KIND_CODES[kind]
+    return _OTHER if kind in UNMATCHED_UID_TYPES else _UNKNOWN_UID
+
+
+@cache
+def _spell_type(given: str) -> str:
+    """A click id type as it stands in a match key."""
+    kind = (given or DEFAULT_CLICK_ID_TYPE).lower()
+    return kind.replace("%", "%25").replace(":", "%3A")

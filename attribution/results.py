@@ -1,0 +1,221 @@
+"""The rows analysts read: conversions and credits, in the columns of the tables.
+
+Column names and types are those of `connectors/schema.sql`; this module only fills them.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from attribution.columns import (
+    Array,
+    Ints,
+    Mask,
+    billionths_to_share,
+    lengths_of,
+    micros_to_money,
+    money_to_micros,
+    pick,
+    present,
+    timestamps,
+    values,
+)
+from attribution.paths import Touchpoints
+from attribution.policy import Policy
+from attribution.shares import Paths, earned, shares
+from attribution.vocabulary import (
+    EVENT_TYPES,
+    KIND_CODES,
+    KINDS,
+    OBSERVED_EVENT_TYPES,
+    Outcome,
+    Reason,
+    Warn,
+)
+
+_AS_DECODED = (
+    "conversion_id",
+    "advertiser_id",
+    "event_source_id",
+    "event_type",
+    "custom_event_name",
+    "event_id",
+    "action_source",
+    "event_source_host",
+    "value",
+    "currency",
+    "order_id",
+    "num_items",
+    "content_ids",
+    "custom_data",
+    "source_partition",
+    "source_offset",
+    "source_index",
+    "dropped",
+)
+_OF_RECORD = ("impression_id", "campaign_id", "media_buy_id", "package_id", "creative_id")
+_OBSERVED_CODES = [EVENT_TYPES.index(event_type) for event_type in sorted(OBSERVED_EVENT_TYPES)]
+
+
+@lru_cache(maxsize=4096)
+def match_quality(carries: int, policy_weights: tuple[tuple[str, float], ...]) -> float:
+    """Give `1 - prod(1 - w)` over the kinds in the bit mask, in the order of the weights."""
+    missed = 1.0
+    for kind, weight in policy_weights:
+        if carries >> KIND_CODES[kind] & 1:
+            missed *= 1.0 - weight
+    return round(1.0 - missed, 12)
+
+
+def quality(carries: int, policy: Policy) -> float:
+    """match_quality of one mask of kinds."""
+    return match_quality(carries, tuple((kind, policy.weights[kind]) for kind in policy.ordered_kinds))
+
+
+def kinds_of(carries: int, policy: Policy) -> list[str]:
+    """Spell out the kinds in a bit mask, strongest first."""
+    return [kind for kind in policy.ordered_kinds if carries >> KIND_CODES[kind] & 1]
+
+
+def quality_column(carries: Array, policy: Policy) -> Array:
+    """match_quality of each mask; few masks occur, so each is computed once."""
+    weights = tuple((kind, policy.weights[kind]) for kind in policy.ordered_kinds)
+    masks, which = np.unique(carries, return_inverse=True)
+    return np.array([match_quality(mask, weights) for mask in masks.tolist()], dtype=float)[which]
+
+
+def carries_column(carries: Array, policy: Policy) -> pa.Array:
+    """Kinds of each mask as lists of names."""
+    masks, which = np.unique(carries, return_inverse=True)
+    lists = [kinds_of(mask, policy) for mask in masks.tolist()]
+    return pa.array(lists, pa.list_(pa.string())).take(pa.array(which))
+
+
+def warnings_column(warnings: Array) -> pa.Array:
+    """Warnings of each mask as lists of names; null where there are none."""
+    masks, which = np.unique(warnings, return_inverse=True)
+    lists = [[word for bit, word in enumerate(Warn) if mask >> bit & 1] for mask in masks.tolist()]
+    return pa.array([names or None for names in lists], pa.list_(pa.string())).take(pa.array(which))
+
+
+def conversion_rows(
+    due: pa.RecordBatch, touchpoints: Touchpoints | None, policy: Policy
+) -> pa.RecordBatch:
+    """One row per conversion: what was sent, and what came of it."""
+    won = _Winners(due.num_rows, touchpoints, policy)
+    outcome, reason = _outcomes(due, won.length > 0, policy)
+    attributed = outcome == Outcome.ATTRIBUTED
+    event_time = values(due, "event_time")
+    seconds = (event_time - won.time) / 1e6
+    carries = values(due, "carries")
+    columns = {name: due[name] for name in _AS_DECODED} | {
+        "event_time": timestamps(event_time),
+        "received_at": timestamps(values(due, "received_at")),
+        "outcome": pa.array(outcome, pa.string()),
+        "reason": pa.array(reason, pa.string()),
+        "matched_on": pa.array(won.matched_on, pa.string(), mask=~attributed),
+        "touch_type": pa.array(np.where(won.is_click, "click", "view"), pa.string(), mask=~attributed),
+        "is_probabilistic": pa.array(won.is_probabilistic, mask=~attributed),
+        "path_length": pa.array(np.where(attributed, won.length, 0).astype(np.int32)),
+        "seconds_to_convert": pa.array(seconds, mask=~attributed),
+        "carries": carries_column(carries, policy),
+        "match_quality": pa.array(quality_column(carries, policy)),
+        "is_limited": pa.array(won.limited),
+        "warnings": warnings_column(values(due, "warnings")),
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+class _Winners:
+    """Per conversion: its best-ranked touchpoint, spread over all rows of `due`."""
+
+    def __init__(self, count: int, touchpoints: Touchpoints | None, policy: Policy) -> None:
+        self.length = np.zeros(count, dtype=np.int64)
+        self.time = np.zeros(count, dtype=np.int64)
+        self.is_click = np.zeros(count, dtype=bool)
+        self.is_probabilistic = np.zeros(count, dtype=bool)
+        self.limited = np.zeros(count, dtype=bool)
+        strength = np.zeros(count, dtype=np.int64)
+        if touchpoints is not None:
+            wins = touchpoints.wins
+            owner = touchpoints.owner[wins]
+            self.length[owner] = touchpoints.length[wins]
+            self.time[owner] = values(touchpoints.records, "time")[wins]
+            self.is_click[owner] = touchpoints.is_click[wins]
+            self.is_probabilistic[owner] = touchpoints.is_probabilistic[wins]
+            self.limited[touchpoints.limited] = True
+            strength[owner] = touchpoints.strength[wins]
+        self.matched_on = np.array(policy.ordered_kinds, dtype=object)[strength]
+
+
+def _outcomes(due: pa.RecordBatch, has_touchpoint: Mask, policy: Policy) -> tuple[Array, Array]:
+    """Outcome and reason; of several reasons the first that holds."""
+    observed = np.isin(values(due, "event_type_code"), _OBSERVED_CODES)
+    reasons = [
+        (Reason.NO_IDENTIFIER, ~has_match_key(due, policy)),
+        (Reason.TOO_OLD, is_too_old(due, policy)),
+        (Reason.NO_TOUCHPOINT, ~has_touchpoint),
+    ]
+    reason = np.select([observed, *(holds for _, holds in reasons)],
+                       [None, *(name.value for name, _ in reasons)], None)
+    outcome = np.where(reason == None, Outcome.ATTRIBUTED.value, Outcome.UNATTRIBUTED.value)  # noqa: E711
+    return np.where(observed, Outcome.OBSERVED.value, outcome).astype(object), reason
+
+
+def is_too_old(due: pa.RecordBatch, policy: Policy) -> Mask:
+    """Whether an event arrived later after it happened than the policy accepts."""
+    limit = values(due, "received_at") - policy.max_event_delay
+    return values(due, "event_time") < limit  # type: ignore[no-any-return]
+
+
+def has_match_key(due: pa.RecordBatch, policy: Policy) -> Mask:
+    """Whether an event has a key of a kind that the policy matches on."""
+    usable = sum(1 << KIND_CODES[kind] for kind in policy.match_keys)
+    return values(due, "keyed") & usable != 0  # type: ignore[no-any-return]
+
+
+def is_matchable(due: pa.RecordBatch, policy: Policy) -> Mask:
+    """Whether candidates are to be looked for at all."""
+    observed = np.isin(values(due, "event_type_code"), _OBSERVED_CODES)
+    return ~observed & ~is_too_old(due, policy) & has_match_key(due, policy)  # type: ignore[no-any-return]
+
+
+def credit_rows(
+    due: pa.RecordBatch, touchpoints: Touchpoints, policy: Policy
+) -> pa.RecordBatch:
+    """One row per conversion and touchpoint, with the share and value of each model."""
+    owner, records = touchpoints.owner, touchpoints.records
+    mine = pick(due.select(["conversion_id", "advertiser_id", "event_time", "value", "currency"]),
+                owner)
+    event_time = values(mine, "event_time")
+    paths = Paths(
+        position=touchpoints.position,
+        length=touchpoints.length,
+        start=touchpoints.start,
+        wins=touchpoints.wins,
+        age=event_time - values(records, "time"),
+    )
+    has_value, micros = present(mine["value"]), money_to_micros(mine["value"])
+    part = shares(paths, half_life=policy.half_life)
+    kinds = np.array(policy.ordered_kinds, dtype=object)
+    columns = {
+        "conversion_id": mine["conversion_id"],
+        "advertiser_id": mine["advertiser_id"],
+        "event_time": timestamps(event_time),
+        **{name: records[name] for name in _OF_RECORD},
+        "type": pa.array(np.where(touchpoints.is_click, "click", "impression")),
+        "time": timestamps(values(records, "time")),
+        "matched_on": pa.array(kinds[touchpoints.strength], pa.string()),
+        "is_probabilistic": pa.array(touchpoints.is_probabilistic),
+        "position": pa.array(touchpoints.position.astype(np.int32)),
+        "path_length": pa.array(touchpoints.length.astype(np.int32)),
+        **{model: billionths_to_share(share) for model, share in part.items()},
+        **{
+            f"{model}_value": micros_to_money(earned(share, paths, micros), has_value)
+            for model, share in part.items()
+        },
+        "currency": pc.if_else(pa.array(has_value), mine["currency"].cast(pa.string()), None),
+    }
+    return pa.RecordBatch.from_pydict(columns)

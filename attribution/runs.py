@@ -1,0 +1,85 @@
+"""Sorted columnar runs: the only state structure of the job.
+
+A run is an immutable batch sorted by a 64-bit key. New rows come as new runs; runs of about the
+same size are merged, so a row is rewritten a few times in its life, never once per insert. A run
+goes as a whole when all of its rows have expired; merging drops single expired rows on the way.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from attribution.columns import Hashes, Ints, concat, keep, pick, values
+
+MERGE_AT: Final = 8
+"""Runs of one size class before they are merged: more costs lookups, fewer costs rewriting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Rows sorted by `key`; `latest` is the largest of the times they expire by (us)."""
+
+    key: Hashes
+    rows: pa.RecordBatch
+    latest: int
+
+    @property
+    def size_class(self) -> int:
+        """Runs within a factor of `MERGE_AT` of each other share a class."""
+        return len(self.key).bit_length() // (MERGE_AT.bit_length() - 1)
+
+
+class Runs:
+    """A set of runs. Rows have a column `key` (uint64) and one of times, by which they expire."""
+
+    def __init__(self, *, expire_by: str, retention: int) -> None:
+        """Keep a row until the watermark passes its `expire_by` column plus `retention` (us)."""
+        self._runs: list[Run] = []
+        self._expire_by = expire_by
+        self._retention = retention
+
+    def __iter__(self) -> Iterator[Run]:
+        """Go over the runs; their order means nothing."""
+        return iter(self._runs)
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return sum(len(run.key) for run in self._runs)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all columns, dictionaries included."""
+        return sum(run.rows.nbytes for run in self._runs)
+
+    def insert(self, rows: pa.RecordBatch, *, watermark: int) -> None:
+        """Add rows that are sorted by `key` already; merge where a size class is full."""
+        if rows.num_rows:
+            self._runs.append(self._run(rows))
+        while full := self._full_class():
+            self._runs = [run for run in self._runs if run not in full]
+            self._runs += self._merge(full, watermark)
+
+    def expire(self, watermark: int) -> None:
+        """Drop the runs of which nothing is needed once the watermark has come this far."""
+        self._runs = [run for run in self._runs if run.latest + self._retention > watermark]
+
+    def _run(self, rows: pa.RecordBatch) -> Run:
+        return Run(values(rows, "key"), rows, int(self._times(rows).max()))
+
+    def _times(self, rows: pa.RecordBatch) -> Ints:
+        return values(rows, self._expire_by)
+
+    def _full_class(self) -> list[Run]:
+        newest = self._runs[-1].size_class if self._runs else -1
+        same = [run for run in self._runs if run.size_class == newest]
+        return same if len(same) >= MERGE_AT else []
+
+    def _merge(self, runs: list[Run], watermark: int) -> list[Run]:
+        rows = concat(run.rows for run in runs)
+        rows = keep(rows, self._times(rows) + self._retention > watermark)
+        if rows.num_rows == 0:
+            return []
+        return [self._run(pick(rows, np.argsort(values(rows, "key"))))]

@@ -1,0 +1,228 @@
+"""What can be proven of string columns by looking at their bytes, all rows at once.
+
+DuckDB's JSON reader turns numbers, literals and containers into text where text is asked for. The
+contract does not. These functions say for which rows the difference cannot matter; whatever they
+cannot prove goes to the contract. They may say no too often, never yes too often.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from attribution.columns import Array, Ints, Mask, present
+
+Bytes = npt.NDArray[np.uint8]
+_HASH_LENGTH: Final = 64
+_PROBES: Final = 32
+"""Bytes looked at before a text that might be a number is left to a closer look."""
+
+
+def _table(characters: str) -> Mask:
+    table = np.zeros(256, dtype=bool)
+    table[list(characters.encode())] = True
+    return table
+
+
+_NUMBER: Final = _table("0123456789+-.eE")
+_NUMBER_START: Final = _table("0123456789-")
+_CONTAINER_START: Final = _table("{[")
+_LITERAL_START: Final = _table("tf")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string column as its bytes: row i is `data[start[i]:start[i] + length[i]]`."""
+
+    data: Bytes
+    start: Ints
+    length: Ints
+    valid: Mask
+
+    @classmethod
+    def of(cls, column: pa.Array) -> "Text":
+        """View an Arrow string array; nulls have length 0."""
+        _, offsets, data = column.buffers()
+        ends = np.frombuffer(offsets, dtype=np.int32)[column.offset :][: len(column) + 1]
+        content = np.frombuffer(data, dtype=np.uint8) if data else np.empty(0, dtype=np.uint8)
+        valid = present(column) if column.null_count else np.ones(len(column), dtype=bool)
+        length = np.where(valid, np.diff(ends), 0) if column.null_count else np.diff(ends)
+        return cls(content, ends[:-1].astype(np.int64), length, valid)
+
+    def at(self, rows: Ints, position: int) -> Bytes:
+        """Byte `position` of rows that are longer than that."""
+        return self.data[self.start[rows] + position]
+
+
+def surely_string(column: pa.Array) -> Mask:
+    """Rows that are null, or whose text no JSON number, literal, array or object reads as."""
+    text = Text.of(column)
+    filled = np.flatnonzero(text.length > 0)
+    first = text.at(filled, 0)
+    sure = np.ones(len(column), dtype=bool)
+    sure[filled[_CONTAINER_START[first]]] = False
+    literal = filled[_LITERAL_START[first]]
+    sure[literal[text.length[literal] <= len("false")]] = False
+    doubtful = filled[_NUMBER_START[first]]
+    sure[doubtful] = False
+    for position in range(1, _PROBES):
+        doubtful = doubtful[text.length[doubtful] > position]
+        if len(doubtful) == 0:
+            break
+        telling = ~_NUMBER[text.at(doubtful, position)]
+        sure[doubtful[telling]] = True
+        doubtful = doubtful[~telling]
+    return sure
+
+
+def unquoted(column: pa.Array, most: int) -> tuple[pa.Array, Mask]:
+    """Read JSON strings of 1 to `most` bytes that need no escapes; nulls stay null.
+
+    Gives their content, and where it could be read. Texts that repeat (a dictionary column) are
+    looked at once each, and stay a dictionary.
+    """
+    if isinstance(column, pa.DictionaryArray):
+        texts, good = unquoted(column.dictionary, most)
+        of_code = np.r_[good, True]
+        codes = column.indices.fill_null(len(good)).to_numpy(zero_copy_only=False)
+        return pa.DictionaryArray.from_arrays(column.indices, texts), of_code[codes]
+    text = Text.of(column)
+    filled = text.length > 0
+    first = text.data[np.where(filled, text.start, 0)] if len(text.data) else filled
+    good = ~text.valid | (filled & (first == ord('"')))
+    good &= ~text.valid | ((text.length >= 3) & (text.length <= most + 2))  # noqa: PLR2004
+    if (text.data == ord("\\")).any():
+        escaped = pc.match_substring(column, "\\").fill_null(False)  # noqa: FBT003
+        good &= ~escaped.to_numpy(zero_copy_only=False)
+    return pc.utf8_slice_codeunits(column, 1, -1), good
+
+
+def is_short(column: pa.Array, most: int) -> Mask:
+    """Rows that are null or have between 1 and `most` bytes (so at most that many characters)."""
+    text = Text.of(column)
+    return ~text.valid | ((text.length >= 1) & (text.length <= most))  # type: ignore[no-any-return]
+
+
+def is_hash(column: pa.Array) -> Mask:
+    """Rows that are null or 64 lower-case hex digits."""
+    text = Text.of(column)
+    good = ~text.valid
+    rows = np.flatnonzero(text.length == _HASH_LENGTH)
+    digits = _matrix(text, rows, _HASH_LENGTH)
+    good[rows] = _everywhere((digits - ord("0") <= 9) | (digits - ord("a") <= 5))  # noqa: PLR2004
+    return good
+
+
+def _everywhere(holds: Mask) -> Mask | bool:
+    """Whether it holds in the whole of each row; first asked of all rows, which is faster."""
+    return bool(holds.all()) or holds.all(axis=1)  # type: ignore[no-any-return]
+
+
+def instants(column: pa.Array) -> tuple[Ints, Mask]:
+    """Read times in the common spellings of RFC 3339 as microseconds since the epoch.
+
+    `2026-04-26T14:30:00Z`, with 3 or 6 digits of a fraction, with `+hh:mm` for `Z`. Gives the
+    microseconds and where they were read; other spellings, good or bad, are for the contract.
+    """
+    text = Text.of(column)
+    micros = np.zeros(len(column), dtype=np.int64)
+    good = np.zeros(len(column), dtype=bool)
+    for length in np.unique(text.length).tolist():
+        if length not in _SPELLINGS:
+            continue
+        rows = np.flatnonzero(text.length == length)
+        micros[rows], good[rows] = _read_instants(_matrix(text, rows, length), *_SPELLINGS[length])
+    return micros, good
+
+
+_SPELLINGS: Final = {
+    20: (0, False),
+    24: (3, False),
+    27: (6, False),
+    25: (0, True),
+    29: (3, True),
+    32: (6, True),
+}
+"""Length of the text: digits of the fraction, and whether an offset stands for `Z`."""
+
+
+def _matrix(text: Text, rows: Ints, length: int) -> Bytes:
+    """Give the bytes of rows that all have one length; a view where they lie side by side."""
+    if len(rows) and text.start[rows[-1]] - text.start[rows[0]] == length * (len(rows) - 1):
+        first = int(text.start[rows[0]])
+        return text.data[first : first + length * len(rows)].reshape(-1, length)
+    return text.data[text.start[rows][:, None] + np.arange(length)]
+
+
+def _read_instants(given: Bytes, fraction: int, has_offset: bool) -> tuple[Ints, Mask]:  # noqa: FBT001
+    pattern = "0000-00-00T00:00:00" + ("." + "0" * fraction if fraction else "")
+    zone = len(pattern)
+    pattern += "+00:00" if has_offset else "Z"
+    # What differs from the pattern is the digit, and nothing else may differ.
+    digit = given ^ np.frombuffer(pattern.encode(), dtype=np.uint8)
+    most = np.array([9 if character == "0" else 0 for character in pattern], dtype=np.uint8)
+    if has_offset:
+        most[zone] = ord("+") ^ ord("-")
+    good = np.broadcast_to(_everywhere(digit <= most), len(given)).copy()
+    columns = np.ascontiguousarray(digit.T).astype(np.int32)
+    year, month, day = (_number(columns[at]) for at in (slice(0, 4), slice(5, 7), slice(8, 10)))
+    hour, minute, second = (_number(columns[at : at + 2]) for at in (11, 14, 17))
+    good &= (hour <= 23) & (minute <= 59) & (second <= 59)  # noqa: PLR2004
+    good &= (year >= 2) & (year <= 9998) & (month >= 1) & (month <= 12)  # noqa: PLR2004
+    days, length = _months()
+    month_at = np.minimum(year * 12 + month - 1, len(length) - 1) * good
+    good &= (day >= 1) & (day <= length[month_at])
+    seconds = (days[month_at] + day - 1) * 86_400 + hour * 3_600 + minute * 60 + second
+    if has_offset:
+        good &= (given[:, zone] == ord("+")) | (given[:, zone] == ord("-"))
+        ahead, minutes = _number(columns[zone + 1 : zone + 3]), _number(columns[zone + 4 :])
+        good &= (ahead <= 23) & (minutes <= 59)  # noqa: PLR2004
+        sign = np.where(given[:, zone] == ord("-"), -1, 1)
+        seconds = seconds - sign * (ahead * 3_600 + minutes * 60)
+    part = _number(columns[20 : 20 + fraction]) * 10 ** (6 - fraction) if fraction else 0
+    return seconds * 1_000_000 + part, good
+
+
+def _number(digits: Array) -> Array:
+    value = digits[0]
+    for digit in digits[1:]:
+        value = value * 10 + digit
+    return value
+
+
+@cache
+def _months() -> tuple[Array, Array]:
+    """Days since the epoch on which each month of the years 0 to 9999 begins, and its length."""
+    months = np.arange("0000-01", "10000-02", dtype="datetime64[M]")
+    days = months.astype("datetime64[D]").astype(np.int64)
+    return days[:-1], np.diff(days)
+
+
+def fixed_point(column: pa.Array) -> tuple[Ints, Mask]:
+    """Read plain numbers as millionths: up to 9 digits, a point, up to 6 digits; no sign or exponent.
+
+    Gives the millionths and where they were read; nulls are read as 0.
+    """
+    text = Text.of(column)
+    micros = np.zeros(len(column), dtype=np.int64)
+    decimals = np.full(len(column), -1)
+    good = text.length <= _FIXED_POINT_LENGTH
+    rows = np.flatnonzero(good & (text.length > 0))
+    good &= (text.length > 0) | ~text.valid
+    for position in range(_FIXED_POINT_LENGTH):
+        rows = rows[text.length[rows] > position]
+        byte = text.at(rows, position)
+        digit, point = byte - ord("0"), byte == ord(".")
+        good[rows[(digit > 9) & ~point | point & (decimals[rows] >= 0)]] = False  # noqa: PLR2004
+        micros[rows] = np.where(point, micros[rows], micros[rows] * 10 + digit)
+        decimals[rows] += (decimals[rows] >= 0) | point
+    decimals = np.maximum(decimals, 0)
+    good &= (decimals <= 6) & (text.length - decimals <= 10)  # noqa: PLR2004
+    return micros * 10 ** np.maximum(6 - decimals, 0), good
+
+
+_FIXED_POINT_LENGTH: Final = 16

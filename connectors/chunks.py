@@ -1,0 +1,112 @@
+"""What a chunk of either stream is read into, and the way of the rows that the contract judged.
+
+Shared by `impressions` and `events`; knows neither's fields.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from attribution.columns import Ints, Mask, concat, pick, values
+from attribution.decoded import NAME
+from attribution.frames import START
+from attribution.identity import Keys
+from attribution.vocabulary import KIND_CODES, Code
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One chunk of lines, read and judged, before its place in time is known.
+
+    `rows` follow the lines; the `row` of `keys` is a position in `rows`. `refused` and `tests` are
+    rows with a `line`. Per line: `arrived` is its own `received_at` and `stand_in` the time that
+    stands in for it on the first record of a partition (both START where there is none);
+    `is_record` is false for blank lines.
+    """
+
+    rows: pa.RecordBatch
+    keys: Keys
+    refused: list[dict[str, Any]]
+    tests: list[dict[str, Any]]
+    arrived: Ints
+    stand_in: Ints
+    is_record: Mask
+    envelopes: pa.RecordBatch | None = None
+
+
+ENVELOPES: Final = pa.schema(
+    {
+        "line": pa.int64(),
+        "advertiser_id": pa.string(),
+        "event_source_id": pa.string(),
+        "test_event_code": pa.string(),
+        "events": pa.int32(),
+    }
+)
+"""One row per envelope that was not refused whole (events stream only)."""
+
+
+def or_start(time: int | None) -> int:
+    """Give a time, or START where there is none."""
+    return START if time is None else time
+
+
+def unreadable(line: int, message: str) -> dict[str, Any]:
+    """Refuse a document that cannot be read: it counts as one event."""
+    return {"line": line, "code": Code.INVALID_REQUEST, "message": message, "events": 1}
+
+
+def judged_rows(records: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+    """Put rows that the contract accepted in columns."""
+    columns = [
+        pa.array([record[field.name] for record in records], field.type) for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def judged_keys(records: Iterable[Iterable[tuple[str, str]]]) -> Keys:
+    """Put match keys that the contract read in columns; the row is the record's position."""
+    spelled = [(row, *key) for row, keys in enumerate(records) for key in sorted(keys)]
+    return Keys(
+        np.array([row for row, _, _ in spelled], dtype=np.int64),
+        np.array([KIND_CODES[kind] for _, kind, _ in spelled], dtype=np.uint8),
+        pa.array([value for _, _, value in spelled], pa.string()),
+    )
+
+
+def typed(columns: dict[str, pa.Array], schema: pa.Schema, kept: Mask) -> pa.RecordBatch:
+    """Take the kept rows of columns of plain text and bring them to the schema."""
+    mask = pa.array(kept)
+    arrays = [columns[field.name].filter(mask) for field in schema]
+    encoded = [
+        array.dictionary_encode() if field.type == NAME and array.type != NAME else array
+        for array, field in zip(arrays, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(encoded, schema=schema)
+
+
+def in_line_order(
+    parts: list[tuple[pa.RecordBatch, Keys]], *, by: tuple[str, ...]
+) -> tuple[pa.RecordBatch, Keys]:
+    """Put bulk and judged rows together in the order of the lines, and point the keys there."""
+    if len(parts) == 1 or parts[1][0].num_rows == 0:
+        return parts[0]
+    before = np.cumsum([0, *(rows.num_rows for rows, _ in parts)])
+    rows = concat(rows for rows, _ in parts)
+    order = np.lexsort([values(rows, name) for name in reversed(by)])
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    moved = [
+        Keys(place[keys.row + start], keys.kind, keys.value)
+        for (_, keys), start in zip(parts, before, strict=False)
+    ]
+    return pick(rows, order), Keys.concat(moved)
+
+
+def positions(keys: Keys, kept: Mask) -> Keys:
+    """Keep the keys of kept rows, and count their rows among the kept ones."""
+    keys = keys.at(kept[keys.row])
+    return Keys((np.cumsum(kept) - 1)[keys.row], keys.kind, keys.value)

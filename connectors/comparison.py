@@ -1,0 +1,219 @@
+"""Compares what a result file holds with what it must hold, row by row.
+
+Works on one connection that has the `expected_*` tables of `verify.sql` and the result file attached
+as `result`. It knows which columns tell rows apart and how exact a column can be, nothing else.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import duckdb
+
+from attribution.vocabulary import MODELS
+
+RELATIVE_TOLERANCE: Final = 1e-9
+"""Sums of doubles depend on the order of adding up; doubles closer than this are the same."""
+
+_EVENT: Final = ("advertiser_id", "event_source_id", "event_type")
+_AD: Final = ("advertiser_id", "campaign_id", "media_buy_id", "package_id", "creative_id", "type")
+
+# Two machines may differ in the last bit of a weight, so a share may be rounded down one billionth
+# lower; the winner then has what the others lack. A value follows its share. Exact where it can be.
+_SLACK: Final = "if(e.last_touch = 1, e.path_length - 1, 1)"
+_WORTH: Final = """(select value from expected_conversions_final as c
+  where c.conversion_id = e.conversion_id)"""
+
+_WHOLES: Final = ", ".join(f"1 as {model}, value as {model}_value" for model in MODELS)
+_SUMS: Final = ", ".join(
+    f"sum({model}) as {model}, sum({model}_value) as {model}_value" for model in MODELS
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One table of the result, what it must equal, and the columns that tell its rows apart.
+
+    `tolerances` gives, per column, SQL over the expected row `e` for the difference it may have.
+    """
+
+    table: str
+    expected: str
+    got: str
+    key: tuple[str, ...]
+    tolerances: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A cell, or with `column` None a whole row, that is not as it must be; values as text."""
+
+    table: str
+    key: str
+    column: str | None
+    expected: str | None
+    got: str | None
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        place = f"{self.table} ({self.key})"
+        if self.column is None:
+            return f"{place}: {'row is missing' if self.got is None else 'row should not be there'}"
+        return f"{place} {self.column}: expected {_shown(self.expected)}, got {_shown(self.got)}"
+
+
+@dataclass(frozen=True, slots=True)
+class TableCheck:
+    """The outcome for one table; `differences` are those of its first differing rows."""
+
+    table: str
+    rows: int
+    differing_rows: int
+    differences: tuple[Difference, ...]
+
+
+COMPARISONS: Final = (
+    Comparison(
+        table="conversions_final",
+        expected="expected_conversions_final",
+        got="result.conversions_final",
+        key=("conversion_id",),
+    ),
+    Comparison(
+        table="credits_final",
+        expected="expected_credits_final",
+        got="result.credits_final",
+        key=("conversion_id", "impression_id"),
+        tolerances={
+            "time_decay": f"{_SLACK} * 1e-9",
+            "time_decay_value": f"{_SLACK} * ({_WORTH}::double * 1e-9 + 1e-6)",
+        },
+    ),
+    Comparison(
+        table="duplicates",
+        expected="expected_duplicates",
+        got="result.duplicates",
+        key=(*_EVENT, "event_id", "received_at", "conversion_id", "is_changed"),
+    ),
+    Comparison(
+        table="rejections",
+        expected="expected_rejections",
+        got="result.rejections",
+        key=("stream", "source_partition", "source_offset", "source_index"),
+    ),
+    Comparison(
+        table="test_events",
+        expected="expected_test_events",
+        got="result.test_events",
+        key=(*_EVENT, "event_id", "test_event_code", "received_at", "code", "events"),
+    ),
+    Comparison(
+        table="match_stats",
+        expected="expected_match_stats",
+        got="result.match_stats",
+        key=(*_EVENT, "hour"),
+    ),
+    Comparison(
+        table="touchpoint_stats",
+        expected="expected_touchpoint_stats",
+        got="result.touchpoint_stats",
+        key=(*_AD, "hour", "currency"),
+    ),
+    Comparison(
+        table="conservation",
+        expected="(select * replace (0 as in_flight) from result.conservation)",
+        got="result.conservation",
+        key=("advertiser_id", "event_source_id", "hour"),
+    ),
+    Comparison(
+        table="sums of shares",
+        expected=f"""(select conversion_id, {_WHOLES} from result.conversions_final
+          where outcome = 'attributed')""",
+        got=f"""(select conversion_id, {_SUMS} from result.credits_final
+          group by conversion_id)""",
+        key=("conversion_id",),
+    ),
+)
+"""What a verify looks at. The last two hold a result to its own promises."""
+
+
+def compare(
+    connection: duckdb.DuckDBPyConnection, comparison: Comparison, *, limit: int
+) -> TableCheck:
+    """Compare one table; of its differing rows, name the first `limit`."""
+    columns = _columns(connection, comparison.expected)
+    paired = _paired(comparison, columns)
+    counts = connection.execute(f"select count(*), {_DIFFERING} {paired}").fetchone()
+    assert counts is not None
+    rows, differing = counts
+    found = tuple(_differences(connection, comparison, paired, limit)) if differing else ()
+    return TableCheck(comparison.table, rows, differing, found)
+
+
+_DIFFERING: Final = "count(*) filter (len(cells) > 0 or not (is_expected and is_there))"
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, str]:
+    described = connection.execute(f"describe from {relation}").fetchall()
+    return {name: kind for name, kind, *_ in described}
+
+
+def _paired(comparison: Comparison, columns: dict[str, str]) -> str:
+    """Pair rows by key, the n-th of a key with the n-th, and list the cells that differ."""
+    key = ", ".join(comparison.key)
+    chosen = ", ".join(f"{_comparable(name, kind)} as {name}" for name, kind in columns.items())
+    numbered = f"select {chosen}, row_number() over (partition by {key}) as nth from"
+    meeting = " and ".join(f"e.{name} is not distinct from g.{name}" for name in comparison.key)
+    names = ", ".join(f"coalesce(e.{name}::varchar, g.{name}::varchar)" for name in comparison.key)
+    cells = ", ".join(
+        f"""{{name: '{name}', expected: e.{name}::varchar, got: g.{name}::varchar,
+          differs: {_differs(name, kind, comparison.tolerances.get(name))}}}"""
+        for name, kind in columns.items()
+    )
+    return f"""from (
+      select concat_ws(' ', {names}) as key, e.nth is not null as is_expected,
+        g.nth is not null as is_there,
+        if(is_expected and is_there,
+          list_filter([{cells}], lambda cell: cell.differs), []) as cells
+      from ({numbered} {comparison.expected}) as e
+      full join ({numbered} {comparison.got}) as g on {meeting} and e.nth = g.nth)"""
+
+
+def _comparable(name: str, kind: str) -> str:
+    """Bring a column into a form in which equal contents are equal: maps and sets have no order."""
+    if kind.startswith("MAP"):
+        return f"list_sort(list_filter(map_entries({name}), lambda entry: entry.value <> 0))"
+    return f"list_sort({name})" if name in {"warnings", "dropped"} else name
+
+
+def _differs(name: str, kind: str, tolerance: str | None) -> str:
+    expected, got = f"e.{name}", f"g.{name}"
+    if kind == "DOUBLE":
+        tolerance = f"{RELATIVE_TOLERANCE} * greatest(1, abs({expected}))"
+    if tolerance is None:
+        return f"{expected} is distinct from {got}"
+    far = f"abs({expected}::double - {got}::double) > ({tolerance}) * (1 + 1e-6)"
+    return f"coalesce({far}, {expected} is distinct from {got})"
+
+
+def _differences(
+    connection: duckdb.DuckDBPyConnection, comparison: Comparison, paired: str, limit: int
+) -> Iterator[Difference]:
+    table = comparison.table
+    rows = connection.execute(
+        f"""select key, is_expected, is_there, cells {paired}
+        where len(cells) > 0 or not (is_expected and is_there) order by key limit {limit}"""
+    ).fetchall()
+    for key, is_expected, is_there, cells in rows:
+        if not (is_expected and is_there):
+            yield Difference(table, key, None, _row(present=is_expected), _row(present=is_there))
+        for cell in cells:
+            yield Difference(table, key, cell["name"], cell["expected"], cell["got"])
+
+
+def _row(*, present: bool) -> str | None:
+    return "a row" if present else None
+
+
+def _shown(value: str | None) -> str:
+    return "nothing" if value is None else value

@@ -1,0 +1,189 @@
+"""The DuckDB file as a sink: rows wait in `write_batch`, and one transaction per epoch writes them.
+
+Every table is append-only and every row carries `seq`, the number of its commit. Nothing is ever
+written outside of `snapshot`.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import duckdb
+import pyarrow as pa
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from attribution.frames import END, START
+from attribution.policy import Policy
+from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
+from connectors import schema
+from connectors.counts import COUNTED_ONLY, COUNTS
+
+CHECKPOINT_THRESHOLD: Final = "1GB"
+"""Of write-ahead log. The default of 16 MB costs three times the CPU and pauses of a second."""
+
+
+class DatabaseError(Exception):
+    """The result file cannot be used; the message says why and what to do."""
+
+
+class Finished(Protocol):
+    """Finished rows by table, the documents read for them, and a watermark of the reading."""
+
+    tables: dict[str, pa.RecordBatch]
+    records: int
+    watermark: int | None
+
+
+def create_database(path: Path, *, overwrite: bool) -> duckdb.DuckDBPyConnection:
+    """Create a result file with all tables and views.
+
+    Raises DatabaseError when there is one already, or when the place cannot be written.
+    """
+    if path.exists() and not overwrite:
+        msg = f"{path} exists already; name another file, or add --overwrite to replace it"
+        raise DatabaseError(msg)
+    try:
+        for old in (path, path.with_name(path.name + ".wal")):
+            old.unlink(missing_ok=True)
+        connection = duckdb.connect(str(path))
+    except (OSError, duckdb.IOException) as error:
+        msg = f"{path} cannot be written: {str(error).splitlines()[0]}"
+        raise DatabaseError(msg) from error
+    connection.execute("set timezone = 'UTC'; set threads = 1")
+    connection.execute(f"set checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
+    schema.create(connection)
+    return connection
+
+
+def record_run(
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    run_id: str,
+    policy: Policy,
+    inputs: Mapping[str, Any],
+    key_groups: int,
+) -> None:
+    """Note what the rows of this file were made of."""
+    connection.execute(
+        "insert into runs values (?, ?, ?, ?, ?, ?)",
+        [
+            run_id,
+            datetime.now(UTC),
+            version("tributary"),
+            policy.model_dump_json(),
+            json.dumps(inputs),
+            key_groups,
+        ],
+    )
+
+
+def record_sources(connection: duckdb.DuckDBPyConnection, registry: Registry) -> None:
+    """Write the registry as the events of this run were judged by it."""
+    rows = [
+        {
+            "advertiser_id": source.advertiser_id,
+            "event_source_id": source.event_source_id,
+            "name": source.name,
+            "event_types": sorted(source.event_types) if source.event_types else None,
+            "allowed_domains": list(source.allowed_domains) or None,
+            "valid_from": None if source.valid_from == BEGINNING_OF_TIME else source.valid_from,
+            "valid_to": None if source.valid_to == END_OF_TIME else source.valid_to,
+            "seq": 0,
+        }
+        for versions in registry.versions.values()
+        for source in versions
+    ]
+    if rows:
+        connection.register("sources", pa.Table.from_pylist(rows, schema=_SOURCES))
+        connection.execute("insert into event_sources by name from sources")
+        connection.unregister("sources")
+
+
+_SOURCES: Final = pa.schema(
+    {
+        "advertiser_id": pa.string(),
+        "event_source_id": pa.string(),
+        "name": pa.string(),
+        "event_types": pa.list_(pa.string()),
+        "allowed_domains": pa.list_(pa.string()),
+        "valid_from": pa.timestamp("us", "UTC"),
+        "valid_to": pa.timestamp("us", "UTC"),
+        "seq": pa.int64(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSink(FixedPartitionedSink[Finished, int]):
+    """One partition: a DuckDB file has one writer."""
+
+    connection: duckdb.DuckDBPyConnection
+
+    def list_parts(self) -> list[str]:
+        """Name the only partition."""
+        return ["database"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "_Writer":
+        """Continue after the commit that the state belongs to."""
+        del step_id, for_part
+        return _Writer(self.connection, resume_state or 0)
+
+
+@dataclass(slots=True)
+class _Writer(StatefulSinkPartition[Finished, int]):
+    connection: duckdb.DuckDBPyConnection
+    seq: int
+    records: int = 0
+    watermark: int = START
+    waiting: dict[str, list[pa.RecordBatch]] = field(default_factory=lambda: defaultdict(list))
+
+    def write_batch(self, values: list[Finished]) -> None:
+        """Let rows wait for the end of the epoch."""
+        for rows in values:
+            self.records += rows.records
+            if rows.watermark is not None:
+                self.watermark = max(self.watermark, rows.watermark)
+            for table, batch in rows.tables.items():
+                self.waiting[table].append(batch)
+
+    def snapshot(self) -> int:
+        """Commit what waits, in one transaction."""
+        if self.waiting or self.records:
+            self.seq += 1
+            self.connection.begin()
+            Commit(self.connection, self.seq).write(self.waiting)
+            watermark = None if self.watermark in (START, END) else self.watermark
+            self.connection.execute(
+                "insert into commits values (?, ?, make_timestamptz(?), ?)",
+                [self.seq, datetime.now(UTC), watermark, self.records],
+            )
+            self.connection.commit()
+            self.waiting.clear()
+            self.records = 0
+        return self.seq
+
+
+class Commit:
+    """Writes the rows of one transaction."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, seq: int) -> None:
+        """Number the transaction; the caller begins and commits it."""
+        self._connection = connection
+        self._seq = seq
+
+    def write(self, rows: Mapping[str, list[pa.RecordBatch]]) -> None:
+        """Append rows by table, and the counts that follow from them."""
+        for name, batches in rows.items():
+            self._connection.register("batch", pa.Table.from_batches(batches))
+            if name not in COUNTED_ONLY:
+                self._connection.execute(
+                    f"insert into {name} by name select *, {self._seq} as seq from batch"
+                )
+            for statement in COUNTS.get(name, ()):
+                self._connection.execute(statement, {"seq": self._seq})
+            self._connection.unregister("batch")

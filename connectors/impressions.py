@@ -1,0 +1,167 @@
+"""Chunks of the impressions stream to columns: DuckDB reads, the proofs vouch, the contract judges.
+
+Most rows never meet Python: only what the vectorised proofs cannot vouch for goes to the contract,
+row by row, and both meet in one table in the order of the lines.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from attribution.columns import Ints, Mask, micros_to_money
+from attribution.contract.document import Unreadable, read_document
+from attribution.contract.impression import judge_impression
+from attribution.contract.verdicts import ImpressionRecord, ImpressionRejection
+from attribution.decoded import IMPRESSIONS
+from attribution.frames import START
+from attribution.identity import Keys, bytes_of, identify
+from attribution.policy import Policy
+from attribution.texts import Text, fixed_point, instants, unquoted
+from connectors.chunks import (
+    Chunk,
+    in_line_order,
+    judged_keys,
+    judged_rows,
+    or_start,
+    positions,
+    typed,
+    unreadable,
+)
+from connectors.lines import Lines
+from connectors.parse import IMPRESSION, parse
+
+_ID: Final = 256
+_REQUIRED: Final = ("advertiser_id", "impression_id", "campaign_id")
+_OPTIONAL: Final = ("media_buy_id", "package_id", "creative_id")
+_TYPES: Final = pa.array(["impression", "click"])
+_CURRENCY: Final = "^[A-Z]{3}$"
+
+
+def read_impressions(lines: Lines, *, policy: Policy) -> Chunk:
+    """Read and judge one chunk."""
+    bulk = _Bulk(lines)
+    judged = _Judged(lines, policy)
+    judged.judge(np.flatnonzero(~bulk.proven))
+    rows, keys = in_line_order([bulk.rows(), judged.rows()], by=("line",))
+    arrived, stand_in = bulk.arrived, bulk.time
+    for line, (received_at, time) in judged.times.items():
+        arrived[line], stand_in[line] = received_at, time
+    return Chunk(rows, keys, judged.refused, [], arrived, stand_in, judged.is_record)
+
+
+class _Bulk:
+    """The columns of a chunk, and the rows that the proofs vouch for."""
+
+    def __init__(self, lines: Lines) -> None:
+        readable = lines.strict()
+        self._leaves = parse(lines, IMPRESSION, readable)
+        self._ids = {
+            name: self._leaves[name]
+            if name == "impression_id"
+            else self._leaves[name].dictionary_encode()
+            for name in (*_REQUIRED, *_OPTIONAL)
+        }
+        self._identities = identify(self._leaves["user_match"])
+        self.time, has_time = instants(self._leaves["time"])
+        self.arrived, has_arrival = instants(self._leaves["received_at"])
+        self._spend, has_spend = fixed_point(self._leaves["price"])
+        never = ~self._there("received_at")
+        self.arrived[never] = START
+        self.proven = (
+            readable
+            & self._identities.proven
+            & has_time
+            & (has_arrival | never)
+            & has_spend
+            & self._has_sound_texts()
+        )
+        self.proven &= lines.shallow(self.proven, self._leaf_bytes())
+
+    def _there(self, name: str) -> Mask:
+        return self._leaves[name].is_valid().to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+
+    def _leaf_bytes(self) -> Ints:
+        texts = (column for column in self._leaves.columns if column.type == pa.string())
+        return sum((Text.of(text).length for text in texts), bytes_of(self._leaves["user_match"]))
+
+    def _has_sound_texts(self) -> Mask:
+        currency = pc.match_substring_regex(self._leaves["currency"], _CURRENCY)
+        good: Mask = currency.fill_null(True).to_numpy(zero_copy_only=False)  # noqa: FBT003
+        good &= pc.is_in(self._leaves["type"], value_set=_TYPES).to_numpy(zero_copy_only=False)
+        for name in _REQUIRED:
+            good &= self._there(name)
+        for name in self._ids:
+            self._ids[name], sound = unquoted(self._ids[name], _ID)
+            good &= sound
+        return good
+
+    def rows(self) -> tuple[pa.RecordBatch, Keys]:
+        """Give the rows that are vouched for, with their keys."""
+        paid = self._there("price") & self._there("currency")
+        columns = self._ids | {
+            "line": pa.array(np.arange(len(paid))),
+            "is_click": pc.equal(self._leaves["type"], "click"),
+            "time": pa.array(self.time),
+            "received_at": pa.array(self.arrived),
+            "spend": micros_to_money(self._spend, paid),
+            "currency": pc.if_else(pa.array(paid), self._leaves["currency"], None),
+        }
+        keys = positions(self._identities.keys, self.proven)
+        return typed(columns, IMPRESSIONS, self.proven), keys
+
+
+class _Judged:
+    """What the contract says of single lines."""
+
+    def __init__(self, lines: Lines, policy: Policy) -> None:
+        self._lines = lines
+        self._policy = policy
+        self._accepted: list[tuple[int, ImpressionRecord]] = []
+        self.refused: list[dict[str, Any]] = []
+        self.times: dict[int, tuple[int, int]] = {}
+        self.is_record = np.ones(len(lines), dtype=bool)
+
+    def judge(self, rows: Ints) -> None:
+        for row in rows.tolist():
+            self.times[row] = (START, START)
+            text = self._lines[row]
+            if not text.strip():
+                self.is_record[row] = False
+                continue
+            document = read_document(text)
+            if isinstance(document, Unreadable):
+                self.refused.append(unreadable(row, document.message))
+                continue
+            verdict = judge_impression(document, policy=self._policy)
+            self.times[row] = (or_start(verdict.received_at), or_start(verdict.time))
+            if isinstance(verdict, ImpressionRecord):
+                self._accepted.append((row, verdict))
+            else:
+                self.refused.append(_refusal(row, verdict))
+
+    def rows(self) -> tuple[pa.RecordBatch, Keys]:
+        records = [
+            {field.name: getattr(record, field.name, None) for field in IMPRESSIONS}
+            | {
+                "line": row,
+                "is_click": record.type == "click",
+                "received_at": or_start(record.received_at),
+            }
+            for row, record in self._accepted
+        ]
+        keys = judged_keys(record.match_keys for _, record in self._accepted)
+        return judged_rows(records, IMPRESSIONS), keys
+
+
+def _refusal(line: int, verdict: ImpressionRejection) -> dict[str, Any]:
+    return {
+        "line": line,
+        "advertiser_id": verdict.advertiser_id,
+        "record_id": verdict.record_id,
+        "code": verdict.code,
+        "message": verdict.message,
+        "field": verdict.field,
+        "events": 1,
+    }

@@ -1,0 +1,288 @@
+"""Gives decoded rows their keys: 128-bit hashes, conversion ids, and the order the steps want.
+
+The hashes are DuckDB's, of salted text; the salts are the deployment's and stay with its state.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from attribution.columns import (
+    Array,
+    Hashes,
+    Ints,
+    Mask,
+    micros_to_money,
+    money_to_micros,
+    pick,
+    present,
+    starts_of,
+    timestamps,
+    values,
+)
+from attribution.decoded import Decoded
+from attribution.identity import Keys
+from attribution.keyed import MATCH_KEYS
+from attribution.match import RECORD, sort_key
+from attribution.vocabulary import EVENT_TYPES, KIND_CODES
+from connectors.parse import query
+
+HOUR: Final = 3_600_000_000
+_CLICK: Final = KIND_CODES["click"]
+
+
+@dataclass(frozen=True, slots=True)
+class Salts:
+    """Two texts of a deployment that make its hashes its own."""
+
+    high: str = "tributary/1"
+    low: str = "2/yratubirt"
+
+    def hash(self, text: str, *others: str) -> str:
+        """Write SQL for both halves of a key: `text` is hashed with salt, the others beside it."""
+        rest = "".join(f", {other}" for other in others)
+        return (
+            f"hash('{self.high}' || {text}{rest}) as key_high, "
+            f"hash('{self.low}' || {text}{rest}) as key_low"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTable:
+    """Match keys with their hashes; `row` is a position in the decoded rows."""
+
+    row: Ints
+    kind: Array
+    high: Hashes
+    low: Hashes
+
+    def at(self, rows: Array) -> "KeyTable":
+        """Rows by position or mask."""
+        return KeyTable(self.row[rows], self.kind[rows], self.high[rows], self.low[rows])
+
+
+def hash_keys(keys: Keys, advertiser: pa.Array, salts: Salts) -> KeyTable:
+    """Hash match keys; an advertiser's keys are its own."""
+    table = pa.table(
+        {
+            "value": keys.value,
+            "kind": pa.array(keys.kind),
+            "advertiser_id": advertiser.take(pa.array(keys.row)),
+        }
+    )
+    hashed = query(f"select {salts.hash('value', 'kind', 'advertiser_id')} from input", input=table)
+    return KeyTable(keys.row, keys.kind, values(hashed, "key_high"), values(hashed, "key_low"))
+
+
+def _place(decoded: Decoded) -> dict[str, pa.Array]:
+    rows = decoded.rows
+    zeros = pa.array(np.zeros(rows.num_rows, dtype=np.int32))
+    partition = pa.DictionaryArray.from_arrays(zeros, pa.array([decoded.partition]))
+    offset = values(rows, "line") + decoded.first_line
+    return {"source_partition": partition, "source_offset": pa.array(offset)}
+
+
+def key_impressions(decoded: Decoded, salts: Salts) -> dict[str, pa.RecordBatch]:
+    """Give `unique` (rows to be counted once), and `clicks` and `views` (a row per match key)."""
+    rows = decoded.rows
+    hashed = query(
+        f"select {salts.hash('impression_id', 'is_click', 'advertiser_id')} from input", input=rows
+    )
+    place = _place(decoded)
+    counted = {
+        "key": hashed["key_high"],
+        "key_low": hashed["key_low"],
+        "source_index": pa.array(np.zeros(rows.num_rows, dtype=np.int32)),
+        **place,
+        **{name: rows[name] for name in ("received_at", *_AD, "is_click", "time", "spend")},
+    }
+    unique = pa.RecordBatch.from_pydict(counted)
+    order = np.argsort(values(unique, "key"))
+    keys = hash_keys(decoded.keys, rows["advertiser_id"], salts)
+    return {"unique": pick(unique, order), **_by_window(rows, place, keys)}
+
+
+_AD: Final = (
+    "advertiser_id",
+    "campaign_id",
+    "media_buy_id",
+    "package_id",
+    "creative_id",
+    "currency",
+)
+
+
+def _by_window(
+    rows: pa.RecordBatch, place: dict[str, pa.Array], keys: KeyTable
+) -> dict[str, pa.RecordBatch]:
+    """Spell records out per match key, sorted; clicks (and click keys) apart from views."""
+    columns = {name: place.get(name, None) for name in place}
+    record = pa.RecordBatch.from_pydict(
+        {
+            name: columns[name] if name in columns else rows[name]
+            for name in RECORD
+            if name not in ("key_high", "key_low", "kind")
+        }
+    )
+    word = sort_key(keys.high, values(rows, "time")[keys.row])
+    order = np.argsort(word)
+    keys, word = keys.at(order), word[order]
+    kept = ~_repeats(keys, word)
+    keys, word = (keys, word) if kept.all() else (keys.at(kept), word[kept])
+    as_click = values(rows, "is_click")[keys.row] | (keys.kind == _CLICK)
+    return {
+        name: _records(record, keys.at(mask), word[mask])
+        for name, mask in (("clicks", as_click), ("views", ~as_click))
+    }
+
+
+def _records(record: pa.RecordBatch, keys: KeyTable, word: Hashes) -> pa.RecordBatch:
+    rows = pick(record, keys.row)
+    columns = {
+        "key": pa.array(word),
+        "key_high": pa.array(keys.high),
+        "key_low": pa.array(keys.low),
+        "kind": pa.array(keys.kind),
+    }
+    return pa.RecordBatch.from_pydict(columns | {name: rows[name] for name in rows.schema.names})
+
+
+def _repeats(keys: KeyTable, word: Hashes) -> Mask:
+    """Mark keys that one record carries twice; the table is sorted by `word`."""
+    repeated = np.zeros(len(word), dtype=bool)
+    alike = word[1:] == word[:-1]
+    tied = np.flatnonzero(np.r_[alike, False] | np.r_[False, alike])
+    if len(tied):
+        tied = tied[np.lexsort((keys.low[tied], keys.row[tied]))]
+        again = (keys.row[tied][1:] == keys.row[tied][:-1]) & (
+            keys.low[tied][1:] == keys.low[tied][:-1]
+        )
+        repeated[tied[1:][again]] = True
+    return repeated
+
+
+_CONVERSION_ID: Final = """md5(concat_ws('|', received_at, source_offset, source_index,
+  concat(length(source_partition::varchar), ':', source_partition),
+  concat(length(advertiser_id::varchar), ':', advertiser_id),
+  concat(length(event_source_id::varchar), ':', event_source_id),
+  concat(length(event_type::varchar), ':', event_type), event_id)) as conversion_id"""
+"""Where the first copy arrived, and its key: lengths keep the parts apart."""
+
+_CONTENT: Final = """hash(event_time, custom_event_name, action_source, event_source_url, value,
+  currency, custom_data, carries, identity) as digest"""
+"""What makes a copy a changed one."""
+
+
+def key_events(decoded: Decoded, salts: Salts) -> pa.RecordBatch:
+    """Give rows for DEDUP: the decoded columns, keys, place, conversion id and content digest."""
+    rows = decoded.rows
+    keys = hash_keys(decoded.keys, rows["advertiser_id"], salts)
+    lists, keyed, identity = _grouped(keys, rows.num_rows)
+    place = _place(decoded)
+    table = pa.table(
+        {name: rows[name] for name in rows.schema.names}
+        | place
+        | {"identity": pa.array(identity)}
+    )
+    hashed = query(
+        f"select {salts.hash('event_id', 'advertiser_id', 'event_source_id', 'event_type')}, "
+        f"{_CONVERSION_ID}, {_CONTENT}, md5_number_lower(conversion_id) as conversion_low "
+        "from input",
+        input=table,
+    )
+    columns = {name: rows[name] for name in rows.schema.names if name != "line"} | place
+    columns |= {
+        "key": hashed["key_high"],
+        "key_low": hashed["key_low"],
+        "conversion_id": hashed["conversion_id"],
+        "conversion_high": hashed["key_high"],
+        "conversion_low": hashed["conversion_low"],
+        "digest": hashed["digest"],
+        "event_type_code": pa.array(_type_codes(rows["event_type"])),
+        "match_keys": lists,
+        "keyed": pa.array(keyed),
+    }
+    keyed_rows = pa.RecordBatch.from_pydict(columns)
+    return pick(keyed_rows, np.argsort(values(keyed_rows, "key")))
+
+
+def _type_codes(column: pa.Array) -> Array:
+    codes = [EVENT_TYPES.index(name) for name in column.dictionary.to_pylist()]
+    return np.array([*codes, 0], dtype=np.uint8)[column.indices.to_numpy()]
+
+
+def _grouped(keys: KeyTable, count: int) -> tuple[pa.Array, Array, Hashes]:
+    """Give each row its keys as a list, the bit mask of their kinds, and one word for all."""
+    order = np.lexsort((keys.low, keys.high, keys.row))
+    keys = keys.at(order)
+    again = (
+        (keys.row[1:] == keys.row[:-1])
+        & (keys.high[1:] == keys.high[:-1])
+        & (keys.low[1:] == keys.low[:-1])
+    )
+    keys = keys.at(~np.r_[np.zeros(min(len(order), 1), dtype=bool), again])
+    offsets = np.searchsorted(keys.row, np.arange(count + 1)).astype(np.int32)
+    each = pa.StructArray.from_arrays(
+        [pa.array(keys.kind), pa.array(keys.high), pa.array(keys.low)],
+        fields=list(MATCH_KEYS.value_type),
+    )
+    lists = pa.ListArray.from_arrays(pa.array(offsets), each, type=MATCH_KEYS)
+    keyed = np.zeros(count, dtype=np.uint16)
+    identity = np.zeros(count, dtype=np.uint64)
+    if len(keys.row):
+        starts = starts_of(keys.row)
+        mine = keys.row[starts]
+        keyed[mine] = np.bitwise_or.reduceat(1 << keys.kind.astype(np.uint16), starts)
+        identity[mine] = np.bitwise_xor.reduceat(keys.high ^ keys.low * np.uint64(3), starts)
+    return lists, keyed, identity
+
+
+def received(decoded: Decoded) -> pa.RecordBatch:
+    """Count the events of a chunk as they were read, whatever becomes of them."""
+    tables = {
+        "rows": decoded.rows.select(["advertiser_id", "event_source_id", "event_type", "received_at"]),
+        "refused": decoded.rejections,
+        "tests": decoded.tests,
+    }
+    columns = "advertiser_id, event_source_id, event_type, received_at"
+    counts = " union all ".join(
+        f"select {columns}, {events} as events from {name}"
+        for name, events in (("rows", "1"), ("refused", "events"), ("tests", "events"))
+    )
+    return query(
+        f"select advertiser_id, event_source_id, event_type, "
+        f"time_bucket(interval 1 hour, make_timestamptz(received_at)) as hour, "
+        f"sum(events)::bigint as received from ({counts}) group by all having received > 0",
+        **tables,
+    )
+
+
+def touchpoint_counts(
+    rows: pa.RecordBatch, *, records: int, duplicates: int, paid: int
+) -> pa.RecordBatch:
+    """Count records per ad, type and hour; each row counts as much as the arguments say."""
+    spend = money_to_micros(rows["spend"]) * paid
+    table = {name: rows[name] for name in _AD} | {
+        "is_click": rows["is_click"],
+        "hour": pa.array(values(rows, "time") // HOUR),
+        "spend": pa.array(spend),
+    }
+    grouped = pa.table(table).group_by([name for name in table if name != "spend"])
+    counts = grouped.aggregate([("spend", "sum"), ("spend", "count")]).combine_chunks()
+    batch = counts.to_batches()[0]
+    number = values(batch, "spend_count")
+    columns = {name: batch[name] for name in _AD} | {
+        "type": pc.if_else(batch["is_click"], "click", "impression"),
+        "hour": timestamps(values(batch, "hour") * HOUR),
+        "records": pa.array(number * records),
+        "duplicates": pa.array(number * duplicates),
+        "spend": micros_to_money(values(batch, "spend_sum"), present(batch["spend_sum"])),
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+Keyer = Callable[[Decoded], dict[str, pa.RecordBatch]]

@@ -1,0 +1,123 @@
+"""Lanes as a Bytewax source: bounded replay of a folder of files."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+
+from attribution.decoded import Decoded
+from attribution.frames import END, START
+from attribution.keyed import Read
+from attribution.policy import Policy
+from attribution.registry import Registry
+from connectors.decode import PartitionDecoder
+from connectors.files import CHUNK_BYTES, STREAMS, Lane, LogFile, Partition
+from connectors.keying import Salts, key_events, key_impressions, received, touchpoint_counts
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource(FixedPartitionedSource[Read, None]):
+    """The files of a folder, dealt out to a fixed number of lanes.
+
+    `progress` is told how many bytes of files a lane has read since it was told last.
+    """
+
+    files: tuple[LogFile, ...]
+    lanes: int
+    policy: Policy
+    registry: Registry
+    salts: Salts = Salts()
+    chunk_bytes: int = CHUNK_BYTES
+    progress: Progress | None = None
+
+    def list_parts(self) -> list[str]:
+        """Name the lanes."""
+        return [str(lane) for lane in range(self.lanes)]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_LanePartition":
+        """Open one lane."""
+        del step_id, resume_state
+        lane = int(for_part)
+        return _LanePartition(lane, self._lane(lane), self.salts, self.progress)
+
+    def _lane(self, lane: int) -> Lane:
+        return Lane([self._partition(file) for file in self.files[lane :: self.lanes]])
+
+    def _partition(self, file: LogFile) -> Partition:
+        decoder = PartitionDecoder(
+            file.stream, file.partition, policy=self.policy, registry=self.registry
+        )
+        return Partition(file, decoder, self.chunk_bytes)
+
+
+class _LanePartition(StatefulSourcePartition[Read, None]):
+    def __init__(self, number: int, lane: Lane, salts: Salts, progress: Progress | None) -> None:
+        self._number = number
+        self._lane = lane
+        self._salts = salts
+        self._progress = progress
+        self._consumed = 0
+        self._sent = dict.fromkeys(STREAMS, START)
+
+    def next_batch(self) -> Iterable[Read]:
+        """Read and decode one chunk; promise the end of time once all files have ended."""
+        read = self._lane.read()
+        if read is None:
+            ended = [stream for stream in STREAMS if self._sent[stream] != END]
+            if not ended:
+                raise StopIteration
+            return [self._promise(stream) for stream in ended]
+        self._report()
+        stream, decoded = read
+        return [self._promise(stream) if decoded is None else self._keyed(stream, decoded)]
+
+    def _report(self) -> None:
+        if self._progress:
+            self._progress(self._lane.consumed - self._consumed)
+        self._consumed = self._lane.consumed
+
+    def _watermark(self, stream: str) -> int:
+        self._sent[stream] = self._lane.watermark(stream)
+        return self._sent[stream]
+
+    def _promise(self, stream: str) -> Read:
+        return Read(stream, self._number, self._watermark(stream), {}, {}, 0)
+
+    def _keyed(self, stream: str, decoded: Decoded) -> Read:
+        watermark = self._watermark(stream)
+        tables = finished_rows(decoded)
+        if decoded.rows.num_rows == 0:
+            return Read(stream, self._number, watermark, {}, tables, decoded.records)
+        if stream == "events":
+            rows = {"unique": key_events(decoded, self._salts)}
+        else:
+            rows = key_impressions(decoded, self._salts)
+            tables["touchpoint_deltas"] = touchpoint_counts(
+                rows["unique"], records=1, duplicates=0, paid=1
+            )
+        return Read(stream, self._number, watermark, rows, tables, decoded.records)
+
+    def next_awake(self) -> datetime | None:
+        """Ask again at once: a replay has nothing to wait for."""
+        return None
+
+    def snapshot(self) -> None:
+        """Keep nothing: a replay that was stopped starts over."""
+
+
+def finished_rows(decoded: Decoded) -> dict[str, pa.RecordBatch]:
+    """Give the rows of a chunk that no step has to look at."""
+    tables = {"rejections": _dated(decoded.rejections), "test_events": _dated(decoded.tests)}
+    if decoded.stream == "events":
+        tables["received"] = received(decoded)
+    return {name: rows for name, rows in tables.items() if rows.num_rows}
+
+
+def _dated(rows: pa.RecordBatch) -> pa.RecordBatch:
+    at = rows.schema.get_field_index("received_at")
+    instants = rows["received_at"].view(pa.timestamp("us", "UTC"))
+    return rows.set_column(at, "received_at", instants)

@@ -1,0 +1,66 @@
+"""Finds the records that nearly were touchpoints of an event, and what kept each out.
+
+Asks the log tables (`log.sql`) by `near_misses.sql`; identifiers stay inside the query.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.resources import files
+from typing import Final, Literal, TypeAlias
+
+import duckdb
+
+SHOWN: Final = 20
+"""The latest ones tell the story; a crawler may have a hundred thousand."""
+
+Rule: TypeAlias = Literal["kind", "after", "window", "late", "eligible"]
+"""The first rule that keeps a record out; `eligible` passed them all and is not in the path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event was read."""
+
+    partition: str
+    line: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A record with the strongest kind it shares, and by how much it missed (None: no measure)."""
+
+    impression_id: str
+    type: str
+    campaign_id: str
+    time: datetime
+    kind: str
+    rule: Rule
+    missed_by: timedelta | None
+    window: timedelta
+
+
+def near_misses(
+    connection: duckdb.DuckDBPyConnection, place: Place, *, path: Sequence[str]
+) -> tuple[list[NearMiss], int]:
+    """Give the latest near misses of an event whose path is given, and how many there are."""
+    rows = connection.execute(
+        files("connectors").joinpath("near_misses.sql").read_text(encoding="utf-8"),
+        {
+            "partition": place.partition,
+            "line": place.line,
+            "index": place.index,
+            "path": list(path),
+            "most": SHOWN,
+        },
+    ).fetchall()
+    found = [
+        NearMiss(
+            *cells,
+            None if missed_by is None else timedelta(microseconds=missed_by),
+            timedelta(microseconds=width),
+        )
+        for *cells, missed_by, width, _ in rows
+    ]
+    return found, rows[0][-1] if rows else 0

@@ -1,0 +1,73 @@
+"""Lines of JSON to columns, by DuckDB's JSON reader.
+
+Leaves come as text, whatever they were in the JSON; `attribution.texts` proves where that cannot
+matter. Leaves of type JSON keep their quotes, so that text and number can be told apart.
+"""
+
+from functools import cache
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from attribution.columns import Mask
+from connectors.lines import Lines
+
+IDENTITY: Final = (
+    '{"uids":[{"type":"VARCHAR","value":"VARCHAR"}],"hashed_email":"VARCHAR",'
+    '"hashed_phone":"VARCHAR","click_id":"VARCHAR","click_id_type":"VARCHAR",'
+    '"client_ip":"VARCHAR","client_user_agent":"VARCHAR"}'
+)
+"""What is read of an identity block."""
+
+IMPRESSION: Final = (
+    '{"advertiser_id":"JSON","impression_id":"JSON","type":"VARCHAR","time":"VARCHAR",'
+    '"received_at":"VARCHAR","campaign_id":"JSON","media_buy_id":"JSON","package_id":"JSON",'
+    f'"creative_id":"JSON","price":"JSON","currency":"VARCHAR","user_match":{IDENTITY}}}'
+)
+"""What is read of a line of the impressions stream."""
+
+_EVENT: Final = (
+    '{"event_id":"JSON","event_type":"VARCHAR","event_time":"VARCHAR",'
+    '"custom_event_name":"VARCHAR","action_source":"VARCHAR","event_source_url":"VARCHAR",'
+    '"user_match":"JSON","custom_data":"JSON","value":"JSON","currency":"JSON",'
+    '"content_ids":"JSON","surface":"JSON"}'
+)
+ENVELOPE: Final = (
+    '{"advertiser_id":"JSON","event_source_id":"JSON","received_at":"VARCHAR",'
+    '"test_event_code":"JSON","idempotency_key":"VARCHAR","adcp_version":"JSON",'
+    f'"adcp_major_version":"JSON","events":[{_EVENT}]}}'
+)
+"""What is read of a line of the events stream."""
+
+# The message quotes the line, and so may itself be no UTF-8.
+_BAD_LINE: Final = (duckdb.ConversionException, duckdb.InvalidInputException, UnicodeDecodeError)
+
+
+@cache
+def engine() -> duckdb.DuckDBPyConnection:
+    """Give the in-memory connection of this thread's decoder; one thread, for frames are small."""
+    connection = duckdb.connect()
+    connection.execute("set threads = 1; set timezone = 'UTC'; set enable_progress_bar = false")
+    return connection
+
+
+def query(sql: str, **tables: pa.Table | pa.RecordBatch) -> pa.RecordBatch:
+    """Run a query over Arrow tables; give the rows as one batch, in the order of the input."""
+    connection = engine().cursor()
+    for name, table in tables.items():
+        connection.register(name, table)
+    rows = connection.execute(sql).to_arrow_table().combine_chunks()
+    batches = rows.to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=rows.schema)
+
+
+def parse(lines: Lines, schema: str, readable: Mask) -> pa.RecordBatch:
+    """Read the leaves of `schema`; a line that is not `readable`, or no JSON, is all null."""
+    table = pa.table({"line": lines.as_text(), "readable": pa.array(readable)})
+    sql = "select unnest(case when {} then from_json(line, '{}') end) from input"
+    try:
+        return query(sql.format("readable", schema), input=table)
+    except _BAD_LINE:
+        # One faulty line (of UTF-8, say) fails the whole chunk: ask for each line first.
+        return query(sql.format("readable and json_valid(line)", schema), input=table)

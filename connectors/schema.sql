@@ -1,0 +1,434 @@
+-- What the job writes and what an analyst reads. Times are UTC instants, money is DECIMAL(18,6) in
+-- the currency beside it, shares are DECIMAL(10,9).
+--
+-- Every table is append-only and carries seq, the commit that wrote the row. There are no keys and
+-- no indexes: exactly once comes from seq, and indexes of this DuckDB lose rows after a crash.
+-- A column is commented where its name appears first; the same name means the same further down
+-- (connectors/schema.py carries the comment over), unless it is commented again there.
+
+-- ------------------------------------------------------------------------------------ results
+
+create table conversions_final (
+  conversion_id varchar, advertiser_id varchar, event_source_id varchar, event_type varchar,
+  custom_event_name varchar, event_id varchar, event_time timestamptz, received_at timestamptz,
+  action_source varchar, event_source_host varchar, value decimal(18,6), currency varchar,
+  order_id varchar, num_items bigint, content_ids varchar[], custom_data json,
+  outcome varchar, reason varchar, matched_on varchar, touch_type varchar,
+  is_probabilistic boolean, path_length integer, seconds_to_convert double, is_limited boolean,
+  carries varchar[], match_quality double, warnings varchar[], dropped varchar[],
+  source_partition varchar, source_offset bigint, source_index integer, seq bigint);
+comment on table conversions_final is 'Conversions that have settled; a row never changes. Read the view conversions';
+comment on column conversions_final.conversion_id is 'Stable hash of the event key and of where its first copy arrived; joins conversions, credits and duplicates';
+comment on column conversions_final.advertiser_id is 'Whose event, impression or click it is; nothing is ever matched across advertisers';
+comment on column conversions_final.event_source_id is 'The advertiser''s pixel, app or feed that sent the event';
+comment on column conversions_final.event_type is 'Type of the event as it was sent, for example purchase';
+comment on column conversions_final.custom_event_name is 'Name of a custom event, as sent';
+comment on column conversions_final.event_id is 'The sender''s id of the event; with advertiser, source and type the key of deduplication';
+comment on column conversions_final.event_time is 'When the event happened, as the sender says';
+comment on column conversions_final.received_at is 'When it arrived, never earlier than what arrived before it from the same partition';
+comment on column conversions_final.action_source is 'Where the action took place: website, app, in_store, ...';
+comment on column conversions_final.event_source_host is 'Lower-case host of the page the event happened on';
+comment on column conversions_final.value is 'What the conversion is worth, in currency';
+comment on column conversions_final.currency is 'ISO 4217 code of the money in the same row; never add up across currencies';
+comment on column conversions_final.order_id is 'The advertiser''s order';
+comment on column conversions_final.num_items is 'Number of items of the order';
+comment on column conversions_final.content_ids is 'Products of the event';
+comment on column conversions_final.custom_data is 'The event''s custom_data as JSON, after repairs';
+comment on column conversions_final.outcome is 'attributed, unattributed, or observed (refund and the like: kept, earns nothing)';
+comment on column conversions_final.reason is 'Why unattributed, the first that holds: no_identifier, too_old, no_touchpoint';
+comment on column conversions_final.matched_on is 'Strongest kind of identifier that joined conversion and touchpoint (in a conversion: its winner)';
+comment on column conversions_final.touch_type is 'Whether the winner is a click or a view';
+comment on column conversions_final.is_probabilistic is 'True where nothing but IP and user agent joined conversion and touchpoint (in a conversion: its winner)';
+comment on column conversions_final.path_length is 'Number of touchpoints that share the conversion; 0 when there are none';
+comment on column conversions_final.seconds_to_convert is 'Seconds from the winner to the event';
+comment on column conversions_final.is_limited is 'True where more touchpoints were eligible than max_candidates, so that some were left out';
+comment on column conversions_final.carries is 'Kinds of identifier the event carried, strongest first; never the identifiers';
+comment on column conversions_final.match_quality is '0 to 1: how well the carried kinds of identifier allow a match';
+comment on column conversions_final.warnings is 'What was repaired or missed in the event';
+comment on column conversions_final.dropped is 'Fields that were dropped in the repair';
+comment on column conversions_final.source_partition is 'File or topic partition the record was read from';
+comment on column conversions_final.source_offset is 'Line from 0, or Kafka offset, in that partition';
+comment on column conversions_final.source_index is 'Position in the document''s events, from 0; NULL for a whole document';
+comment on column conversions_final.seq is 'Commit that wrote the row, see commits';
+
+create table conversions_provisional as from conversions_final limit 0;
+comment on table conversions_provisional is 'What was known of conversions that had not settled, one row per revision. Read the view conversions';
+
+create table credits_final (
+  conversion_id varchar, advertiser_id varchar, event_time timestamptz, impression_id varchar,
+  type varchar, time timestamptz, campaign_id varchar, media_buy_id varchar, package_id varchar,
+  creative_id varchar, matched_on varchar, is_probabilistic boolean, position integer,
+  path_length integer,
+  last_touch decimal(10,9), first_touch decimal(10,9), linear decimal(10,9),
+  time_decay decimal(10,9), position_based decimal(10,9),
+  last_touch_value decimal(18,6), first_touch_value decimal(18,6), linear_value decimal(18,6),
+  time_decay_value decimal(18,6), position_based_value decimal(18,6), currency varchar, seq bigint);
+comment on table credits_final is 'Touchpoints of settled conversions and what each earns; a row never changes. Read the view credits';
+comment on column credits_final.impression_id is 'The touchpoint: an impression together with the clicks on it';
+comment on column credits_final.type is 'click or impression; a touchpoint is a click as soon as one of its records, or a shared click id, says so';
+comment on column credits_final.time is 'When the touchpoint happened: its first click, else its impression';
+comment on column credits_final.campaign_id is 'Campaign of the ad that was shown';
+comment on column credits_final.media_buy_id is 'Media buy of the ad';
+comment on column credits_final.package_id is 'Package of the ad';
+comment on column credits_final.creative_id is 'Creative that was shown';
+comment on column credits_final.position is 'Place in the path, 1 = earliest';
+comment on column credits_final.last_touch is 'Share of the best-ranked touchpoint: clicks first, then certain matches, then the latest';
+comment on column credits_final.first_touch is 'Share when the earliest touchpoint takes all';
+comment on column credits_final.linear is 'Share when all touchpoints earn the same';
+comment on column credits_final.time_decay is 'Share when a touchpoint''s weight halves every half_life before the event';
+comment on column credits_final.position_based is 'Share when first and last earn 40 % each and those between divide the rest';
+comment on column credits_final.last_touch_value is 'Money earned under last_touch; NULL when the conversion has no value';
+comment on column credits_final.first_touch_value is 'Money earned under first_touch; NULL when the conversion has no value';
+comment on column credits_final.linear_value is 'Money earned under linear; NULL when the conversion has no value';
+comment on column credits_final.time_decay_value is 'Money earned under time_decay; NULL when the conversion has no value';
+comment on column credits_final.position_based_value is 'Money earned under position_based; NULL when the conversion has no value';
+
+create table credits_provisional as from credits_final limit 0;
+comment on table credits_provisional is 'Credits of the rows of conversions_provisional, same seq. Read the view credits';
+
+-- ------------------------------------------------------------------------------------- counts
+
+create table match_deltas (
+  advertiser_id varchar, event_source_id varchar, event_type varchar, hour timestamptz,
+  received bigint, test bigint, rejected bigint, duplicate bigint, duplicate_changed bigint,
+  observed bigint, attributed bigint, unattributed bigint,
+  no_identifier bigint, too_old bigint, no_touchpoint bigint,
+  click_through bigint, view_through bigint, probabilistic bigint,
+  carries map(varchar, bigint), matched_on map(varchar, bigint), dropped map(varchar, bigint),
+  warnings map(varchar, bigint), quality_sum double, limited bigint, seq bigint);
+comment on table match_deltas is 'Counts of events as they came in, to be added up. Read the view match_stats';
+comment on column match_deltas.hour is 'Hour of received_at; NULL where a document could not be read';
+comment on column match_deltas.received is 'Events read, counted when they are decoded and apart from their outcomes';
+comment on column match_deltas.test is 'Events sent with a test code, valid or not';
+comment on column match_deltas.rejected is 'Events refused; rejected_events tells why';
+comment on column match_deltas.duplicate is 'Copies of an event already held';
+comment on column match_deltas.duplicate_changed is 'Those of the duplicates whose content differs from the first copy';
+comment on column match_deltas.observed is 'Conversions of a type that undoes something; kept, earn nothing';
+comment on column match_deltas.attributed is 'Conversions with at least one touchpoint';
+comment on column match_deltas.unattributed is 'Conversions without a touchpoint';
+comment on column match_deltas.no_identifier is 'Unattributed: carried nothing that can match';
+comment on column match_deltas.too_old is 'Unattributed: happened more than max_event_delay before it arrived';
+comment on column match_deltas.no_touchpoint is 'Unattributed: no eligible touchpoint';
+comment on column match_deltas.click_through is 'Attributed conversions whose winner is a click';
+comment on column match_deltas.view_through is 'Attributed conversions whose winner is a view';
+comment on column match_deltas.probabilistic is 'Attributed conversions whose winner was joined by IP and user agent only; also among clicks or views';
+comment on column match_deltas.carries is 'Conversions that carried a kind of identifier, by kind';
+comment on column match_deltas.matched_on is 'Attributed conversions by the kind of identifier that joined the winner';
+comment on column match_deltas.dropped is 'Fields dropped in repairs of conversions, by field';
+comment on column match_deltas.warnings is 'Warnings of conversions, by warning';
+comment on column match_deltas.quality_sum is 'Sum of match_quality of the conversions';
+comment on column match_deltas.limited is 'Attributed conversions with more eligible touchpoints than max_candidates';
+
+create table touchpoint_deltas (
+  advertiser_id varchar, campaign_id varchar, media_buy_id varchar, package_id varchar,
+  creative_id varchar, type varchar, hour timestamptz,
+  records bigint, duplicates bigint, spend decimal(18,6), currency varchar, seq bigint);
+comment on table touchpoint_deltas is 'Counts of impressions and clicks as they came in, to be added up. Read the view touchpoint_stats';
+comment on column touchpoint_deltas.type is 'impression or click, as recorded';
+comment on column touchpoint_deltas.hour is 'Hour of the record''s time';
+comment on column touchpoint_deltas.records is 'Impressions or clicks, repeats not counted';
+comment on column touchpoint_deltas.duplicates is 'Repeats of a record already counted';
+comment on column touchpoint_deltas.spend is 'Sum of the prices of the records; 0 without a price';
+
+-- ------------------------------------------------------------------- records that earn nothing
+
+create table rejections (
+  stream varchar, source_partition varchar, source_offset bigint, source_index integer,
+  advertiser_id varchar, event_source_id varchar, event_type varchar, record_id varchar,
+  received_at timestamptz, code varchar, message varchar, field varchar, events integer,
+  seq bigint);
+comment on table rejections is 'Records that were refused and why, with the place to find them; never their content';
+comment on column rejections.stream is 'events or impressions';
+comment on column rejections.record_id is 'event_id or impression_id, where it could be read';
+comment on column rejections.code is 'Why it was refused, one word of a closed list';
+comment on column rejections.message is 'Why it was refused, as a sentence';
+comment on column rejections.field is 'The field at fault, where there is one';
+comment on column rejections.events is 'Number of events the row stands for';
+
+create table duplicates (
+  advertiser_id varchar, event_source_id varchar, event_type varchar, event_id varchar,
+  received_at timestamptz, conversion_id varchar, is_changed boolean, seq bigint);
+comment on table duplicates is 'Later copies of an event; conversion_id is the one that counts';
+comment on column duplicates.is_changed is 'True where the copy''s content differs from the first';
+
+create table test_events (
+  advertiser_id varchar, event_source_id varchar, event_type varchar, event_id varchar,
+  test_event_code varchar, received_at timestamptz, code varchar, match_quality double,
+  events integer, seq bigint);
+comment on table test_events is 'Events sent with a test code; they appear nowhere else';
+comment on column test_events.test_event_code is 'The code they were sent with';
+comment on column test_events.code is 'What the event would have been refused with; NULL when it is valid';
+
+-- ------------------------------------------------------------------------------------- the job
+
+create table event_sources (
+  advertiser_id varchar, event_source_id varchar, name varchar, event_types varchar[],
+  allowed_domains varchar[], valid_from timestamptz, valid_to timestamptz, seq bigint);
+comment on table event_sources is 'The registry, each version of a source by the time it held';
+comment on column event_sources.name is 'Name of the source';
+comment on column event_sources.event_types is 'Types the source may send; NULL for all';
+comment on column event_sources.allowed_domains is 'Domains its events may come from; NULL for all';
+comment on column event_sources.valid_from is 'Events received from then on are judged by this version';
+comment on column event_sources.valid_to is 'Events received before then are judged by this version';
+
+create table lifts (
+  stream varchar, source_partition varchar, first_offset bigint, last_offset bigint,
+  received_at timestamptz, seq bigint);
+comment on table lifts is 'Records of a live run that arrived below the watermark and count as received then';
+comment on column lifts.first_offset is 'First offset of the lifted records';
+comment on column lifts.last_offset is 'Last offset of the lifted records';
+
+create table runs (
+  run_id varchar, started_at timestamptz, version varchar, policy json, inputs json,
+  key_groups integer);
+comment on table runs is 'Every run that wrote to this file';
+comment on column runs.run_id is 'The run';
+comment on column runs.started_at is 'When it started';
+comment on column runs.version is 'Version of the program';
+comment on column runs.policy is 'The rules it attributed by';
+comment on column runs.inputs is 'What it read';
+comment on column runs.key_groups is 'Number of key groups of its state';
+
+create table commits (
+  seq bigint, committed_at timestamptz, watermark timestamptz, records bigint);
+comment on table commits is 'Transactions of the job, one row each';
+comment on column commits.committed_at is 'When it was committed';
+comment on column commits.watermark is 'Nothing will be received below it any more; NULL at the end of time';
+comment on column commits.records is 'Records read up to it since the commit before';
+
+-- -------------------------------------------------------------------------------------- views
+
+create macro sum_maps(maps) as map_from_entries(list_transform(
+  list_sort(list_distinct(flatten(list_transform(maps, lambda m: map_keys(m))))),
+  lambda k: {key: k, value: list_sum(list_transform(maps, lambda m: m[k]))::bigint}));
+comment on macro sum_maps is 'Adds up a list of maps, key by key';
+
+create view conversions as
+with latest as (
+  from conversions_provisional
+  where conversion_id not in (select conversion_id from conversions_final)
+  qualify row_number() over (partition by conversion_id order by seq desc) = 1),
+every_row as (
+  select *, true as is_final from conversions_final
+  union all
+  select *, false from latest)
+select conversion_id, advertiser_id, event_source_id, event_type, custom_event_name, event_id,
+  event_time, received_at, action_source, event_source_host, value, currency, order_id, num_items,
+  content_ids, custom_data, outcome, reason, is_final, matched_on, touch_type, is_probabilistic,
+  path_length, seconds_to_convert, is_limited, carries, match_quality, warnings, dropped,
+  source_partition, source_offset, source_index, seq
+from every_row;
+comment on view conversions is 'One row per accepted, unique event: final, or as known so far';
+comment on column conversions.is_final is 'False while late touchpoints may still change the row (live only)';
+
+create view credits as
+with latest as (
+  select credit.* from credits_provisional as credit
+  join conversions using (conversion_id, seq) where not conversions.is_final),
+every_row as (
+  select *, true as is_final from credits_final
+  union all
+  select *, false from latest)
+select conversion_id, advertiser_id, event_time, impression_id, type, time, campaign_id,
+  media_buy_id, package_id, creative_id, matched_on, is_probabilistic, position, path_length,
+  last_touch, first_touch, linear, time_decay, position_based,
+  last_touch_value, first_touch_value, linear_value, time_decay_value, position_based_value,
+  currency, is_final, seq
+from every_row;
+comment on view credits is 'One row per conversion and touchpoint, with its share under each model';
+
+create view match_stats as
+with summed as (
+  select advertiser_id, event_source_id, event_type, hour,
+    sum(received)::bigint as received, sum(test)::bigint as test,
+    sum(rejected)::bigint as rejected, sum(duplicate)::bigint as duplicate,
+    sum(duplicate_changed)::bigint as duplicate_changed, sum(observed)::bigint as observed,
+    sum(attributed)::bigint as attributed, sum(unattributed)::bigint as unattributed,
+    sum(no_identifier)::bigint as no_identifier, sum(too_old)::bigint as too_old,
+    sum(no_touchpoint)::bigint as no_touchpoint, sum(click_through)::bigint as click_through,
+    sum(view_through)::bigint as view_through, sum(probabilistic)::bigint as probabilistic,
+    sum_maps(list(carries)) as carries, sum_maps(list(matched_on)) as matched_on,
+    sum_maps(list(dropped)) as dropped, sum_maps(list(warnings)) as warnings,
+    sum(quality_sum) as quality_sum, sum(limited)::bigint as limited
+  from match_deltas group by all)
+select advertiser_id, event_source_id, event_type, hour, received,
+  observed + attributed + unattributed as accepted, * exclude (
+    advertiser_id, event_source_id, event_type, hour, received),
+  received - (test + rejected + duplicate + accepted) as in_flight
+from summed;
+comment on view match_stats is 'What became of the events, per advertiser, source, type and hour of arrival';
+comment on column match_stats.accepted is 'Conversions: observed, attributed and unattributed';
+comment on column match_stats.in_flight is 'Received, outcome not yet known; 0 after a replay';
+
+create view touchpoint_stats as
+select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type, hour,
+  sum(records)::bigint as records, sum(duplicates)::bigint as duplicates,
+  coalesce(sum(spend), 0)::decimal(18,6) as spend, currency
+from touchpoint_deltas group by all;
+comment on view touchpoint_stats is 'Impressions and clicks with their spend, per ad and hour';
+comment on column touchpoint_stats.type is 'impression or click, as recorded';
+comment on column touchpoint_stats.hour is 'Hour of the record''s time';
+
+create view conservation as
+select advertiser_id, event_source_id, hour, sum(received)::bigint as received,
+  sum(test)::bigint as test, sum(rejected)::bigint as rejected,
+  sum(duplicate)::bigint as duplicate, sum(observed)::bigint as observed,
+  sum(attributed)::bigint as attributed, sum(unattributed)::bigint as unattributed,
+  sum(received - test - rejected - duplicate - observed - attributed - unattributed)::bigint
+    as in_flight
+from match_deltas group by all;
+comment on view conservation is 'Every event received ends in one outcome, per source and hour; in_flight is what is missing';
+comment on column conservation.in_flight is 'Received, outcome not yet known; 0 after a replay';
+
+create view attributed_conversions as
+with long as (
+  select *, unnest([
+    {model: 'last_touch', share: last_touch, attributed_value: last_touch_value},
+    {model: 'first_touch', share: first_touch, attributed_value: first_touch_value},
+    {model: 'linear', share: linear, attributed_value: linear_value},
+    {model: 'time_decay', share: time_decay, attributed_value: time_decay_value},
+    {model: 'position_based', share: position_based, attributed_value: position_based_value}
+  ], recursive := true) from credits)
+select long.conversion_id, long.advertiser_id, event_source_id, event_type, custom_event_name,
+  long.event_time, model, share, attributed_value, long.currency, impression_id, type, time,
+  campaign_id, media_buy_id, package_id, creative_id, long.matched_on, long.is_probabilistic,
+  position, long.path_length, long.is_final
+from long join conversions using (conversion_id)
+where share > 0;
+comment on view attributed_conversions is 'One row per conversion, touchpoint and model under which it earns something';
+comment on column attributed_conversions.model is 'last_touch, first_touch, linear, time_decay or position_based; choose one before adding up';
+comment on column attributed_conversions.share is 'Share of the conversion, above 0; 1 in all per conversion and model';
+comment on column attributed_conversions.attributed_value is 'Money earned, in currency; the conversion''s value in all per conversion and model';
+
+create view campaign_performance as
+with models as (
+  select unnest(['last_touch', 'first_touch', 'linear', 'time_decay', 'position_based']) as model),
+delivered as (
+  select advertiser_id, campaign_id,
+    coalesce(sum(records) filter (type = 'impression'), 0)::bigint as impressions,
+    coalesce(sum(records) filter (type = 'click'), 0)::bigint as clicks
+  from touchpoint_stats group by all),
+spent as (
+  select advertiser_id, campaign_id, currency, sum(spend) as spend
+  from touchpoint_stats where currency is not null group by all),
+converted as (
+  select advertiser_id, campaign_id, model, sum(share) as conversions
+  from attributed_conversions group by all),
+earned as (
+  select advertiser_id, campaign_id, model, currency, sum(share) as valued_conversions,
+    sum(attributed_value) as value
+  from attributed_conversions where currency is not null group by all),
+monies as (
+  select advertiser_id, campaign_id, currency from spent
+  union
+  select advertiser_id, campaign_id, currency from earned)
+select advertiser_id, campaign_id, model, currency, impressions, clicks,
+  coalesce(conversions, 0) as conversions, coalesce(valued_conversions, 0) as valued_conversions,
+  coalesce(value, 0) as value, coalesce(spend, 0) as spend,
+  coalesce(value, 0) / nullif(spend, 0) as roas,
+  nullif(spend, 0) / nullif(conversions, 0) as cpa
+from delivered cross join models
+left join monies using (advertiser_id, campaign_id)
+left join spent using (advertiser_id, campaign_id, currency)
+left join converted using (advertiser_id, campaign_id, model)
+left join earned using (advertiser_id, campaign_id, model, currency);
+comment on view campaign_performance is 'One row per campaign, model and currency; impressions, clicks and conversions are the campaign''s in all and repeat on each of its currencies';
+comment on column campaign_performance.model is 'The model the row is computed by; choose one before adding up';
+comment on column campaign_performance.currency is 'Currency of value and spend; NULL for a campaign without money';
+comment on column campaign_performance.impressions is 'Impressions of the campaign';
+comment on column campaign_performance.clicks is 'Clicks of the campaign';
+comment on column campaign_performance.conversions is 'Shares earned, added up, whatever the currency';
+comment on column campaign_performance.valued_conversions is 'Shares of conversions with a value in this currency';
+comment on column campaign_performance.value is 'Money earned in this currency';
+comment on column campaign_performance.spend is 'Money spent in this currency';
+comment on column campaign_performance.roas is 'Return on ad spend: value by spend; NULL without spend';
+comment on column campaign_performance.cpa is 'Spend per conversion; NULL without spend or conversion';
+
+create view match_rates as
+select advertiser_id, event_source_id, event_type, sum(accepted)::bigint as conversions,
+  sum(attributed)::bigint as attributed, sum(unattributed)::bigint as unattributed,
+  sum(attributed) / nullif(sum(attributed + unattributed), 0) as match_rate,
+  sum(click_through)::bigint as click_through, sum(view_through)::bigint as view_through,
+  sum(probabilistic)::bigint as probabilistic,
+  sum(quality_sum) / sum(accepted) as match_quality
+from match_stats group by all having sum(accepted) > 0;
+comment on view match_rates is 'How many conversions found a touchpoint, per advertiser, source and type';
+comment on column match_rates.conversions is 'Accepted, unique events';
+comment on column match_rates.match_rate is 'Attributed by attributed and unattributed; NULL where all were observed';
+comment on column match_rates.match_quality is 'Mean match_quality of the conversions';
+
+create view identifier_rates as
+with counted as (
+  select advertiser_id, event_source_id, event_type, sum(accepted)::bigint as conversions,
+    sum_maps(list(carries)) as carries, sum_maps(list(matched_on)) as matched_on
+  from match_stats group by all),
+kinds as (
+  select *, unnest(map_keys(carries)) as kind from counted)
+select advertiser_id, event_source_id, event_type, kind, conversions, carries[kind] as carried,
+  carries[kind] / conversions as carry_rate, coalesce(matched_on[kind], 0) as matched,
+  coalesce(matched_on[kind], 0) / carries[kind] as match_rate
+from kinds;
+comment on view identifier_rates is 'How often each kind of identifier is carried, and joins the winner';
+comment on column identifier_rates.kind is 'Kind of identifier';
+comment on column identifier_rates.conversions is 'Accepted, unique events';
+comment on column identifier_rates.carried is 'Conversions that carried the kind';
+comment on column identifier_rates.carry_rate is 'Carried by conversions';
+comment on column identifier_rates.matched is 'Attributed conversions whose winner was joined by the kind';
+comment on column identifier_rates.match_rate is 'Matched by carried';
+
+create view unmatched_reasons as
+with long as (
+  select advertiser_id, event_source_id, event_type, unattributed, unnest([
+    {reason: 'no_identifier', conversions: no_identifier},
+    {reason: 'too_old', conversions: too_old},
+    {reason: 'no_touchpoint', conversions: no_touchpoint}
+  ], recursive := true) from match_stats)
+select advertiser_id, event_source_id, event_type, reason,
+  sum(conversions)::bigint as conversions, sum(conversions) / sum(unattributed) as share
+from long group by all having sum(conversions) > 0;
+comment on view unmatched_reasons is 'Why conversions found no touchpoint, per advertiser, source and type';
+comment on column unmatched_reasons.conversions is 'Conversions unattributed for this reason';
+comment on column unmatched_reasons.share is 'Part of the unattributed conversions';
+
+create view journeys as
+with paths as (
+  select conversion_id, min(time) as first_touch_time, max(time) as last_touch_time,
+    list(campaign_id order by position) as campaigns,
+    list({position: position, type: type, time: time, impression_id: impression_id,
+      campaign_id: campaign_id, creative_id: creative_id, matched_on: matched_on,
+      is_probabilistic: is_probabilistic, last_touch: last_touch, linear: linear}
+      order by position) as path
+  from credits group by conversion_id)
+select conversion_id, advertiser_id, event_source_id, event_type, event_id, event_time, value,
+  currency, path_length, campaigns, path, first_touch_time, last_touch_time,
+  seconds_to_convert, is_final
+from conversions join paths using (conversion_id);
+comment on view journeys is 'One row per attributed conversion with its whole path, earliest touchpoint first';
+comment on column journeys.campaigns is 'Campaigns along the path';
+comment on column journeys.path is 'The touchpoints along the path';
+comment on column journeys.first_touch_time is 'When the path begins';
+comment on column journeys.last_touch_time is 'When the latest touchpoint happened; not always the winner';
+
+create view rejected_events as
+select advertiser_id, event_source_id, event_type, record_id as event_id, received_at, code,
+  message, field, events, source_partition, source_offset, source_index, seq
+from rejections where stream = 'events';
+comment on view rejected_events is 'Events that were refused and why, with the place to find them';
+
+create view data_dictionary as
+with relations as (
+  select table_name, 'table' as kind, comment from duckdb_tables()
+  union all
+  select view_name, 'view', comment from duckdb_views() where not internal)
+select table_name, relations.kind, column_index as column_position, column_name, data_type,
+  columns.comment as meaning, relations.comment as table_meaning
+from duckdb_columns() as columns join relations using (table_name)
+where not columns.internal and database_name = current_database();
+comment on view data_dictionary is 'Every table and view with its columns and what they mean';
+comment on column data_dictionary.table_name is 'Table or view';
+comment on column data_dictionary.kind is 'table or view';
+comment on column data_dictionary.column_position is 'Place of the column, from 1';
+comment on column data_dictionary.column_name is 'Column';
+comment on column data_dictionary.data_type is 'Type of the column';
+comment on column data_dictionary.meaning is 'What the column holds';
+comment on column data_dictionary.table_meaning is 'What a row of the table is';

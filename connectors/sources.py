@@ -1,0 +1,179 @@
+"""Holds the events of a chunk against the registry of event sources, as it was on their arrival.
+
+Says the same as `attribution.registry.judge_source`, for all rows at once.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from attribution.columns import Array, Ints, Mask, values
+from attribution.policy import Policy
+from attribution.registry import NOT_ALLOWED, UNKNOWN_SOURCE, Registry, SourceVersion
+from attribution.results import quality
+from attribution.vocabulary import Code, Warn
+from connectors.chunks import Chunk
+from connectors.events import WARNING_BITS
+
+_UNKNOWN: Final = -1
+
+
+class Sources:
+    """The sources that a chunk's envelopes name, by line."""
+
+    def __init__(self, chunk: Chunk, received_at: Ints, registry: Registry) -> None:
+        """Look up the version of each envelope's source; `received_at` is per line."""
+        assert chunk.envelopes is not None
+        self._chunk = chunk
+        self._versions: list[SourceVersion] = []
+        self._of_line = np.full(len(received_at), _UNKNOWN)
+        self._unknown = self._look_up(chunk.envelopes, received_at, registry)
+
+    def _look_up(self, envelopes: pa.RecordBatch, received_at: Ints, registry: Registry) -> Mask:
+        """Note each line's version; mark the envelopes whose source is unknown."""
+        lines = values(envelopes, "line")
+        codes, names = _distinct(envelopes)
+        unknown = np.zeros(len(lines), dtype=bool)
+        for code, name in enumerate(names):
+            mine = np.flatnonzero(codes == code)
+            arrival = received_at[lines[mine]]
+            for start in np.unique(arrival).tolist() if _is_versioned(registry, name) else [None]:
+                at = int(arrival[0]) if start is None else start
+                rows = mine if start is None else mine[arrival == start]
+                version = registry.lookup(*name, at=at)
+                if version is None:
+                    unknown[rows] = True
+                else:
+                    self._of_line[lines[rows]] = len(self._versions)
+                    self._versions.append(version)
+        return unknown
+
+    def judge(self, policy: Policy) -> tuple[Mask, list[dict[str, Any]], list[dict[str, Any]], Array]:
+        """Give which rows stay, the refusals, the test rows, and the warnings of all rows."""
+        chunk = self._chunk
+        lines = values(chunk.rows, "line")
+        version = self._of_line[lines]
+        stays = version != _UNKNOWN
+        warnings = values(chunk.rows, "warnings").copy()
+        refused, tests = self._whole_envelopes()
+        for code, source in enumerate(self._versions):
+            rows = np.flatnonzero(version == code)
+            if source.test_event_code is not None:
+                tests += [_test(chunk.rows, row, source, policy) for row in rows.tolist()]
+                stays[rows] = False
+                continue
+            for row, problem in _broken_rules(chunk.rows, rows, source):
+                refused.append(_refusal(chunk.rows, row, *problem))
+                stays[row] = False
+            if source.allowed_domains:
+                no_url = chunk.rows["event_source_url"].take(pa.array(rows)).is_null()
+                mine = rows[no_url.to_numpy(zero_copy_only=False)]
+                warnings[mine] |= np.uint32(WARNING_BITS[Warn.MISSING_EVENT_SOURCE_URL])
+        return stays, refused, tests, warnings
+
+    def _whole_envelopes(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """Refuse envelopes of unknown sources; pass on what single events were refused for."""
+        chunk = self._chunk
+        assert chunk.envelopes is not None
+        envelopes = chunk.envelopes.filter(pa.array(self._unknown)).to_pylist()
+        unknown = {envelope["line"] for envelope in envelopes}
+        refused = [row for row in chunk.refused if row["line"] not in unknown]
+        tests = [row for row in chunk.tests if row["line"] not in unknown]
+        for envelope in envelopes:
+            envelope["code"] = Code.REFERENCE_NOT_FOUND
+            if envelope["test_event_code"] is not None:
+                tests.append(envelope)
+            else:
+                refused.append(
+                    envelope | {"message": UNKNOWN_SOURCE, "field": "event_source_id"}
+                )
+        default = {
+            line: code
+            for line in {row["line"] for row in refused if row.get("source_index") is not None}
+            if (code := self._default_code(line)) is not None
+        }
+        tests += [_as_test(row, default[row["line"]]) for row in refused if row["line"] in default]
+        return [row for row in refused if row["line"] not in default], tests
+
+    def _default_code(self, line: int) -> str | None:
+        version = self._of_line[line]
+        return None if version == _UNKNOWN else self._versions[version].test_event_code
+
+
+def _is_versioned(registry: Registry, name: tuple[str, str]) -> bool:
+    return len(registry.versions.get(name, ())) > 1
+
+
+def _distinct(envelopes: pa.RecordBatch) -> tuple[Ints, list[tuple[str, str]]]:
+    """Number the (advertiser, source) pairs of a chunk."""
+    advertiser = envelopes["advertiser_id"].dictionary_encode()
+    source = envelopes["event_source_id"].dictionary_encode()
+    width = max(len(source.dictionary), 1)
+    both = advertiser.indices.to_numpy().astype(np.int64) * width + source.indices.to_numpy()
+    pairs, codes = np.unique(both, return_inverse=True)
+    return codes, [
+        (advertiser.dictionary[pair // width].as_py(), source.dictionary[pair % width].as_py())
+        for pair in pairs.tolist()
+    ]
+
+
+def _broken_rules(
+    rows: pa.RecordBatch, mine: Ints, source: SourceVersion
+) -> list[tuple[int, tuple[Code, str]]]:
+    """Give the rows that break a rule of their source, with the first rule that each breaks."""
+    broken: dict[int, tuple[Code, str]] = {}
+    rules = (
+        ("event_type", source.event_types, Code.INVALID_EVENT_TYPE, "event_type"),
+        ("event_source_host", source.allowed_domains, Code.DOMAIN_NOT_ALLOWED, "event_source_url"),
+        ("currency", source.value_currencies, Code.CURRENCY_NOT_ALLOWED, "custom_data.currency"),
+    )
+    for column, allowed, code, field in rules:
+        if allowed is None or (not allowed and column != "event_type"):
+            continue
+        given = rows[column].take(pa.array(mine)).cast(pa.string())
+        words = [word for word in pc.unique(given).to_pylist() if word is not None]
+        bad = [word for word in words if not _allows(source, column, word)]
+        if bad:
+            hits = pc.is_in(given, value_set=pa.array(bad)).to_numpy(zero_copy_only=False)
+            for row in mine[hits].tolist():
+                broken.setdefault(row, (code, field))
+    return list(broken.items())
+
+
+def _allows(source: SourceVersion, column: str, word: str) -> bool:
+    if column == "event_source_host":
+        return source.allows_host(word)
+    allowed = source.event_types if column == "event_type" else source.value_currencies
+    return allowed is None or word in allowed
+
+
+def _refusal(rows: pa.RecordBatch, row: int, code: Code, field: str) -> dict[str, Any]:
+    return _named(rows, row) | {
+        "source_index": rows["source_index"][row].as_py(),
+        "record_id": rows["event_id"][row].as_py(),
+        "code": code,
+        "message": NOT_ALLOWED[field],
+        "field": field,
+    }
+
+
+def _test(rows: pa.RecordBatch, row: int, source: SourceVersion, policy: Policy) -> dict[str, Any]:
+    return _named(rows, row) | {
+        "event_id": rows["event_id"][row].as_py(),
+        "test_event_code": source.test_event_code,
+        "match_quality": quality(rows["carries"][row].as_py(), policy),
+    }
+
+
+def _as_test(refusal: dict[str, Any], test_event_code: str) -> dict[str, Any]:
+    return refusal | {
+        "event_id": refusal.get("record_id"),
+        "test_event_code": test_event_code,
+    }
+
+
+def _named(rows: pa.RecordBatch, row: int) -> dict[str, Any]:
+    names = ("line", "advertiser_id", "event_source_id", "event_type")
+    return {name: rows[name][row].as_py() for name in names} | {"events": 1}

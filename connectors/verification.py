@@ -1,0 +1,46 @@
+"""What a result file must hold, computed from the decoded log by `verify.sql`.
+
+It runs SQL and fills in the policy; the rules are in the SQL, the log comes from its caller.
+"""
+
+from importlib.resources import files
+
+import duckdb
+
+from attribution.policy import Policy
+from attribution.vocabulary import EVENT_TYPES, OBSERVED_EVENT_TYPES
+
+
+def create_log(connection: duckdb.DuckDBPyConnection, policy: Policy) -> None:
+    """Create the tables of the decoded log, empty, and those of the policy, filled."""
+    connection.execute("set timezone = 'UTC'")
+    connection.execute(_script("log.sql"))
+    limits = (
+        policy.settle_delay,
+        policy.max_event_delay,
+        policy.dedup_window,
+        policy.probabilistic_window,
+        policy.half_life,
+        policy.max_candidates,
+    )
+    connection.execute("insert into policy values (?, ?, ?, ?, ?, ?)", limits)
+    kinds = [
+        (kind, strength, policy.weights[kind], kind in policy.match_keys)
+        for strength, kind in enumerate(policy.ordered_kinds, start=1)
+    ]
+    connection.executemany("insert into kinds values (?, ?, ?, ?)", kinds)
+    windows = [
+        (name, policy.post_click_of(name), policy.post_view_of(name), name in OBSERVED_EVENT_TYPES)
+        for name in EVENT_TYPES
+    ]
+    connection.executemany("insert into windows values (?, ?, ?, ?)", windows)
+
+
+def compute_expected(connection: duckdb.DuckDBPyConnection) -> None:
+    """Compute the `expected_*` tables from the log tables of the same connection."""
+    for statement in connection.extract_statements(_script("verify.sql")):
+        connection.execute(statement)
+
+
+def _script(name: str) -> str:
+    return files("connectors").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,5 @@
+"""`python -m flows` is `tributary`."""
+
+from flows.cli import app
+
+app()

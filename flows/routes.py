@@ -1,0 +1,127 @@
+"""Who gets what: the frames that go from each step to the key groups of the next, and to the tables.
+
+A key is the number of a key group. Every frame carries its origin's watermark, so an empty one
+still counts.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from attribution.columns import timestamps, values
+from attribution.frames import Frame
+from attribution.keyed import Read, split
+from attribution.policy import Policy
+from attribution.queries import match_queries
+from connectors.keying import touchpoint_counts
+from flows.steps import Advance
+
+Keyed = tuple[str, Frame]
+Advanced = tuple[str, Advance]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Finished rows, by table; what the sink takes. `records` counts documents read."""
+
+    tables: dict[str, pa.RecordBatch]
+    records: int = 0
+    watermark: int | None = None
+
+
+def by_key(groups: int, stream: str) -> Callable[[Read], Iterable[Keyed]]:
+    """Send the rows of a stream that are to be counted once to the groups of their keys."""
+
+    def route(read: Read) -> Iterable[Keyed]:
+        if read.stream == stream:
+            for group, rows in enumerate(split(read.rows.get("unique"), groups, by="key")):
+                frame = Frame(stream, read.lane, read.watermark, _named(unique=rows))
+                yield str(group), frame
+
+    return route
+
+
+def records_by_match_key(groups: int) -> Callable[[Read], Iterable[Keyed]]:
+    """Send each impression and click to the groups of its match keys."""
+
+    def route(read: Read) -> Iterable[Keyed]:
+        if read.stream == "impressions":
+            clicks = split(read.rows.get("clicks"), groups, by="key_high")
+            views = split(read.rows.get("views"), groups, by="key_high")
+            for group in range(groups):
+                rows = _named(clicks=clicks[group], views=views[group])
+                yield str(group), Frame(read.stream, read.lane, read.watermark, rows)
+
+    return route
+
+
+def queries_by_match_key(groups: int, policy: Policy) -> Callable[[Advanced], Iterable[Keyed]]:
+    """Send the match keys of conversions to their groups."""
+
+    def route(deduped: Advanced) -> Iterable[Keyed]:
+        origin, advance = deduped
+        asked = advance.result and match_queries(advance.result.firsts, policy)
+        for group, rows in enumerate(split(asked, groups, by="key_high")):
+            frame = Frame("queries", int(origin), advance.watermark, _named(queries=rows))
+            yield str(group), frame
+
+    return route
+
+
+def conversions(deduped: Advanced) -> Keyed:
+    """Send first copies on: a conversion's group is its event key's."""
+    group, advance = deduped
+    rows = advance.result and advance.result.firsts
+    return group, Frame("conversions", 0, advance.watermark, _named(conversions=rows))
+
+
+def found_by_conversion(groups: int) -> Callable[[Advanced], Iterable[Keyed]]:
+    """Send what was found to the groups of the conversions that asked."""
+
+    def route(matched: Advanced) -> Iterable[Keyed]:
+        origin, advance = matched
+        for group, rows in enumerate(split(advance.result, groups, by="conversion_high")):
+            frame = Frame("found", int(origin), advance.watermark, _named(found=rows))
+            yield str(group), frame
+
+    return route
+
+
+def _named(**rows: pa.RecordBatch | None) -> dict[str, pa.RecordBatch]:
+    return {name: batch for name, batch in rows.items() if batch is not None}
+
+
+def read_rows(read: Read) -> Rows:
+    """Give what is finished as soon as it is read."""
+    return Rows(read.tables, records=read.records, watermark=read.watermark)
+
+
+def event_repeats(deduped: Advanced) -> Iterable[Rows]:
+    """Give a row for each repeat of an event."""
+    result = deduped[1].result
+    if result is not None and result.repeats.num_rows:
+        repeats = result.repeats
+        named = ("advertiser_id", "event_source_id", "event_type", "event_id")
+        columns = {name: repeats[name] for name in named} | {
+            "received_at": timestamps(values(repeats, "received_at")),
+            "conversion_id": result.holders["conversion_id"],
+            "is_changed": pc.not_equal(repeats["digest"], result.holders["digest"]),
+        }
+        yield Rows({"duplicates": pa.RecordBatch.from_pydict(columns)})
+
+
+def impression_repeats(counted: Advanced) -> Iterable[Rows]:
+    """Correct the counts: impressions are counted when they are read, repeats then taken out."""
+    result = counted[1].result
+    if result is not None and result.repeats.num_rows:
+        counts = touchpoint_counts(result.repeats, records=-1, duplicates=1, paid=-1)
+        yield Rows({"touchpoint_deltas": counts})
+
+
+def credited_rows(credited: Advanced) -> Iterable[Rows]:
+    """Give final conversions and credits."""
+    result = credited[1].result
+    if result is not None:
+        yield Rows(_named(conversions_final=result.conversions, credits_final=result.credits))

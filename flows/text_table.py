@@ -1,0 +1,25 @@
+"""Tables as plain text, for terminals and for files alike: no colours, nothing cut off."""
+
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from typing import Final
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_WIDE: Final = 1_000_000
+"""Wider than any row, so that nothing is folded; a table takes only what it needs."""
+
+
+def text_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay cells out in columns under their headers."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for header in headers:
+        table.add_column(Text(header), no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    page = StringIO()
+    Console(file=page, width=_WIDE, color_system=None, legacy_windows=False).print(table)
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines())

@@ -1,0 +1,69 @@
+"""`tributary verify`: recompute a result by batch SQL from its log, and compare row by row.
+
+Composition only: the run is read from the file, the log is decoded anew, the rules are in
+`connectors/verify.sql`, and what equal means is in `connectors/comparison.py`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import duckdb
+
+from connectors.comparison import COMPARISONS, Difference, TableCheck, compare
+from connectors.verification import compute_expected
+from flows.recorded import Run, attach
+
+MEMORY_LIMIT: Final = "6GB"
+"""Beyond that DuckDB works on disk; a verify must fit beside the job on a small machine."""
+
+DIFFERING_ROWS_SHOWN: Final = 20
+"""Per table: enough to see the pattern, few enough to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was compared and what differs."""
+
+    tables: tuple[TableCheck, ...]
+
+    @property
+    def differences(self) -> list[Difference]:
+        """The differences, table by table, of the first differing rows of each."""
+        return [difference for table in self.tables for difference in table.differences]
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether the result is what its log and its policy make it."""
+        return not any(table.differing_rows for table in self.tables)
+
+
+def verify(
+    database: Path, folder: Path | None = None, *, limit: int = DIFFERING_ROWS_SHOWN
+) -> Verification:
+    """Hold a result file against its log (in `folder`, if it is not where the run found it).
+
+    Raises `ResultError` when file or log cannot be read.
+    """
+    with TemporaryDirectory(prefix="tributary-verify-") as scratch, _workspace(scratch) as space:
+        attach(space, database)
+        Run.last_of(space, catalog="result").load(space, folder)
+        compute_expected(space)
+        return Verification(tuple(compare(space, each, limit=limit) for each in COMPARISONS))
+
+
+def report(verification: Verification) -> Iterator[str]:
+    """Say it in lines: each difference, then one line per table, then the verdict."""
+    yield from map(str, verification.differences)
+    for table in verification.tables:
+        verdict = f"{table.differing_rows:,} differ" if table.differing_rows else "equal"
+        yield f"{table.table}: {table.rows:,} rows, {verdict}"
+    yield "no differences" if verification.is_equal else "the result is not what the log makes it"
+
+
+def _workspace(scratch: str) -> duckdb.DuckDBPyConnection:
+    """Open a database on disk, for a log may be larger than memory; it goes with its folder."""
+    config = {"memory_limit": MEMORY_LIMIT, "temp_directory": scratch}
+    return duckdb.connect(Path(scratch) / "verify.duckdb", config=config)

@@ -1,0 +1,174 @@
+"""Builds decoded logs for tests, and the result files that belong to them.
+
+Instants are microseconds after START; records have sane defaults. The result file is what
+`verify.sql` expects, so it serves tests of whatever reads results, not of the rules.
+"""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import duckdb
+import pyarrow as pa
+
+from attribution.policy import Policy
+from connectors.schema import create
+from connectors.verification import compute_expected, create_log
+
+Row: TypeAlias = dict[str, Any]
+
+START: Final = int(datetime(2026, 4, 1, tzinfo=UTC).timestamp()) * 1_000_000
+SECOND: Final = 1_000_000
+HOUR: Final = 3_600 * SECOND
+DAY: Final = 24 * HOUR
+NOW: Final = 40 * DAY
+"""When events happen and arrive unless told otherwise: 2026-05-11."""
+
+UID2: Final = ("uid2", "u1")
+CLICK_ID: Final = ("click", "sc3clid:c1")
+DEVICE: Final = ("ip_ua", "192.0.2.7 Browser/1")
+
+
+def event(event_id: str = "e1", *, time: int = NOW, received_at: int | None = None, **fields: Any) -> Row:  # noqa: ANN401,E501  any column
+    """Build an accepted event: a purchase of user u1 that arrives when it happens."""
+    keys = fields.pop("keys", [UID2])
+    row = {
+        "source_partition": "events.ndjson",
+        "source_offset": 0,
+        "source_index": 0,
+        "received_at": START + (time if received_at is None else received_at),
+        "advertiser_id": "adv",
+        "event_source_id": "src",
+        "event_type": "purchase",
+        "event_id": event_id,
+        "event_time": START + time,
+        "carries": sorted({kind for kind, _ in keys}),
+        "match_keys": _keys(keys),
+        "warnings": [],
+        "dropped": [],
+    }
+    return row | fields
+
+
+def impression(impression_id: str = "i1", *, time: int = NOW - HOUR, received_at: int = 0, **fields: Any) -> Row:  # noqa: ANN401,E501  any column
+    """Build an accepted impression shown to user u1; it arrives long before any event."""
+    row = {
+        "source_partition": "impressions.ndjson",
+        "source_offset": 0,
+        "received_at": START + received_at,
+        "advertiser_id": "adv",
+        "impression_id": impression_id,
+        "type": "impression",
+        "time": START + time,
+        "campaign_id": "cmp",
+        "match_keys": _keys(fields.pop("keys", [UID2])),
+    }
+    return row | fields
+
+
+def click(impression_id: str = "i1", **fields: Any) -> Row:  # noqa: ANN401  any column
+    """Build a click on an impression."""
+    return impression(impression_id, **({"type": "click"} | fields))
+
+
+def rejection(record_id: str = "bad", **fields: Any) -> Row:  # noqa: ANN401  any column
+    """Build the refusal of an event."""
+    row = {
+        "stream": "events",
+        "source_partition": "events.ndjson",
+        "source_offset": 7,
+        "source_index": 1,
+        "advertiser_id": "adv",
+        "event_source_id": "src",
+        "event_type": "purchase",
+        "record_id": record_id,
+        "received_at": START + NOW,
+        "code": "INVALID_EVENT_TIME",
+        "message": "event_time is no time",
+        "field": "event_time",
+        "events": 1,
+    }
+    return row | fields
+
+
+def trial(event_id: str = "t1", **fields: Any) -> Row:  # noqa: ANN401  any column
+    """Build a test event."""
+    row = {
+        "advertiser_id": "adv",
+        "event_source_id": "src",
+        "event_type": "purchase",
+        "event_id": event_id,
+        "test_event_code": "TEST1",
+        "received_at": START + NOW,
+        "match_quality": 0.9,
+        "events": 1,
+    }
+    return row | fields
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> None:
+    """Append rows to a log table; columns that are left out are null."""
+    if rows := list(rows):
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        batch = pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
+        connection.register("batch", batch)
+        connection.execute(f"insert into {table} by name from batch")
+        connection.unregister("batch")
+
+
+def write_log(connection: duckdb.DuckDBPyConnection, **tables: Iterable[Row]) -> None:
+    """Fill the log tables, and count what was received as a decoder would."""
+    for stream, rows in tables.items():
+        insert(connection, f"log_{stream}", rows)
+    connection.execute("""insert into log_received
+      select advertiser_id, event_source_id, event_type,
+        date_trunc('hour', make_timestamptz(received_at)), sum(events)
+      from (
+        select advertiser_id, event_source_id, event_type, received_at, 1 as events from log_events
+        union all by name
+        select advertiser_id, event_source_id, event_type, received_at, events from log_tests
+        union all by name
+        select advertiser_id, event_source_id, event_type, received_at, events
+        from log_rejections where stream = 'events')
+      group by all""")
+
+
+def expected(policy: Policy | None = None, **tables: Iterable[Row]) -> duckdb.DuckDBPyConnection:
+    """Give a database in memory with the log (events, impressions, ...) and what it must make."""
+    connection = duckdb.connect(config={"threads": 1})  # a handful of rows: threads only cost
+    create_log(connection, policy or Policy())
+    write_log(connection, **tables)
+    compute_expected(connection)
+    return connection
+
+
+def write_result(
+    path: Path, *, policy: Policy | None = None, folder: Path = Path(), **tables: Iterable[Row]
+) -> Path:
+    """Write the result file that such a log must make, as a replay of `folder` would."""
+    policy = policy or Policy()
+    with duckdb.connect(path) as connection:
+        create(connection)
+        inputs = json.dumps({"folder": str(folder), "allow_unregistered": False})
+        connection.execute(
+            "insert into runs values ('run', now(), '0', ?, ?, 16)",
+            [policy.model_dump_json(), inputs],
+        )
+    with expected(policy, **tables) as connection:
+        connection.execute(f"attach '{path}' as result")
+        for table in ("conversions_final", "credits_final", "duplicates", "rejections"):
+            _copy(connection, f"expected_{table}", table)
+        _copy(connection, "expected_test_events", "test_events")
+        _copy(connection, "expected_match_stats", "match_deltas")
+        _copy(connection, "expected_touchpoint_stats", "touchpoint_deltas")
+    return path
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, source: str, table: str) -> None:
+    connection.execute(f"insert into result.{table} by name select *, 1 as seq from {source}")
+
+
+def _keys(keys: Iterable[tuple[str, str]]) -> list[Row]:
+    return [{"kind": kind, "value": value} for kind, value in keys]

@@ -1,0 +1,91 @@
+"""Reads the documents of a stream, line by line, and says when each arrived.
+
+It knows files and the order of arrival; of a document's content only its times.
+Instants are microseconds; `received_at` is always the effective one.
+"""
+
+import gzip
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from attribution.contract.document import JsonObject, Unreadable, read_document
+from attribution.contract.times import parse_time
+
+JSON_WHITESPACE: Final = b" \t\r"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Where a document lay and when it arrived (None: nothing said when)."""
+
+    stream: str
+    partition: str
+    offset: int
+    received_at: int | None
+
+
+def arrivals(folder: Path, stream: str) -> Iterator[tuple[Arrival, JsonObject | Unreadable]]:
+    """Yield every document with its effective `received_at`: a file's never goes back."""
+    for partition, path in _partitions(folder, stream):
+        latest: int | None = None
+        for offset, line in _lines(path):
+            document = read_document(line)
+            if not isinstance(document, Unreadable):
+                stamped = _instant(document.get("received_at"))
+                known = [time for time in (stamped, latest) if time is not None]
+                latest = max(known) if known else OWN_TIME[stream](document)
+            yield Arrival(stream, partition, offset, latest), document
+
+
+def _partitions(folder: Path, stream: str) -> list[tuple[str, Path]]:
+    """Name a stream's files without the suffix of their compression."""
+    found: dict[str, Path] = {}
+    for suffix in ("", ".gz", ".zst"):
+        for path in folder.glob(f"{stream}*.ndjson{suffix}"):
+            name = path.name.removesuffix(suffix)
+            assert name not in found, f"two files of {folder} are the partition {name}"
+            found[name] = path
+    return sorted(found.items())
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines that are not blank, each with its number from 0."""
+    for number, line in enumerate(_content(path).split(b"\n")):
+        if line.strip(JSON_WHITESPACE):
+            yield number, line
+
+
+def _content(path: Path) -> bytes:
+    if path.suffix == ".gz":
+        return gzip.decompress(path.read_bytes())
+    if path.suffix == ".zst":
+        with pa.input_stream(str(path), compression="zstd") as stream:
+            return bytes(stream.read())
+    return path.read_bytes()
+
+
+def _instant(given: object) -> int | None:
+    parsed = parse_time(given)
+    return None if parsed is None else parsed.microseconds
+
+
+def _impression_time(document: JsonObject) -> int | None:
+    return _instant(document.get("time"))
+
+
+def _latest_event_time(document: JsonObject) -> int | None:
+    events = document.get("events")
+    members = events if isinstance(events, list) else []
+    times = [_instant(event.get("event_time")) for event in members if isinstance(event, dict)]
+    return max((time for time in times if time is not None), default=None)
+
+
+OWN_TIME: Final[dict[str, Callable[[JsonObject], int | None]]] = {
+    "events": _latest_event_time,
+    "impressions": _impression_time,
+}
+"""When a document arrived if neither it nor its partition says so."""

@@ -1,0 +1,141 @@
+"""The direction of imports, read from the source: flows -> connectors -> attribution."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[1]
+
+LAYERS: Final = {
+    "attribution": {"attribution"},
+    "connectors": {"attribution", "connectors"},
+    "flows": {"attribution", "connectors", "flows"},
+}
+OURS: Final = {*LAYERS, "tests", "benchmarks"}
+
+PURE_STDLIB: Final = {
+    "__future__",
+    "abc",
+    "bisect",
+    "collections",
+    "contextlib",
+    "copy",
+    "dataclasses",
+    "datetime",
+    "decimal",
+    "enum",
+    "fractions",
+    "functools",
+    "hashlib",
+    "heapq",
+    "ipaddress",
+    "itertools",
+    "json",
+    "math",
+    "numbers",
+    "operator",
+    "re",
+    "string",
+    "struct",
+    "types",
+    "typing",
+    "unicodedata",
+    "urllib.parse",
+}
+"""The standard library without files, clocks, processes, sockets and logs."""
+
+COLUMNS: Final = {"msgspec", "numpy", "pyarrow", "pyarrow.compute", "pydantic", "pydantic_core"}
+"""Of pyarrow the columns, not its files, datasets and servers."""
+
+CLOCKS: Final = {"now", "today", "utcnow"}
+FILES_AND_SCREEN: Final = {"open", "print", "input"}
+
+
+def sources(layer: str) -> list[Path]:
+    return sorted((ROOT / layer).rglob("*.py"))
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Give every module named by an import, at the top or inside a function."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # `from numpy import typing` and `from numpy.typing import NDArray` are one import.
+            yield "." * node.level + (node.module or "")
+
+
+def parsed(layer: str) -> Iterator[tuple[Path, ast.Module]]:
+    for path in sources(layer):
+        yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def package(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def is_pure(module: str) -> bool:
+    if package(module) in sys.stdlib_module_names:
+        return module in PURE_STDLIB or package(module) in PURE_STDLIB
+    if package(module) == "pyarrow":
+        return module in COLUMNS
+    return package(module) in COLUMNS | LAYERS["attribution"]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_layer_imports_only_itself_and_those_below(layer: str) -> None:
+    assert sources(layer)
+    backward = [
+        f"{path}: {module}"
+        for path, tree in parsed(layer)
+        for module in imports(tree)
+        if module.startswith(".") or package(module) in OURS - LAYERS[layer]
+    ]
+    assert backward == []
+
+
+def test_the_domain_imports_nothing_that_reads_writes_or_tells_the_time() -> None:
+    impure = [
+        f"{path}: {module}"
+        for path, tree in parsed("attribution")
+        for module in imports(tree)
+        if not is_pure(module)
+    ]
+    assert impure == []
+
+
+def test_the_domain_calls_no_clock_and_opens_no_file() -> None:
+    calls = [
+        f"{path}:{node.lineno}: {ast.unparse(node.func)}"
+        for path, tree in parsed("attribution")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        if (isinstance(node.func, ast.Attribute) and node.func.attr in CLOCKS)
+        or (isinstance(node.func, ast.Name) and node.func.id in FILES_AND_SCREEN)
+    ]
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("module", "pure"),
+    [
+        ("time", False),
+        ("os.path", False),
+        ("urllib", False),
+        ("urllib.request", False),
+        ("urllib.parse", True),
+        ("collections.abc", True),
+        ("duckdb", False),
+        ("bytewax.operators", False),
+        ("pyarrow.parquet", False),
+        ("pyarrow.compute", True),
+        ("numpy.typing", True),
+        ("pydantic_settings", False),
+    ],
+)
+def test_what_counts_as_pure(module: str, *, pure: bool) -> None:
+    assert is_pure(module) is pure
