@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import Array, Hashes, Ints, concat, keep, values
+from attribution.columns import Hashes, Ints, concat, keep, values
 from attribution.paths import Touchpoints, merge
 from attribution.policy import Policy
 from attribution.results import conversion_rows, credit_rows
@@ -71,14 +71,18 @@ class Credit:
 
 def _position_of(found: pa.RecordBatch, due: pa.RecordBatch) -> Ints:
     """Give the row of `due` that each found row belongs to; -1 where that is not due yet."""
-    high = values(due, "conversion_high")
-    order = np.argsort(high)
-    wanted = values(found, "conversion_high")
-    at = order[np.minimum(np.searchsorted(high[order], wanted), len(order) - 1)]
-    same: Array = (high[at] == wanted) & _same_low(found, due, at)
-    return np.where(same, at, -1)
+    known = _Ids(due)
+    order = np.argsort(known.word)
+    wanted = _Ids(found)
+    at = np.searchsorted(known.word[order], wanted.word)
+    at = order[np.minimum(at, len(order) - 1)]
+    return np.where((known.high[at] == wanted.high) & (known.low[at] == wanted.low), at, -1)
 
 
-def _same_low(found: pa.RecordBatch, due: pa.RecordBatch, at: Ints) -> Array:
-    low: Hashes = values(due, "conversion_low")
-    return low[at] == values(found, "conversion_low")  # type: ignore[no-any-return]
+class _Ids:
+    """Conversion ids of a batch. One event key may have several, so the word mixes both halves."""
+
+    def __init__(self, rows: pa.RecordBatch) -> None:
+        self.high: Hashes = values(rows, "conversion_high")
+        self.low: Hashes = values(rows, "conversion_low")
+        self.word = self.high ^ self.low

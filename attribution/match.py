@@ -26,6 +26,7 @@ from attribution.columns import (
     ranks,
     values,
 )
+from attribution.frames import START
 from attribution.policy import Policy
 from attribution.runs import Run, Runs
 from attribution.vocabulary import EVENT_TYPES, KIND_CODES
@@ -83,6 +84,7 @@ class Match:
         """Take windows, settle delay and limit from the policy."""
         self._policy = policy
         self._waiting: list[pa.RecordBatch] = []
+        self._answered = START
         clicks = [policy.post_click_of(event_type) for event_type in EVENT_TYPES]
         views = [policy.post_view_of(event_type) for event_type in EVENT_TYPES]
         self.clicks = self._index([*clicks, policy.post_click])
@@ -92,13 +94,14 @@ class Match:
         retention = max(windows) + self._policy.max_event_delay + self._policy.settle_delay
         return _Index(Runs(expire_by="time", retention=retention), np.array(windows))
 
-    def insert(self, records: pa.RecordBatch, *, as_click: bool, watermark: int) -> None:
+    def insert(self, records: pa.RecordBatch, *, as_click: bool) -> None:
         """Index records (columns `key` and `RECORD`, sorted by `key`) under their window.
 
         `as_click` are the clicks and whatever carries a click key.
         """
         index = self.clicks if as_click else self.views
-        index.runs.insert(records, watermark=watermark)
+        # Only what the answered queries are done with may go; others may be waiting.
+        index.runs.insert(records, watermark=self._answered)
 
     def receive(self, queries: pa.RecordBatch) -> None:
         """Take the match keys of conversions.
@@ -116,6 +119,7 @@ class Match:
         """
         due = self._due(watermark)
         found = None if due is None else self._look_up(due)
+        self._answered = watermark
         self.clicks.runs.expire(watermark)
         self.views.runs.expire(watermark)
         return found
@@ -173,8 +177,9 @@ class _Lookup:
         query, row = query[eligible], row[eligible]
         if len(query) == 0:
             return None
-        if (right - left)[block].max() > self._policy.max_candidates:
-            kept = _latest(query, run.rows, row, self._policy.max_candidates)
+        most = self._policy.max_candidates + 1  # One more, so that the limit shows as exceeded.
+        if (right - left)[block].max() > most:
+            kept = _latest(query, run.rows, row, most)
             query, row = query[kept], row[kept]
         return query, pick(run.rows.select(FOUND), row)
 

@@ -18,7 +18,7 @@ MERGE_AT: Final = 8
 """Runs of one size class before they are merged: more costs lookups, fewer costs rewriting."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """Rows sorted by `key`; `latest` is the largest of the times they expire by (us)."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import duckdb
 
@@ -55,12 +55,18 @@ def near_misses(
             "most": SHOWN,
         },
     ).fetchall()
-    found = [
-        NearMiss(
-            *cells,
-            None if missed_by is None else timedelta(microseconds=missed_by),
-            timedelta(microseconds=width),
-        )
-        for *cells, missed_by, width, _ in rows
-    ]
-    return found, rows[0][-1] if rows else 0
+    return [_near_miss(row) for row in rows], rows[0][-1] if rows else 0
+
+
+def _near_miss(row: tuple[Any, ...]) -> NearMiss:
+    impression_id, kind_of_record, campaign_id, time, kind, rule, missed_by, width, _ = row
+    return NearMiss(
+        impression_id,
+        kind_of_record,
+        campaign_id,
+        time,
+        kind,
+        rule,
+        None if missed_by is None else timedelta(microseconds=missed_by),
+        timedelta(microseconds=width),
+    )

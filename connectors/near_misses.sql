@@ -16,8 +16,8 @@ shared as (
 timed as (
   select shared.*, strength, is_matchable, this.event_time,
     this.received_at + settle_delay as settles_at,
-    least(if(type = 'click' or kind = 'click', post_click, post_view),
-      if(kind = 'ip_ua', probabilistic_window, post_click + post_view)) as width
+    if(type = 'click' or kind = 'click', post_click, post_view) as allowed,
+    if(kind = 'ip_ua', least(allowed, probabilistic_window), allowed) as width
   from shared join kinds using (kind) cross join this),
 judged as (
   select impression_id, type, campaign_id, time, kind, strength,

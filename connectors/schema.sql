@@ -44,8 +44,8 @@ comment on column conversions_final.seconds_to_convert is 'Seconds from the winn
 comment on column conversions_final.is_limited is 'True where more touchpoints were eligible than max_candidates, so that some were left out';
 comment on column conversions_final.carries is 'Kinds of identifier the event carried, strongest first; never the identifiers';
 comment on column conversions_final.match_quality is '0 to 1: how well the carried kinds of identifier allow a match';
-comment on column conversions_final.warnings is 'What was repaired or missed in the event';
-comment on column conversions_final.dropped is 'Fields that were dropped in the repair';
+comment on column conversions_final.warnings is 'What was repaired or missed in the event; NULL where nothing was';
+comment on column conversions_final.dropped is 'Fields that were dropped in the repair; NULL where none was';
 comment on column conversions_final.source_partition is 'File or topic partition the record was read from';
 comment on column conversions_final.source_offset is 'Line from 0, or Kafka offset, in that partition';
 comment on column conversions_final.source_index is 'Position in the document''s events, from 0; NULL for a whole document';
@@ -90,12 +90,12 @@ comment on table credits_provisional is 'Credits of the rows of conversions_prov
 
 create table match_deltas (
   advertiser_id varchar, event_source_id varchar, event_type varchar, hour timestamptz,
-  received bigint, test bigint, rejected bigint, duplicate bigint, duplicate_changed bigint,
-  observed bigint, attributed bigint, unattributed bigint,
-  no_identifier bigint, too_old bigint, no_touchpoint bigint,
-  click_through bigint, view_through bigint, probabilistic bigint,
-  carries map(varchar, bigint), matched_on map(varchar, bigint), dropped map(varchar, bigint),
-  warnings map(varchar, bigint), quality_sum double, limited bigint, seq bigint);
+  received bigint default 0, test bigint default 0, rejected bigint default 0, duplicate bigint default 0, duplicate_changed bigint default 0,
+  observed bigint default 0, attributed bigint default 0, unattributed bigint default 0,
+  no_identifier bigint default 0, too_old bigint default 0, no_touchpoint bigint default 0,
+  click_through bigint default 0, view_through bigint default 0, probabilistic bigint default 0,
+  carries map(varchar, bigint) default map(), matched_on map(varchar, bigint) default map(), dropped map(varchar, bigint) default map(),
+  warnings map(varchar, bigint) default map(), quality_sum double default 0, limited bigint default 0, seq bigint);
 comment on table match_deltas is 'Counts of events as they came in, to be added up. Read the view match_stats';
 comment on column match_deltas.hour is 'Hour of received_at; NULL where a document could not be read';
 comment on column match_deltas.received is 'Events read, counted when they are decoded and apart from their outcomes';

@@ -4,7 +4,7 @@ The file is opened to be read only, with time in UTC.
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -15,7 +15,7 @@ import msgspec
 from flows.text_table import text_table
 
 Format: TypeAlias = Literal["table", "csv", "json"]
-Row: TypeAlias = Sequence[Any]
+Row: TypeAlias = tuple[Any, ...]
 
 TABLE_ROWS_MAX: Final = 1_000
 """Nobody reads more; csv and json give every row."""
@@ -34,7 +34,9 @@ def run_sql(database: Path, sql: str, fmt: Format = "table") -> str:
         try:
             answer = connection.execute(sql)
             columns = [(name, str(kind)) for name, kind, *_ in answer.description or ()]
-            rows = _most(answer) if fmt == "table" else answer.fetchall()
+            # What is beyond the last row of a table tells that there is more.
+            is_table = fmt == "table"
+            rows = answer.fetchmany(TABLE_ROWS_MAX + 1) if is_table else answer.fetchall()
         except duckdb.Error as error:
             raise QueryError(str(error)) from error
     return _WRITERS[fmt](columns, rows)
@@ -57,10 +59,6 @@ def _refusal(database: Path, message: str) -> str:
     if "lock" in message:
         return f"{database} is being written by another process; ask again when it is done"
     return f"{database} cannot be opened as a result file: {message}"
-
-
-def _most(answer: duckdb.DuckDBPyConnection) -> list[Row]:
-    return answer.fetchmany(TABLE_ROWS_MAX + 1)
 
 
 def _table(columns: list[tuple[str, str]], rows: list[Row]) -> str:

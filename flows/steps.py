@@ -100,8 +100,7 @@ class MatchStep(Step):
             if name == "queries":
                 self._match.receive(rows)
             else:
-                as_click = name == "clicks"
-                self._match.insert(rows, as_click=as_click, watermark=self._watermarks.low)
+                self._match.insert(rows, as_click=name == "clicks")
 
     def advance(self, watermark: int) -> pa.RecordBatch | None:
         """Answer the queries that have settled."""

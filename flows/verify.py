@@ -49,7 +49,7 @@ def verify(
     """
     with TemporaryDirectory(prefix="tributary-verify-") as scratch, _workspace(scratch) as space:
         attach(space, database)
-        Run.last_of(space, catalog="result").load(space, folder)
+        Run.last_of(space).load(space, folder)
         compute_expected(space)
         return Verification(tuple(compare(space, each, limit=limit) for each in COMPARISONS))
 
@@ -65,5 +65,7 @@ def report(verification: Verification) -> Iterator[str]:
 
 def _workspace(scratch: str) -> duckdb.DuckDBPyConnection:
     """Open a database on disk, for a log may be larger than memory; it goes with its folder."""
-    config = {"memory_limit": MEMORY_LIMIT, "temp_directory": scratch}
-    return duckdb.connect(Path(scratch) / "verify.duckdb", config=config)
+    return duckdb.connect(
+        Path(scratch) / "verify.duckdb",
+        config={"memory_limit": MEMORY_LIMIT, "temp_directory": scratch},
+    )

@@ -5,7 +5,7 @@ Instants are microseconds after START; records have sane defaults. The result fi
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -18,6 +18,8 @@ from connectors.schema import create
 from connectors.verification import compute_expected, create_log
 
 Row: TypeAlias = dict[str, Any]
+Key: TypeAlias = tuple[str, str]
+"""A match key: kind and value."""
 
 START: Final = int(datetime(2026, 4, 1, tzinfo=UTC).timestamp()) * 1_000_000
 SECOND: Final = 1_000_000
@@ -31,10 +33,16 @@ CLICK_ID: Final = ("click", "sc3clid:c1")
 DEVICE: Final = ("ip_ua", "192.0.2.7 Browser/1")
 
 
-def event(event_id: str = "e1", *, time: int = NOW, received_at: int | None = None, **fields: Any) -> Row:  # noqa: ANN401,E501  any column
+def event(
+    event_id: str = "e1",
+    *,
+    time: int = NOW,
+    received_at: int | None = None,
+    keys: Sequence[Key] = (UID2,),
+    **fields: object,
+) -> Row:
     """Build an accepted event: a purchase of user u1 that arrives when it happens."""
-    keys = fields.pop("keys", [UID2])
-    row = {
+    row: Row = {
         "source_partition": "events.ndjson",
         "source_offset": 0,
         "source_index": 0,
@@ -52,9 +60,16 @@ def event(event_id: str = "e1", *, time: int = NOW, received_at: int | None = No
     return row | fields
 
 
-def impression(impression_id: str = "i1", *, time: int = NOW - HOUR, received_at: int = 0, **fields: Any) -> Row:  # noqa: ANN401,E501  any column
+def impression(
+    impression_id: str = "i1",
+    *,
+    time: int = NOW - HOUR,
+    received_at: int = 0,
+    keys: Sequence[Key] = (UID2,),
+    **fields: object,
+) -> Row:
     """Build an accepted impression shown to user u1; it arrives long before any event."""
-    row = {
+    row: Row = {
         "source_partition": "impressions.ndjson",
         "source_offset": 0,
         "received_at": START + received_at,
@@ -63,7 +78,7 @@ def impression(impression_id: str = "i1", *, time: int = NOW - HOUR, received_at
         "type": "impression",
         "time": START + time,
         "campaign_id": "cmp",
-        "match_keys": _keys(fields.pop("keys", [UID2])),
+        "match_keys": _keys(keys),
     }
     return row | fields
 
@@ -73,9 +88,9 @@ def click(impression_id: str = "i1", **fields: Any) -> Row:  # noqa: ANN401  any
     return impression(impression_id, **({"type": "click"} | fields))
 
 
-def rejection(record_id: str = "bad", **fields: Any) -> Row:  # noqa: ANN401  any column
+def rejection(record_id: str = "bad", **fields: object) -> Row:
     """Build the refusal of an event."""
-    row = {
+    row: Row = {
         "stream": "events",
         "source_partition": "events.ndjson",
         "source_offset": 7,
@@ -93,9 +108,9 @@ def rejection(record_id: str = "bad", **fields: Any) -> Row:  # noqa: ANN401  an
     return row | fields
 
 
-def trial(event_id: str = "t1", **fields: Any) -> Row:  # noqa: ANN401  any column
+def trial(event_id: str = "t1", **fields: object) -> Row:
     """Build a test event."""
-    row = {
+    row: Row = {
         "advertiser_id": "adv",
         "event_source_id": "src",
         "event_type": "purchase",
@@ -145,9 +160,13 @@ def expected(policy: Policy | None = None, **tables: Iterable[Row]) -> duckdb.Du
 
 
 def write_result(
-    path: Path, *, policy: Policy | None = None, folder: Path = Path(), **tables: Iterable[Row]
+    path: Path,
+    log: Mapping[str, Iterable[Row]],
+    *,
+    policy: Policy | None = None,
+    folder: Path = Path("missing"),
 ) -> Path:
-    """Write the result file that such a log must make, as a replay of `folder` would."""
+    """Write the result file that a log (events, impressions, ...) must make, as a replay would."""
     policy = policy or Policy()
     with duckdb.connect(path) as connection:
         create(connection)
@@ -156,7 +175,7 @@ def write_result(
             "insert into runs values ('run', now(), '0', ?, ?, 16)",
             [policy.model_dump_json(), inputs],
         )
-    with expected(policy, **tables) as connection:
+    with expected(policy, **log) as connection:
         connection.execute(f"attach '{path}' as result")
         for table in ("conversions_final", "credits_final", "duplicates", "rejections"):
             _copy(connection, f"expected_{table}", table)
@@ -170,5 +189,5 @@ def _copy(connection: duckdb.DuckDBPyConnection, source: str, table: str) -> Non
     connection.execute(f"insert into result.{table} by name select *, 1 as seq from {source}")
 
 
-def _keys(keys: Iterable[tuple[str, str]]) -> list[Row]:
+def _keys(keys: Iterable[Key]) -> list[Row]:
     return [{"kind": kind, "value": value} for kind, value in keys]

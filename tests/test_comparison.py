@@ -8,8 +8,18 @@ import pytest
 
 from attribution.policy import Policy
 from connectors.comparison import COMPARISONS, Difference, compare
-from tests.decoded import HOUR, NOW, Row, click, event, expected, impression, rejection, trial
-from tests.decoded import write_result as write
+from tests.decoded import (
+    HOUR,
+    NOW,
+    Row,
+    click,
+    event,
+    expected,
+    impression,
+    rejection,
+    trial,
+    write_result,
+)
 
 POLICY = Policy(half_life=HOUR)
 LOG: dict[str, list[Row]] = {
@@ -26,12 +36,11 @@ LOG: dict[str, list[Row]] = {
     "rejections": [rejection()],
     "tests": [trial()],
 }
-CONVERSION = "(select conversion_id from result.conversions_final where event_id = 'e1')"
 
 
 def differences(path: Path, *spoil: str) -> list[Difference]:
     """Write the right result, spoil it by SQL, and give the differences found."""
-    write(path, policy=POLICY, **LOG)
+    write_result(path, LOG, policy=POLICY)
     with expected(POLICY, **LOG) as connection:
         connection.execute(f"attach '{path}' as result")
         for statement in spoil:
@@ -55,7 +64,7 @@ def test_right_result_has_no_difference(tmp_path: Path) -> None:
             *("conversions_final", "matched_on", "uid2", "euid"),
         ),
         (
-            "update result.conversions_final set warnings = ['value_rounded'] where event_id = 'e1'",
+            "update result.conversions_final set warnings = ['value_rounded'] where value > 0",
             *("conversions_final", "warnings", "[malformed_hash]", "[value_rounded]"),
         ),
         (
@@ -94,7 +103,13 @@ def test_right_result_has_no_difference(tmp_path: Path) -> None:
     ],
 )
 def test_spoiled_cell_is_named(  # noqa: PLR0913  a row of the table above
-    tmp_path: Path, spoil: str, table: str, column: str | None, right: str | None, wrong: str | None
+    tmp_path: Path,
+    *,
+    spoil: str,
+    table: str,
+    column: str | None,
+    right: str | None,
+    wrong: str | None,
 ) -> None:
     [difference] = differences(tmp_path / "r.duckdb", spoil)
     found = (difference.table, difference.column, difference.expected, difference.got)
@@ -111,13 +126,13 @@ def test_lost_event_breaks_conservation(tmp_path: Path) -> None:
 
 
 def test_counts_split_over_commits_are_the_same(tmp_path: Path) -> None:
-    split = [
-        "update result.match_deltas set quality_sum = quality_sum / 3",
-        "insert into result.match_deltas select d.* replace (0 as received, 0 as test, 0 as rejected,"
-        " 0 as duplicate, 0 as duplicate_changed, 0 as attributed, 0 as unattributed,"
-        " 0 as no_identifier, 0 as click_through, map() as carries, map {'uid2': 0::bigint}"
-        " as matched_on, map() as warnings) from result.match_deltas as d, range(2)",
-    ]
+    rest = """insert into result.match_deltas
+        select d.* replace (0 as received, 0 as test, 0 as rejected, 0 as duplicate,
+          0 as duplicate_changed, 0 as attributed, 0 as unattributed, 0 as no_identifier,
+          0 as click_through, map() as carries, map {'uid2': 0::bigint} as matched_on,
+          map() as warnings)
+        from result.match_deltas as d, range(2)"""
+    split = ["update result.match_deltas set quality_sum = quality_sum / 3", rest]
     assert differences(tmp_path / "r.duckdb", *split) == []
 
 
@@ -125,8 +140,8 @@ def moved(share: str, value: str = "0") -> list[str]:
     """Move some of the time_decay share and value from the earliest touchpoint to the winner."""
     return [
         f"update result.credits_final set time_decay = time_decay {sign} {share}, "
-        f"time_decay_value = time_decay_value {sign} {value} where impression_id = '{impression_id}'"
-        for sign, impression_id in [("-", "i1"), ("+", "i3")]
+        f"time_decay_value = time_decay_value {sign} {value} where impression_id = '{touchpoint}'"
+        for sign, touchpoint in [("-", "i1"), ("+", "i3")]
     ]
 
 
@@ -167,7 +182,7 @@ def test_difference_reads_as_a_sentence() -> None:
 
 
 def test_read_only_result_is_enough(tmp_path: Path) -> None:
-    path = write(tmp_path / "r.duckdb", policy=POLICY, **LOG)
+    path = write_result(tmp_path / "r.duckdb", LOG, policy=POLICY)
     path.chmod(0o444)
     with expected(POLICY, **LOG) as connection:
         connection.execute(f"attach '{path}' as result (read_only)")
@@ -186,7 +201,7 @@ def test_read_only_result_is_enough(tmp_path: Path) -> None:
 
 
 def test_connection_of_a_result_needs_no_extension(tmp_path: Path) -> None:
-    path = write(tmp_path / "r.duckdb", policy=POLICY, **LOG)
+    path = write_result(tmp_path / "r.duckdb", LOG, policy=POLICY)
     with duckdb.connect(path, read_only=True) as connection:
         connection.execute("set autoinstall_known_extensions = false")
         assert connection.execute("select count(*) from conversions").fetchone() == (2,)

@@ -86,9 +86,7 @@ def test_probabilistic_window_only_shortens() -> None:
 
 
 @pytest.mark.parametrize(("after", "names"), [(-1, ["i1"]), (0, []), (1, [])])
-def test_touchpoint_must_arrive_before_the_conversion_settles(
-    after: int, names: list[str]
-) -> None:
+def test_touchpoint_must_arrive_before_the_conversion_settles(after: int, names: list[str]) -> None:
     assert path(impression(received_at=NOW + HOUR + after)) == names
 
 
@@ -293,8 +291,14 @@ def test_scope_of_a_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "order", [("received_at", NOW + 1), ("source_partition", "z"), ("source_offset", 1), ("source_index", 1)]
-)  # fmt: skip
+    "order",
+    [
+        ("received_at", NOW + 1),
+        ("source_partition", "z"),
+        ("source_offset", 1),
+        ("source_index", 1),
+    ],
+)
 def test_first_copy_by_arrival_then_place(order: tuple[str, Any]) -> None:
     name, value = order
     value = START + value if name == "received_at" else value
@@ -411,7 +415,7 @@ def test_match_stats() -> None:
 
 
 def test_touchpoint_stats() -> None:
-    paid = {"spend": D("0.25"), "currency": "USD"}
+    paid: Row = {"spend": D("0.25"), "currency": "USD"}
     records = [
         impression(**paid),
         impression(received_at=7 * DAY - 1, **paid),
