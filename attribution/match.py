@@ -128,7 +128,7 @@ class Match:
         if not self._waiting:
             return None
         rows = concat(self._waiting)
-        settled = values(rows, "received_at") <= watermark - self._policy.settle_delay
+        settled = values(rows, "received_at") < watermark - self._policy.settle_delay
         self._waiting = [] if settled.all() else [keep(rows, ~settled)]
         return keep(rows, settled) if settled.any() else None
 
