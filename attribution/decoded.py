@@ -97,8 +97,8 @@ TESTS: Final = pa.schema(
 class Decoded:
     """One chunk of a partition of one stream, decoded.
 
-    `rows` has the schema `EVENTS` or `IMPRESSIONS`, in the order of the lines; the `row` of `keys`
-    is a position in `rows`. `watermark` is the partition's after this chunk. `records` counts the
+    `rows` has the schema `EVENTS` or `IMPRESSIONS`, in no particular order; the `row` of `keys` is
+    a position in `rows`. `watermark` is the partition's after this chunk. `records` counts the
     lines that hold a document.
     """
 

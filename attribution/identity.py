@@ -18,6 +18,7 @@ from attribution.contract.user_match import (
     MAX_USER_AGENT,
     PLACEHOLDERS,
     UNMATCHED_UID_TYPES,
+    spell_ip,
 )
 from attribution.texts import Text, is_hash, is_short, surely_string
 from attribution.vocabulary import KIND_CODES, UID_KINDS
@@ -100,6 +101,7 @@ class _Reader:
         filled = np.zeros(len(block), dtype=bool)
         for field in block.type:
             filled |= self._there(field.name)
+        self._is_there = there
         self._proven = ~there | filled
         self._clean = self._proven.copy()
 
@@ -140,6 +142,10 @@ class _Reader:
         code = codes[encoded.indices.fill_null(len(codes) - 1).to_numpy(zero_copy_only=False)]
         sound = (code >= 0) & surely_string(value) & is_short(value, _MAX_ID)
         sound &= value.is_valid().to_numpy(zero_copy_only=False)
+        is_maid = np.flatnonzero(code == KIND_CODES["maid"])
+        # Beyond ASCII, Arrow and Python disagree on what lower case is.
+        plain = pc.string_is_ascii(value.take(pa.array(is_maid))).fill_null(False)  # noqa: FBT003
+        sound[is_maid] &= plain.to_numpy(zero_copy_only=False)
         is_email = code == KIND_CODES["hashed_email"]
         if is_email.any():
             sound &= ~is_email | is_hash(value)
@@ -168,9 +174,14 @@ class _Reader:
         has_address, has_agent = self._there("client_ip"), self._there("client_user_agent")
         rows = np.flatnonzero(has_address & has_agent)
         self._clean &= has_address == has_agent
+        half = pa.array(np.flatnonzero(has_address != has_agent))
+        # Half a pair carries nothing, but it must not hide what nests deeper than is read.
+        self._proven[half] &= surely_string(address.take(half)) & surely_string(agent.take(half))
         taken = pa.array(rows)
         address, agent = address.take(taken), agent.take(taken)
-        good = pc.match_substring_regex(address, _IPV4).to_numpy(zero_copy_only=False)
+        is_v4 = pc.match_substring_regex(address, _IPV4).to_numpy(zero_copy_only=False)
+        address = _spelled(address, ~is_v4)
+        good = address.is_valid().to_numpy(zero_copy_only=False)
         good &= surely_string(agent) & is_short(agent, MAX_USER_AGENT)
         self._proven[rows[~good]] = False
         self._add(KIND_CODES["ip_ua"], rows, pc.binary_join_element_wise(address, agent, " "))
@@ -178,6 +189,8 @@ class _Reader:
     def identities(self) -> Identities:
         keys = Keys.concat(self._keys)
         keys = keys.at(self._proven[keys.row])
+        # A block that carries nothing is worth a warning.
+        self._clean &= ~self._is_there | (self._carries != 0)
         return Identities(
             keys=keys.at(~_is_placeholder(keys)),
             carries=self._carries,
@@ -195,6 +208,25 @@ def _is_placeholder(keys: Keys) -> Mask:
         is_in = pc.is_in(keys.value.take(pa.array(rows)), value_set=texts)
         found[rows] = is_in.to_numpy(zero_copy_only=False)
     return found
+
+
+def _spelled(address: pa.Array, odd: Mask) -> pa.Array:
+    """Spell the odd addresses canonically, each once; null where one is none."""
+    if not odd.any():
+        return address
+    mask = pa.array(odd)
+    encoded = address.filter(mask).dictionary_encode()
+    texts = [_spell_address(text) for text in encoded.dictionary.to_pylist()]
+    spelled = pa.array(texts, pa.string()).take(encoded.indices)
+    return pc.replace_with_mask(address, mask, spelled)
+
+
+def _spell_address(text: str) -> str | None:
+    """Spell an address of colons; what else there may be is left to the contract."""
+    try:
+        return spell_ip(text) if ":" in text else None
+    except ValueError:
+        return None
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import Ints, Mask, concat, pick, values
+from attribution.columns import Ints, Mask, concat
 from attribution.decoded import NAME
 from attribution.frames import START
 from attribution.identity import Keys
@@ -21,7 +21,7 @@ from attribution.vocabulary import KIND_CODES, Code
 class Chunk:
     """One chunk of lines, read and judged, before its place in time is known.
 
-    `rows` follow the lines; the `row` of `keys` is a position in `rows`. `refused` and `tests` are
+    The `row` of `keys` is a position in `rows`. `refused` and `tests` are
     rows with a `line`. Per line: `arrived` is its own `received_at` and `stand_in` the time that
     stands in for it on the first record of a partition (both START where there is none);
     `is_record` is false for blank lines.
@@ -88,22 +88,17 @@ def typed(columns: dict[str, pa.Array], schema: pa.Schema, kept: Mask) -> pa.Rec
     return pa.RecordBatch.from_arrays(encoded, schema=schema)
 
 
-def in_line_order(
-    parts: list[tuple[pa.RecordBatch, Keys]], *, by: tuple[str, ...]
-) -> tuple[pa.RecordBatch, Keys]:
-    """Put bulk and judged rows together in the order of the lines, and point the keys there."""
-    if len(parts) == 1 or parts[1][0].num_rows == 0:
+def together(parts: list[tuple[pa.RecordBatch, Keys]]) -> tuple[pa.RecordBatch, Keys]:
+    """Put bulk and judged rows in one table; their order means nothing."""
+    parts = [part for part in parts if part[0].num_rows] or parts[:1]
+    if len(parts) == 1:
         return parts[0]
     before = np.cumsum([0, *(rows.num_rows for rows, _ in parts)])
-    rows = concat(rows for rows, _ in parts)
-    order = np.lexsort([values(rows, name) for name in reversed(by)])
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    moved = [
-        Keys(place[keys.row + start], keys.kind, keys.value)
+    keys = [
+        Keys(keys.row + start, keys.kind, keys.value)
         for (_, keys), start in zip(parts, before, strict=False)
     ]
-    return pick(rows, order), Keys.concat(moved)
+    return concat(rows for rows, _ in parts), Keys.concat(keys)
 
 
 def positions(keys: Keys, kept: Mask) -> Keys:

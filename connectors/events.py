@@ -25,14 +25,14 @@ from attribution.vocabulary import KIND_CODES, Warn
 from connectors.chunks import (
     ENVELOPES,
     Chunk,
-    in_line_order,
     judged_keys,
     judged_rows,
     or_start,
+    together,
     unreadable,
 )
 from connectors.event_columns import EventColumns
-from connectors.lines import Lines
+from connectors.lines import WHITESPACE, Lines
 from connectors.parse import ENVELOPE, parse, query
 
 _ID: Final = 256
@@ -49,10 +49,8 @@ def read_events(lines: Lines, *, policy: Policy) -> Chunk:
     events.proven &= frames.proven[frames.line]
     judged = _Judged(lines, policy)
     judged.judge(frames, events.proven)
-    rows, keys = in_line_order(
-        [events.rows(frames.line, frames.index, frames.names), judged.rows()],
-        by=("line", "source_index"),
-    )
+    bulk = events.rows(frames.line, frames.index, frames.names)
+    rows, keys = together([bulk, judged.rows()])
     arrived, stand_in = frames.arrived, np.full(len(lines), START)
     for line, (received_at, latest) in judged.times.items():
         arrived[line], stand_in[line] = received_at, latest
@@ -136,7 +134,7 @@ class _Judged:
     def _judge_line(self, line: int) -> None:
         self.times[line] = (START, START)
         text = self._lines[line]
-        if not text.strip():
+        if not text.strip(WHITESPACE):
             self.is_record[line] = False
             return
         document = read_document(text)

@@ -4,6 +4,8 @@ Knows files and bytes; what the bytes mean is the decoder's business.
 """
 
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, cast
@@ -79,6 +81,16 @@ def find_files(folder: Path) -> list[LogFile]:
     return sorted(files, key=lambda file: file.partition)
 
 
+@contextmanager
+def _reading(file: LogFile) -> Iterator[None]:
+    """Say which file it was that could not be read."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"{file.path} cannot be read: {error}; replace the file and replay again"
+        raise LogError(msg) from error
+
+
 @dataclass(slots=True)
 class _Tail:
     """Whole lines of a file, chunk by chunk."""
@@ -123,24 +135,22 @@ class Partition:
 
     def peek(self) -> None:
         """Learn the earliest arrival the file can hold, so that later files are not read early."""
-        content, raw = self.file.open()
-        with raw:
-            first = content.read(PEEK_BYTES).split(b"\n", 1)[0]
+        with _reading(self.file):
+            content, raw = self.file.open()
+            with raw:
+                first = content.read(PEEK_BYTES).split(b"\n", 1)[0]
         document = read_document(first)
         time = None if isinstance(document, Unreadable) else parse_time(document.get("received_at"))
         self.watermark = START if time is None else time.microseconds
 
     def read(self) -> Decoded | None:
         """Decode the next chunk; None at the end, which promises the end of time."""
-        if self._tail is None:
-            content, self._raw = self.file.open()
-            self._tail = _Tail(content, self.chunk_bytes)
-        assert self._raw is not None
-        try:
+        with _reading(self.file):
+            if self._tail is None:
+                content, self._raw = self.file.open()
+                self._tail = _Tail(content, self.chunk_bytes)
             chunk = self._tail.read()
-        except OSError as error:
-            msg = f"{self.file.path} cannot be read: {error}; replace the file and replay again"
-            raise LogError(msg) from error
+        assert self._raw is not None
         self.consumed = self._raw.tell()
         if not chunk:
             self._raw.close()

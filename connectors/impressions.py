@@ -1,7 +1,7 @@
 """Chunks of the impressions stream to columns: DuckDB reads, the proofs vouch, the contract judges.
 
 Most rows never meet Python: only what the vectorised proofs cannot vouch for goes to the contract,
-row by row, and both meet in one table in the order of the lines.
+row by row, and both meet in one table.
 """
 
 from typing import Any, Final
@@ -21,15 +21,15 @@ from attribution.policy import Policy
 from attribution.texts import Text, fixed_point, instants, unquoted
 from connectors.chunks import (
     Chunk,
-    in_line_order,
     judged_keys,
     judged_rows,
     or_start,
     positions,
+    together,
     typed,
     unreadable,
 )
-from connectors.lines import Lines
+from connectors.lines import WHITESPACE, Lines
 from connectors.parse import IMPRESSION, parse
 
 _ID: Final = 256
@@ -44,7 +44,7 @@ def read_impressions(lines: Lines, *, policy: Policy) -> Chunk:
     bulk = _Bulk(lines)
     judged = _Judged(lines, policy)
     judged.judge(np.flatnonzero(~bulk.proven))
-    rows, keys = in_line_order([bulk.rows(), judged.rows()], by=("line",))
+    rows, keys = together([bulk.rows(), judged.rows()])
     arrived, stand_in = bulk.arrived, bulk.time
     for line, (received_at, time) in judged.times.items():
         arrived[line], stand_in[line] = received_at, time
@@ -127,7 +127,7 @@ class _Judged:
         for row in rows.tolist():
             self.times[row] = (START, START)
             text = self._lines[row]
-            if not text.strip():
+            if not text.strip(WHITESPACE):
                 self.is_record[row] = False
                 continue
             document = read_document(text)

@@ -15,6 +15,10 @@ import pyarrow as pa
 
 from attribution.columns import Ints, Mask
 from attribution.contract.document import MAX_DEPTH
+from attribution.texts import Bytes
+
+WHITESPACE: Final = b" \t\r"
+"""What JSON ignores and a line may consist of; Python strips more."""
 
 _SYNTAX: Final = msgspec.json.Decoder(msgspec.Raw)
 
@@ -69,31 +73,36 @@ class Lines:
         return good
 
     def strict(self) -> Mask:
-        """Give the lines that begin as an object and have no fault of JSON syntax.
+        """Give the lines that begin as an object and that no reader of JSON can fail on.
 
-        UTF-8 is not looked at, nor is a document that goes over several lines noticed: for both,
-        the reader that follows takes each line for itself.
+        A document that goes over several lines is not noticed: the reader that follows takes each
+        line for itself. Lines with surrogate escapes are left to the contract.
         """
         content = np.frombuffer(self.chunk, dtype=np.uint8)
         good = content[self.start[:-1]] == ord("{")
-        row = 0
-        while row < len(self):
-            row = self._next_fault(row)
-            if row < len(self):
+        good[self._line_of(_surrogate_escapes(content))] = False
+        beyond_ascii = np.unique(self._line_of(np.flatnonzero(content >= 0x80)))  # noqa: PLR2004
+        good[[row for row in beyond_ascii.tolist() if not _is_utf8(self[row])]] = False
+        for begin, end in _stretches(good):
+            row = begin
+            while row < end and (row := self._next_fault(row, end)) >= 0:
                 good[row] = False
                 row += 1
         return good
 
-    def _next_fault(self, row: int) -> int:
-        """Give the first line from `row` on that is not strict; the number of lines if none."""
-        rest = memoryview(self.chunk)[self.start[row] :]
+    def _line_of(self, place: Ints | int) -> Ints:
+        return np.searchsorted(self.start, place, side="right") - 1
+
+    def _next_fault(self, row: int, end: int) -> int:
+        """Give the first of the lines from `row` to `end` that breaks the syntax; -1 if none."""
+        rest = memoryview(self.chunk)[self.start[row] : self.start[end]]
         try:
             _SYNTAX.decode_lines(rest)
         except (msgspec.DecodeError, RecursionError) as error:
-            return self._blame(row, str(error))
-        return len(self)
+            return self._blame(row, end, str(error))
+        return -1
 
-    def _blame(self, row: int, message: str) -> int:
+    def _blame(self, row: int, end: int, message: str) -> int:
         """Find the faulty line of a failed read.
 
         The reader stops where it is sure: in the faulty line, or, when that one ends too early, in
@@ -102,16 +111,36 @@ class Lines:
         place = _PLACE.search(message)
         stop = row
         if place:
-            at = int(self.start[row]) + int(place[1])
-            stop = int(np.searchsorted(self.start, at, side="right")) - 1
-        near = range(max(row, stop - _LOOK_BACK), min(stop + 1, len(self)))
-        faulty = (at for at in chain(near, range(row, len(self))) if not _is_strict(self[at]))
-        return next(faulty, len(self))
+            stop = int(self._line_of(int(self.start[row]) + int(place[1])))
+        near = range(max(row, stop - _LOOK_BACK), min(stop + 1, end))
+        faulty = (at for at in chain(near, range(row, end)) if not _is_strict(self[at]))
+        return next(faulty, -1)
 
 
 _LOOK_BACK: Final = 3
 """Lines that are tried before the one where reading stopped, before all are."""
 _PLACE: Final = re.compile(r"\(byte (\d+)\)$")
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _stretches(good: Mask) -> list[tuple[int, int]]:
+    """Give the begin and end of each stretch of good lines."""
+    edges = np.flatnonzero(np.diff(np.r_[False, good, False])).tolist()
+    return list(zip(edges[::2], edges[1::2], strict=True))
+
+
+def _surrogate_escapes(content: Bytes) -> Ints:
+    """Find what may be half of a surrogate pair, written as an escape."""
+    at = np.flatnonzero(content[:-3] == ord("\\"))
+    at = at[content[at + 1] == ord("u")]
+    return at[content[at + 2] | 0x20 == ord("d")]
 
 
 def _is_shallow(line: bytes) -> bool:

@@ -1,32 +1,53 @@
 """A bounded run over a folder of files: everything read, everything final, one result file."""
 
 import json
+import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import Source
+from bytewax.outputs import Sink
 from bytewax.run import cli_main
 
+from attribution.keyed import Read
 from attribution.registry import Registry, RegistryError
-from connectors.database import DatabaseSink, create_database, record_run, record_sources
+from connectors.database import (
+    DatabaseError,
+    DatabaseSink,
+    create_database,
+    record_run,
+    record_sources,
+)
 from connectors.files import LogError, LogFile, find_files
 from connectors.lanes import FileSource
 from flows.attribution import Io, build_flow
+from flows.halting import HaltingSource
+from flows.routes import Rows
 from flows.settings import Settings
 
-EPOCH: Final = timedelta(seconds=2)
+EPOCH: Final = timedelta(seconds=10)
 """Between commits: long enough for large inserts, short enough to bound the rows that wait."""
 
+GROUPS_PER_WORKER: Final = 4
+"""Nothing is kept of a replay, so it may divide its state as it likes: few groups make large
+frames, several per worker even out the load. No result depends on it."""
+
 REGISTRY: Final = "event_sources.json"
+
+UNFINISHED: Final = ".unfinished"
+"""Follows the name of a result file until it is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What to replay, and how."""
+    """What to replay, and how. `progress` is told of bytes of files read, from any thread."""
 
     folder: Path
     database: Path
@@ -35,6 +56,7 @@ class Replay:
     allow_unregistered: bool = False
     workers: int = 1
     chunk_bytes: int | None = None
+    key_groups: int | None = None
     progress: Callable[[int], None] | None = None
 
 
@@ -61,52 +83,103 @@ def load_registry(folder: Path, *, allow_unregistered: bool) -> Registry:
         raise LogError(msg) from error
 
 
-def replay(job: Replay) -> None:
-    """Run the flow over a folder; raises LogError or DatabaseError before anything is written."""
-    files = find_files(job.folder)
-    registry = load_registry(job.folder, allow_unregistered=job.allow_unregistered)
-    with create_database(job.database, overwrite=job.overwrite) as connection:
-        record_run(
-            connection,
-            run_id=uuid.uuid4().hex,
-            policy=job.settings.policy,
-            inputs=_inputs(job, files),
-            key_groups=job.settings.flow.key_groups,
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The raw streams of a folder, and the registry they are judged by."""
+
+    files: tuple[LogFile, ...]
+    registry: Registry
+
+    @classmethod
+    def of(cls, job: Replay) -> "Log":
+        """Find the log of a job; raises LogError when there is none."""
+        files = find_files(job.folder)
+        registry = load_registry(job.folder, allow_unregistered=job.allow_unregistered)
+        return cls(tuple(files), registry)
+
+    def source(self, job: Replay) -> FileSource:
+        """Read the files in as many lanes as the job has workers."""
+        chunk = {} if job.chunk_bytes is None else {"chunk_bytes": job.chunk_bytes}
+        policy = job.settings.policy
+        return FileSource(
+            self.files, job.workers, policy, self.registry, progress=job.progress, **chunk
         )
-        record_sources(connection, registry)
-        _run(job, files, registry, connection)
-        connection.execute("checkpoint")
 
 
-def _inputs(job: Replay, files: list[LogFile]) -> dict[str, Any]:
+def replay(job: Replay) -> None:
+    """Run the flow over a folder, into a result file that is there when all went well.
+
+    Raises LogError when the log cannot be read, DatabaseError when the result cannot be written.
+    """
+    log = Log.of(job)
+    source = HaltingSource(log.source(job))
+    # A panic of the engine prints its own stack, which says nothing about this program.
+    os.environ["RUST_BACKTRACE"] = "0"
+    with _result_file(job) as connection:
+        record(connection, job, log)
+        cli_main(
+            wire(job, source, DatabaseSink(connection)),
+            workers_per_process=job.workers,
+            epoch_interval=EPOCH,
+        )
+        if source.failures:
+            raise source.failures[0]
+
+
+@contextmanager
+def _result_file(job: Replay) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give a new result file, which takes its name, and the place of an old one, when complete."""
+    path = job.database
+    if path.exists() and not job.overwrite:
+        msg = f"{path} exists already; name another file, or add --overwrite to replace it"
+        raise DatabaseError(msg)
+    unfinished = path.with_name(path.name + UNFINISHED)
+    try:
+        with create_database(unfinished, overwrite=True) as connection:
+            yield connection
+            connection.execute("checkpoint")
+        _wal(path).unlink(missing_ok=True)  # of the old file; the new one must not be given it
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+        _wal(unfinished).unlink(missing_ok=True)
+
+
+def _wal(path: Path) -> Path:
+    return path.with_name(path.name + ".wal")
+
+
+def record(connection: duckdb.DuckDBPyConnection, job: Replay, log: Log) -> None:
+    """Note in a new result file what it is made of."""
+    record_run(
+        connection,
+        run_id=uuid.uuid4().hex,
+        policy=job.settings.policy,
+        inputs=_inputs(job, log),
+        key_groups=_groups(job),
+    )
+    record_sources(connection, log.registry)
+
+
+def _inputs(job: Replay, log: Log) -> dict[str, Any]:
     return {
         "folder": str(job.folder.resolve()),
-        "files": [file.path.name for file in files],
+        "files": [file.path.name for file in log.files],
         "allow_unregistered": job.allow_unregistered,
     }
 
 
-def _run(
-    job: Replay, files: list[LogFile], registry: Registry, connection: duckdb.DuckDBPyConnection
-) -> None:
-    flow = job.settings.flow
-    source = FileSource(
-        tuple(files),
-        job.workers,
-        job.settings.policy,
-        registry,
-        progress=job.progress,
-        **({} if job.chunk_bytes is None else {"chunk_bytes": job.chunk_bytes}),
-    )
+def _groups(job: Replay) -> int:
+    return job.key_groups or (1 if job.workers == 1 else GROUPS_PER_WORKER * job.workers)
+
+
+def wire(job: Replay, source: Source[Read], sink: Sink[Rows]) -> Dataflow:
+    """Build the flow of a replay; it has a lane per worker."""
     io = Io(
         source,
-        DatabaseSink(connection),
+        sink,
         lanes=job.workers,
-        key_groups=flow.key_groups,
+        key_groups=_groups(job),
         watermark_interval=job.settings.policy.settle_delay,
     )
-    cli_main(
-        build_flow(io, job.settings.policy),
-        workers_per_process=job.workers,
-        epoch_interval=EPOCH,
-    )
+    return build_flow(io, job.settings.policy)

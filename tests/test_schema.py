@@ -93,7 +93,9 @@ def test_a_name_means_the_same_unless_said_otherwise(empty: duckdb.DuckDBPyConne
 
 
 def test_no_keys_and_no_indexes(empty: duckdb.DuckDBPyConnection) -> None:
-    sql = "select count(*) from duckdb_constraints() union all select count(*) from duckdb_indexes()"
+    sql = (
+        "select count(*) from duckdb_constraints() union all select count(*) from duckdb_indexes()"
+    )
     assert rows(empty, sql) == [(0,), (0,)]
 
 
@@ -217,4 +219,6 @@ def test_schema_file_is_commented_without_apostrophe_faults(tmp_path: Path) -> N
         sql = """select meaning from data_dictionary
             where (table_name, column_name) = ('credits', 'event_source_id')
                or (table_name, column_name) = ('conversions', 'event_source_id')"""
-        assert rows(connection, sql) == [("The advertiser's pixel, app or feed that sent the event",)]
+        assert rows(connection, sql) == [
+            ("The advertiser's pixel, app or feed that sent the event",)
+        ]

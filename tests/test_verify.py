@@ -22,12 +22,14 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log.mkdir()
     shown = [raw.impression("i1", time=raw.NOW - 2 * raw.DAY), raw.click("i2"), {"no": "record"}]
     sold = raw.event(custom_data={"value": 10, "currency": "EUR"})
-    events = [raw.envelope(sold, raw.event("e2", user_match=None)), raw.envelope(sold), b"{"]
+    events: list[raw.Document] = [
+        raw.envelope(sold, raw.event("e2", user_match=None)),
+        raw.envelope(sold),
+        b"{",
+    ]
     raw.write_log(log, events=events, impressions=shown)
     policy = Policy(post_view=3 * raw.DAY)
-    replay(
-        Replay(folder=log, database=place / "result.duckdb", settings=Settings(policy=policy))
-    )
+    replay(Replay(folder=log, database=place / "result.duckdb", settings=Settings(policy=policy)))
     return place
 
 
@@ -69,7 +71,7 @@ def test_difference_is_told(replayed: Path, tmp_path: Path) -> None:
 
 def test_log_may_have_moved(replayed: Path, tmp_path: Path) -> None:
     moved = spoiled(replayed, tmp_path, "update runs set inputs = replace(inputs, '/log', '/no')")
-    with pytest.raises(ResultError, match="the log is not at .*/no; name the folder"):
+    with pytest.raises(ResultError, match=r"the log is not at .*/no; name the folder"):
         verify(moved)
     assert verify(moved, tmp_path / "log").is_equal
 

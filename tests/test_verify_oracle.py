@@ -1,4 +1,4 @@
-"""The SQL of a verify against the naive oracle, from the same raw files; neither knows the other."""
+"""The SQL of a verify against the naive oracle, from the same raw files."""
 
 from pathlib import Path
 from typing import Any, Final

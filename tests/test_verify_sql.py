@@ -216,6 +216,22 @@ def test_middle_of_a_path_divides_a_fifth() -> None:
     assert found == [D("0.4"), middle, middle, middle, D("0.400000002")]
 
 
+def test_winner_within_the_path() -> None:
+    hours = {"i1": 4, "i2": 3, "i3": 2, "i4": 1}
+    shown = [impression(name, time=NOW - before * HOUR) for name, before in hours.items()]
+    clicked = click("i0", time=NOW - 5 * HOUR // 2)
+    sql = """select impression_id, last_touch, linear, position_based
+        from expected_credits_final order by position"""
+    fifth, middle, none = D("0.2"), D("0.066666666"), D(0)
+    assert rows(sql, events=[event()], impressions=[*shown, clicked]) == [
+        ("i1", none, fifth, D("0.4")),
+        ("i2", none, fifth, middle),
+        ("i0", D(1), fifth, D("0.066666668")),
+        ("i3", none, fifth, middle),
+        ("i4", none, fifth, D("0.4")),
+    ]
+
+
 def test_largest_value_is_shared_exactly() -> None:
     found = [row[8] for row in shares(3 * HOUR, 2 * HOUR, HOUR, value="999999999999.999999")]
     assert found == [D("333333332999.999999"), D("333333332999.999999"), D("333333334000.000001")]
@@ -226,12 +242,13 @@ def test_largest_value_is_shared_exactly() -> None:
 
 def test_latest_records_of_a_key_count() -> None:
     policy = Policy(max_candidates=2)
-    shown = [impression(name, time=NOW - 2 * HOUR) for name in "abc"]
+    shown = [impression(name, time=NOW - 2 * HOUR) for name in "bc"]
+    shown += [impression("a", time=NOW - 2 * HOUR, received_at=5)]  # arrival breaks no tie of ids
     late = impression("z", time=NOW - HOUR, received_at=NOW + HOUR)  # too late to be eligible
     assert path(*shown, late, policy=policy) == ["b", "c"]
     sql = "select is_limited, path_length from expected_conversions_final"
     assert rows(sql, policy, events=[event()], impressions=[*shown, late]) == [(True, 2)]
-    assert rows(sql, policy, events=[event()], impressions=shown[:2]) == [(False, 2)]
+    assert rows(sql, policy, events=[event()], impressions=shown[1:]) == [(False, 2)]
 
 
 def test_best_ranked_touchpoints_stay() -> None:

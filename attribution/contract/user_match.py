@@ -66,16 +66,21 @@ def _to_hash(given: str) -> str:
     raise PydanticCustomError(kind, "not 64 lower-case hexadecimal digits")
 
 
+def spell_ip(given: str) -> str:
+    """Spell an IPv4 or IPv6 address canonically; raises ValueError for anything else."""
+    # A scope (fe80::1%eth0) names an interface of the sender's machine, which says nothing here.
+    if "%" in given:
+        msg = "an address with a scope"
+        raise ValueError(msg)
+    return ipaddress.ip_address(given).compressed
+
+
 def _to_ip(given: str) -> str:
     try:
-        address = ipaddress.ip_address(given)
+        return spell_ip(given)
     except ValueError:
-        address = None
-    # A scope (fe80::1%eth0) names an interface of the sender's machine, which says nothing here.
-    if address is None or "%" in given:
         kind = "ip_address"
-        raise PydanticCustomError(kind, "not an IPv4 or IPv6 address")
-    return address.compressed
+        raise PydanticCustomError(kind, "not an IPv4 or IPv6 address") from None
 
 
 Hash = Annotated[str, AfterValidator(_to_hash)]

@@ -1,0 +1,124 @@
+"""Fills the tables of the decoded log (`log.sql`) from a folder of raw streams.
+
+What a verify, an explanation and the flow start from is so one and the same: what the decoder says
+of each record. Chunk by chunk, so that memory does not grow with the log; rules of attribution, and
+which of the keys a policy uses, are the business of whoever reads the tables.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from attribution.columns import Array, values
+from attribution.decoded import Decoded
+from attribution.identity import Keys
+from attribution.policy import Policy
+from attribution.registry import Registry
+from attribution.results import carries_column, warnings_column
+from attribution.vocabulary import KINDS
+from connectors.decode import PartitionDecoder
+from connectors.files import Partition, find_files
+from connectors.keying import received
+
+_NAMES: Final = pa.array(KINDS)
+
+_COLUMNS: Final = {
+    "log_events": "* replace (coalesce(warnings, []) as warnings, coalesce(dropped, []) as dropped)"
+}
+"""What is inserted, where that is not the rows as they are: in the log, none is an empty list."""
+
+
+def load_log(
+    connection: duckdb.DuckDBPyConnection, folder: Path, policy: Policy, registry: Registry
+) -> None:
+    """Decode every file of a folder into the log tables, which exist and are empty.
+
+    Raises LogError when the folder holds no log or a file cannot be read; nothing is loaded then.
+    """
+    connection.begin()
+    try:
+        for decoded in _decode(folder, policy, registry):
+            for table, rows in _tables(decoded, policy).items():
+                _insert(connection, table, rows)
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.commit()
+
+
+def _decode(folder: Path, policy: Policy, registry: Registry) -> Iterator[Decoded]:
+    for file in find_files(folder):
+        decoder = PartitionDecoder(file.stream, file.partition, policy=policy, registry=registry)
+        partition = Partition(file, decoder)
+        while (decoded := partition.read()) is not None:
+            yield decoded
+
+
+def _tables(decoded: Decoded, policy: Policy) -> dict[str, pa.RecordBatch]:
+    refused = {"log_rejections": decoded.rejections, "log_tests": decoded.tests}
+    if decoded.stream == "impressions":
+        return refused | {"log_impressions": _impressions(decoded)}
+    return refused | {"log_events": _events(decoded, policy), "log_received": received(decoded)}
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.RecordBatch) -> None:
+    if rows.num_rows:
+        connection.register("chunk", rows)
+        columns = _COLUMNS.get(table, "*")
+        connection.execute(f"insert into {table} by name select {columns} from chunk")
+        connection.unregister("chunk")
+
+
+def _events(decoded: Decoded, policy: Policy) -> pa.RecordBatch:
+    rows = decoded.rows
+    return _placed(
+        decoded,
+        carries=carries_column(values(rows, "carries"), policy),
+        warnings=warnings_column(values(rows, "warnings")),
+    )
+
+
+def _impressions(decoded: Decoded) -> pa.RecordBatch:
+    is_click = decoded.rows["is_click"]
+    return _placed(decoded, is_click=None, type=pc.if_else(is_click, "click", "impression"))
+
+
+def _placed(decoded: Decoded, **replaced: pa.Array | None) -> pa.RecordBatch:
+    """Give the decoded rows with place and match keys; None takes a column away."""
+    rows = decoded.rows
+    columns = {name: rows[name] for name in rows.schema.names if name != "line"}
+    columns |= {
+        "source_partition": pa.repeat(decoded.partition, rows.num_rows),
+        "source_offset": pa.array(values(rows, "line") + decoded.first_line),
+        "match_keys": _key_lists(decoded.keys, rows.num_rows),
+        **replaced,
+    }
+    present = {name: column for name, column in columns.items() if column is not None}
+    return pa.RecordBatch.from_pydict(present)
+
+
+def _key_lists(keys: Keys, count: int) -> pa.Array:
+    """Give each of `count` rows its set of match keys as a list of (kind, value)."""
+    encoded = keys.value.dictionary_encode()
+    code = encoded.indices.to_numpy()
+    order = np.lexsort((code, keys.kind, keys.row))
+    order = order[~_repeats(keys.row[order], keys.kind[order], code[order])]
+    offsets = np.searchsorted(keys.row[order], np.arange(count + 1)).astype(np.int32)
+    each = pa.StructArray.from_arrays(
+        [_NAMES.take(pa.array(keys.kind[order])), keys.value.take(pa.array(order))],
+        names=["kind", "value"],
+    )
+    return pa.ListArray.from_arrays(pa.array(offsets), each)
+
+
+def _repeats(*columns: Array) -> Array:
+    """Mark rows of sorted columns that are like the row before."""
+    same = np.ones(max(len(columns[0]) - 1, 0), dtype=bool)
+    for column in columns:
+        same &= column[1:] == column[:-1]
+    return np.r_[np.zeros(min(len(columns[0]), 1), dtype=bool), same]  # type: ignore[no-any-return]

@@ -1,0 +1,345 @@
+"""Sound documents as trees of bytes, and everything that may stand where something else belongs.
+
+A tree is a dict, a list, `Pairs` (an object with repeated keys), or JSON text as bytes.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from typing import Any, Final, TypeAlias
+
+Tree: TypeAlias = Any
+Place: TypeAlias = tuple[str | int, ...]
+
+SOUND_HASH: Final = "0f" * 32
+NOTHING_HASH: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+ZERO_MAID: Final = "00000000-0000-0000-0000-000000000000"
+
+
+class Pairs(list[tuple[str, Tree]]):
+    """The members of an object, repeated keys included."""
+
+
+def text(given: object) -> bytes:
+    """Write a value as JSON."""
+    return json.dumps(given, ensure_ascii=False).encode()
+
+
+def write(tree: Tree, *, comma: bytes = b",", colon: bytes = b":") -> bytes:
+    """Write a tree on one line; the separators may hold white space."""
+    if isinstance(tree, bytes):
+        return tree
+    if isinstance(tree, dict | Pairs):
+        pairs = tree if isinstance(tree, Pairs) else tree.items()
+        members = [_key(key) + colon + write(item, comma=comma, colon=colon) for key, item in pairs]
+        return b"{" + comma.join(members) + b"}"
+    if isinstance(tree, list):
+        return b"[" + comma.join(write(item, comma=comma, colon=colon) for item in tree) + b"]"
+    return text(tree)
+
+
+def _key(key: str) -> bytes:
+    return text(key).replace(b"\\\\u", b"\\u")  # a key may be spelt with escapes
+
+
+def put(tree: Tree, path: Place, value: Tree) -> Tree:
+    """Give a copy with another value at a path; what is missing on the way is made."""
+    if not path:
+        return value
+    step, rest = path[0], path[1:]
+    copy = deepcopy(tree) if isinstance(tree, dict | list) else {}
+    if isinstance(step, int):
+        items = copy if isinstance(copy, list) else []
+        items = items + [b"null"] * (step + 1 - len(items))
+        items[step] = put(items[step], rest, value)
+        return items
+    members = copy if isinstance(copy, dict) else {}
+    members[step] = put(members.get(step), rest, value)
+    return members
+
+
+def repeat(tree: Tree, path: Place, value: Tree, *, first: bool) -> Tree:
+    """Give a copy whose object at `path[:-1]` has the key `path[-1]` once more."""
+    holder, key = _at(tree, path[:-1]), str(path[-1])
+    members = list(holder.items()) if isinstance(holder, dict) else []
+    pairs = Pairs([(key, value), *members] if first else [*members, (key, value)])
+    return put(tree, path[:-1], pairs)
+
+
+def rename(tree: Tree, path: Place, name: str) -> Tree:
+    """Give a copy in which the key at a path is spelt otherwise."""
+    holder = _at(tree, path[:-1])
+    members = holder if isinstance(holder, dict) else {}
+    return put(tree, path[:-1], {name if key == path[-1] else key: v for key, v in members.items()})
+
+
+def _at(tree: Tree, path: Place) -> Tree:
+    for step in path:
+        inside = isinstance(tree, dict) and step in tree
+        inside = inside or (isinstance(tree, list) and isinstance(step, int) and step < len(tree))
+        tree = tree[step] if inside else {}
+    return tree
+
+
+USER_MATCH: Final[Tree] = {
+    "uids": [{"type": "uid2", "value": "u1"}, {"type": "maid", "value": "AB-12"}],
+    "hashed_email": SOUND_HASH,
+    "hashed_phone": "a1" * 32,
+    "click_id": "fb.1.1700000000.abc",
+    "click_id_type": "fbclid",
+    "client_ip": "192.0.2.7",
+    "client_user_agent": "Browser/1 (X; y)",
+}
+CUSTOM_DATA: Final[Tree] = {
+    "value": b"89.99",
+    "currency": "EUR",
+    "order_id": "o-1",
+    "content_ids": ["sku 1", "sku2"],
+    "content_type": "product",
+    "content_name": "Shoe",
+    "content_category": "Shoes",
+    "search_string": "red shoe",
+    "num_items": b"2",
+    "contents": [{"id": "sku1", "quantity": b"1", "price": b"9.99", "brand": "B"}],
+    "note": {"n": [b"1.50", b"1e3", b"true", b"null", "\u00e9"]},
+}
+EVENT: Final[Tree] = {
+    "event_id": "e-1",
+    "event_type": "purchase",
+    "event_time": "2026-05-01T08:00:00Z",
+    "custom_event_name": "name",
+    "action_source": "website",
+    "event_source_url": "https://shop.example:8080/done?x=1#y",
+    "user_match": USER_MATCH,
+    "custom_data": CUSTOM_DATA,
+}
+ENVELOPE: Final[Tree] = {
+    "advertiser_id": "adv",
+    "event_source_id": "src",
+    "received_at": "2026-05-01T08:00:05.250Z",
+    "idempotency_key": "0123456789abcdef",
+    "events": [EVENT],
+}
+IMPRESSION: Final[Tree] = {
+    "advertiser_id": "adv",
+    "impression_id": "i-1",
+    "type": "impression",
+    "time": "2026-05-01T07:00:00Z",
+    "received_at": "2026-05-01T07:00:01.000001Z",
+    "campaign_id": "c",
+    "media_buy_id": "m",
+    "package_id": "p",
+    "creative_id": "r",
+    "price": b"0.25",
+    "currency": "EUR",
+    "user_match": USER_MATCH,
+}
+DOCUMENTS: Final = {"events": ENVELOPE, "impressions": IMPRESSION}
+
+
+def _paths(tree: Tree, path: Place = ()) -> Iterator[Place]:
+    if path:
+        yield path
+    steps = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    if isinstance(tree, dict | list):
+        for step, inner in steps:
+            yield from _paths(inner, (*path, step))
+
+
+def _times_last(path: Place) -> tuple[bool, bool]:
+    # A late arrival lifts all that follow: what decides arrival is spoilt last.
+    return path == ("received_at",), "time" in path
+
+
+_ABSENT: Final[dict[str, list[Place]]] = {
+    "events": [
+        ("test_event_code",),
+        ("adcp_version",),
+        ("adcp_major_version",),
+        ("unknown",),
+        ("events", 1),
+        ("events", 0, "value"),
+        ("events", 0, "currency"),
+        ("events", 0, "content_ids"),
+        ("events", 0, "surface"),
+        ("events", 0, "user_match", "email"),
+        ("events", 0, "user_match", "First_Name"),
+        ("events", 0, "user_match", "unknown"),
+        ("events", 0, "user_match", "uids", 2),
+        ("events", 0, "custom_data", "contents", 1),
+        ("events", 0, "custom_data", "unknown"),
+    ],
+    "impressions": [
+        ("unknown",),
+        ("user_match", "PHONE"),
+        ("user_match", "unknown"),
+        ("user_match", "uids", 2),
+    ],
+}
+PATHS: Final[dict[str, list[Place]]] = {
+    stream: sorted([*_paths(document), *_ABSENT[stream]], key=_times_last)
+    for stream, document in DOCUMENTS.items()
+}
+"""Every place of the sound documents, and places that are empty in them."""
+
+_STRINGS: Final = [
+    *("", " ", "a", "A", "null", "true", "false", "none", "NaN", "Infinity"),
+    *("0", "1", "-1", "12345", "1e5", "1.5", "-0", "+1", "0x10", "1_000", "[]", "{}", "[1]"),
+    *('{"a":1}', '"', '"a"', "a,b", 'a","b', "\\", "/", "\n", "\x00", "\x7f", "\u00e9", "\u0301"),
+    *("\u2028", "\u00a0", "\ufeff", "\U0001f600", "\u0130", "\u1e9e", "%", ":", "a:b%c", "$.a"),
+    *("tru", "falsey", "trueish", "-a", "1a", "1" * 31, "1" * 32, "1" * 40, "1" * 40 + "a"),
+    *(letter * size for letter in ("a", "\u00e9") for size in (64, 65, 128, 129, 256, 257)),
+    *("a" * size for size in (255, 258, 511, 512, 513, 1024, 1025)),
+    *("\U0001f600" * size for size in (128, 256, 512)),
+]
+_TIMES: Final = [
+    "2026-05-01T08:00:00Z",
+    "2026-05-01T08:00Z",
+    "2026-05-01T08:00:00.1Z",
+    "2026-05-01T08:00:00.123Z",
+    "2026-05-01T08:00:00.123456Z",
+    "2026-05-01T08:00:00.999999999Z",
+    "2026-05-01T08:00:00+05:00",
+    "2026-05-01T08:00:00-23:59",
+    "2026-05-01T08:00:00+24:00",
+    "2026-05-01T08:00:00+05:60",
+    "2026-05-01T08:00:00+0500",
+    "2026-05-01T08:00:00+05",
+    "2026-05-01T08:00:00*05:00",
+    "2026-05-01T08:00:00.123+05:00",
+    "2026-05-01T08:00:00.123456-05:30",
+    "2026-05-01T08:00:00,123-05:30",
+    "2026-05-01T08:00:00",
+    "2026-05-01 08:00:00Z",
+    "2026-05-01t08:00:00z",
+    "2026-05-01",
+    "2026-05-01T24:00:00Z",
+    "2026-05-01T23:59:60Z",
+    "2026-05-01T08:60:00Z",
+    "2026-05-01T08:00:61Z",
+    "2026-02-29T08:00:00Z",
+    "2024-02-29T08:00:00Z",
+    "1900-02-29T08:00:00Z",
+    "2000-02-29T08:00:00Z",
+    "2026-13-01T08:00:00Z",
+    "2026-00-01T08:00:00Z",
+    "2026-05-00T08:00:00Z",
+    "2026-05-31T08:00:00Z",
+    "2026-04-31T08:00:00Z",
+    "0000-01-01T00:00:00Z",
+    "0001-01-01T00:00:00Z",
+    "0001-01-01T00:00:00+00:01",
+    "1969-12-31T23:59:59.999999Z",
+    "1970-01-01T00:00:00Z",
+    "2026-05-02T08:00:05.250Z",
+    "2026-05-02T08:00:05.250001Z",
+    "2099-01-01T00:00:00Z",
+    "9998-12-31T23:59:59Z",
+    "9999-12-31T23:59:59-00:01",
+    "9999-12-31T23:59:59.999999Z",
+    "2026-05-01T08:00:00Z ",
+    " 2026-05-01T08:00:00Z",
+    "20260501T080000Z",
+    "+2026-05-01T08:00:00Z",
+    "\u0662026-05-01T08:00:00Z",
+    "1777622400",
+]
+_WORDS: Final = [
+    *("purchase", "Purchase", "refund", "custom", "subscription", "watch_milestone", "lead"),
+    *("impression", "click", "CLICK", "website", "app", "owned_property", "EUR", "eur", "EURO"),
+    *("uid2", "UID2", "maid", "MAID", "rampid", "hashed_email", "Hashed_Email", "other", "id6"),
+    *("world_id_nullifier", "sc3clid", "FBCLID", "fbclid", "gclid", "3.1", "2.0", "3", "3.1.0"),
+    *("adv", "src", "strict", "trial", "nobody", "0123456789abcde", "a b c d e f g h i j"),
+    *("fb.1.1700.x", "fb.1.1700.", "fb.1.a.x", "fb.1.1.a.b", "fb.1.1.a\nb", "FB.1.1.a"),
+    *(SOUND_HASH, SOUND_HASH.upper(), SOUND_HASH[:-1], SOUND_HASH[:-1] + "g", "9" * 64),
+    *(NOTHING_HASH, ZERO_MAID, ZERO_MAID.upper(), "me@x.example", "+1 555 0100", "a" * 63 + "\n"),
+    *("192.0.2.7", "192.0.2.07", "192.0.2.256", "0.0.0.0", "192.0.2", "::1", "2001:DB8::0:1"),
+    *("fe80::1%eth0", "::ffff:192.0.2.7", "192.0.2.7 ", "1.2.3.4\n", "[::1]", "3221225985"),
+    *("https://shop.example", "http://SHOP.example/", "https://shop.example.", "https://"),
+    *("https://sub.shop.example/a", "https://notshop.example/a", "ftp://x/y", "mailto:a@b"),
+    *("https://u:p@shop.example:80/", "https://[::1]/", "https://a b/", "https://x:/", "//x/y"),
+    *("https://shop.example/\u00e9", "https://shop.example/ a", "https://shop.example/a\n", "x"),
+    *("https://-a.example/", "https://a..b/", "https://xn--a/", "https://x_y.example/", "https:/x"),
+    *("https://shop.example:99999/", "https://shop.example:8a/", "HTTPS://shop.example/"),
+]
+_NUMBERS: Final = [
+    *("0", "1", "2", "-1", "-0", "-0.0", "0.0", "1.0", "1.5", "1e0", "1E0", "2e5", "1e-7", "-1e-7"),
+    *("0.30000000000000004", "89.995", "0.0000005", "0.0000004", "0.0000015", "1.0000005"),
+    *("0.1234567", "100.00000001", "123456789.123456", "1234567890.12", "999999999.9999999"),
+    *("999999999999.999999", "999999999999.9999995", "1000000000000", "99", "100", "3", "3.0"),
+    *("100000000000000000000000", "1e11", "1e12", "1e15", "123456789012345", "1234567890123456"),
+    *("9223372036854775807", "9223372036854775808", "-9223372036854775808", "18446744073709551616"),
+    *("1e18", "9.223372036854775807e18", "1e400", "-1e400", "1e-400", "1e999999999999999999999"),
+    *("1" * 700, "0." + "1" * 700, "1." + "0" * 700, "12.340", "0.50", "5e-324"),
+]
+_SHAPES: Final = [
+    *("null", "true", "false", "[]", "{}", "[null]", "[[]]", "[{}]", "[1]", '["a"]', '["a","b"]'),
+    *('["a",null]', '["a",1]', '["a\\u0041"]', '["a,b","c\\"d"]', '[ "a" , "b" ]', '["\u00e9"]'),
+    *('{"a":1}', '{"type":"uid2"}', '{"type":"uid2","value":1}', '{"value":"v"}', '{"id":1}'),
+    *('[{"type":"uid2","value":"x"},{"type":"uid2","value":"x"}]', '[{"type":true,"value":"x"}]'),
+    *('{"type":"uid2","value":"z","type":"maid"}', '{"uids":[]}', '{"hashed_email":"x"}'),
+    *('{"value":1,"currency":"EUR"}', '{"value":1}', '{"currency":"EUR"}', '{"value":-1}'),
+    *('{"contents":[]}', '{"contents":[{}]}', '{"contents":[{"id":"a"},null]}', '{"":""}'),
+    *('{"client_ip":"1.2.3.4"}', '{"client_user_agent":"b"}', '{"click_id_type":"fbclid"}'),
+    *('{"click_id":""}', '{"click_id":"c"}', '{"uids":"x"}', '{"uids":[1]}', '{"uids":{"a":1}}'),
+    *('{"category":"website"}', '{"category":1}', '{"n":1.50,"n":-0,"m":1e3,"o":[ 1 , 2 ]}'),
+    *('{"value":1,"value":2,"currency":"EUR"}', '{"n":1e400}', '{"n":"\\u00e9\\/"}', '"\\u0041"'),
+    *('"\\ud83d\\ude00"', '"\\u0000"', '"a\\/b"', '"\\u00e9"', '"a\\\\"', '"a\\""', '"\\t"'),
+    *('"2026-05-01T08:00:00\\u005a"', '"\\u0070urchase"', '"pu\\u0072chase"', '"EU\\u0052"'),
+    *('"\\u0075id2"', '"192.0.2\\u002e7"', '"' + "0f" * 31 + '0\\u0066"', '"https:\\/\\/x.example"'),
+]
+
+_SOME_NUMBERS: Final = ("0", "-1", "1.5", "1e5", "-0", "1e400", "9223372036854775808")
+_HUGE: Final = (
+    b"[" * 198 + b"]" * 198,
+    b"[" * 201 + b"]" * 201,
+    b'{"a":' * 201 + b"1" + b"}" * 201,
+    text(["[" * 300, "{" * 300]),
+    text("a" * 40_000),
+)
+_AMOUNTS: Final = {"value", "price", "num_items", "quantity", "adcp_major_version"}
+_COMMON: Final = [
+    *map(text, _STRINGS),
+    *(number.encode() for number in _SOME_NUMBERS),
+    *(shape.encode() for shape in _SHAPES),
+    *_HUGE,
+]
+VALUES: Final = [
+    *_COMMON,
+    *map(text, [*_TIMES, *_WORDS]),
+    *(number.encode() for number in _NUMBERS),
+]
+"""Valid JSON of all kinds."""
+
+
+def values_at(place: Place) -> Iterator[bytes]:
+    """Give what is worth trying at a place: all kinds of JSON, and what its field is particular of."""
+    yield from _COMMON
+    name = place[-1]
+    if name in _AMOUNTS:
+        yield from (number.encode() for number in _NUMBERS)
+    elif name in {"received_at", "event_time", "time"}:
+        yield from map(text, _TIMES)
+    elif isinstance(name, str) and name not in {"user_match", "custom_data", "events", "uids"}:
+        yield from map(text, _WORDS)
+
+
+FAULTS: Final[Sequence[bytes]] = (
+    *(b"NaN", b"nan", b"Infinity", b"-Infinity", b"inf", b"+1", b"01", b"007.5", b"1.", b".5"),
+    *(b"1e", b"--1", b"0x10", b"tru", b"True", b"None", b"", b",", b"]", b"}", b'"', b"'a'"),
+    *(b'"a', b'"\t"', b'"\x00"', b'"\x1f"', b'"\\x41"', b'"\\u12"', b'"\\u12G4"', b'"\\"'),
+    *(b'"\\ud800"', b'"\\udc00"', b'"\\ud800\\ud800"', b'"\\udc00\\ud800"', b'"\\ud800a"'),
+    *(b'"\xff"', b'"\xc0\xaf"', b'"\xed\xa0\x80"', b'"\xf5\x80\x80\x80"', b'"\xe2\x82"', b'"\x80"'),
+    *(b"[1,]", b"[,1]", b"[1 2]", b'{"a":1,}', b'{"a"}', b'{"a":}', b"{a:1}", b'{1:"a"}', b"[1}"),
+    *(b"/**/1", b"1 //", b'{"a":1}{"b":2}', b"1;2", b"\xef\xbb\xbf1", b"[" * 2000, b"\x0c1", b"\xa01"),
+    *(b'{"a\\ud800":1}', b'{"\xff":1}', b"1\xff"),
+)
+"""What is no JSON, where a value belongs."""
+
+ODD_LINES: Final[Sequence[bytes]] = (
+    *(b"", b" ", b"\t \r", b"\r", b"\x0b", b"\x0c", b"\xa0", b"\xc2\xa0", b"\x00", b"\x1f"),
+    *(b"{", b"}", b"[", b"]", b"{}", b"[]", b"null", b"1", b'"a"', b"{}{}", b"{} {}", b"{},"),
+    *(b'{"a":1', b',"b":2}', b"\xff", b"\xef\xbb\xbf{}", b"{}\xff", b" {}", b"{} \r", b"//"),
+    *(b'{"a":"', b'"}', b"[{}]", b"{}\x00", b"\x00{}", b'{"a":[' * 50, b"{" * 5000),
+)
+"""Lines that may disturb their neighbours."""
