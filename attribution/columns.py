@@ -23,7 +23,7 @@ def values(batch: pa.RecordBatch, name: str) -> Array:
     """View a fixed-width column without nulls as numpy (booleans are copied: Arrow packs them)."""
     column = batch.column(name)
     assert column.null_count == 0, name
-    return column.to_numpy(zero_copy_only=not pa.types.is_boolean(column.type))  # type: ignore[no-any-return]
+    return column.to_numpy(zero_copy_only=not pa.types.is_boolean(column.type))
 
 
 def pick(batch: pa.RecordBatch, rows: Array) -> pa.RecordBatch:
@@ -44,7 +44,7 @@ def concat(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
 
 def present(column: pa.Array) -> Mask:
     """Where a column is not null."""
-    return column.is_valid().to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    return column.is_valid().to_numpy(zero_copy_only=False)
 
 
 def money_to_micros(column: pa.Array) -> Ints:

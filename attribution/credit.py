@@ -66,7 +66,7 @@ class Credit:
         owner = _position_of(found, due)
         mine = owner >= 0
         self._found = [] if mine.all() else [keep(found, ~mine)]
-        return merge(keep(found, mine), owner[mine], due, self._policy) if mine.any() else None
+        return merge(keep(found, mine), owner[mine], self._policy) if mine.any() else None
 
 
 def _position_of(found: pa.RecordBatch, due: pa.RecordBatch) -> Ints:

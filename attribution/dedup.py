@@ -13,7 +13,6 @@ import pyarrow as pa
 from attribution.columns import (
     Array,
     Ints,
-    Mask,
     concat,
     keep,
     pick,
@@ -192,6 +191,6 @@ def _same_key(known: pa.RecordBatch, heads: pa.RecordBatch) -> Ints:
 
 
 def _groups(rows: pa.RecordBatch) -> Array:
-    """Number the keys of rows sorted by key."""
+    """Give rows sorted by key the number of their key."""
     key, low = values(rows, "key"), values(rows, "key_low")
     return np.cumsum(np.r_[False, (key[1:] != key[:-1]) | (low[1:] != low[:-1])])

@@ -51,8 +51,10 @@ class Keys:
 
     def at(self, mask: Mask) -> "Keys":
         """Rows where the mask holds."""
-        return self if mask.all() else Keys(
-            self.row[mask], self.kind[mask], self.value.filter(pa.array(mask))
+        return (
+            self
+            if mask.all()
+            else Keys(self.row[mask], self.kind[mask], self.value.filter(pa.array(mask)))
         )
 
 
@@ -109,7 +111,7 @@ class _Reader:
         return self._block.field(name)
 
     def _there(self, name: str) -> Mask:
-        return self._leaf(name).is_valid().to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+        return self._leaf(name).is_valid().to_numpy(zero_copy_only=False)
 
     def _add(self, kind: int, rows: Ints, value: pa.Array) -> None:
         self._carries[rows] |= np.uint16(1 << kind)
@@ -123,7 +125,8 @@ class _Reader:
         # A type without an id carries nothing, and the contract says so.
         self._clean &= self._there("click_id") | ~self._there("click_id_type")
         types = pc.fill_null(types.take(pa.array(rows)), "").dictionary_encode()
-        spelled = pa.array([_spell_type(text) for text in types.dictionary.to_pylist()], pa.string())
+        spelling = [_spell_type(text) for text in types.dictionary.to_pylist()]
+        spelled = pa.array(spelling, pa.string())
         value = given.take(pa.array(rows))
         prefix = spelled.take(types.indices)
         if "fbclid" in spelled.to_pylist():
@@ -174,9 +177,10 @@ class _Reader:
         has_address, has_agent = self._there("client_ip"), self._there("client_user_agent")
         rows = np.flatnonzero(has_address & has_agent)
         self._clean &= has_address == has_agent
-        half = pa.array(np.flatnonzero(has_address != has_agent))
+        half = np.flatnonzero(has_address != has_agent)
         # Half a pair carries nothing, but it must not hide what nests deeper than is read.
-        self._proven[half] &= surely_string(address.take(half)) & surely_string(agent.take(half))
+        for column in (address, agent):
+            self._proven[half] &= surely_string(column.take(pa.array(half)))
         taken = pa.array(rows)
         address, agent = address.take(taken), agent.take(taken)
         is_v4 = pc.match_substring_regex(address, _IPV4).to_numpy(zero_copy_only=False)
@@ -244,6 +248,6 @@ def _uid_code(given: str | None) -> int:
 
 @cache
 def _spell_type(given: str) -> str:
-    """A click id type as it stands in a match key."""
+    """Spell a click id type as it stands in a match key."""
     kind = (given or DEFAULT_CLICK_ID_TYPE).lower()
     return kind.replace("%", "%25").replace(":", "%3A")

@@ -13,9 +13,7 @@ import pyarrow as pa
 from attribution.columns import Hashes, Ints, pick, values
 
 HASH: Final = pa.uint64()
-MATCH_KEYS: Final = pa.list_(
-    pa.struct({"kind": pa.uint8(), "key_high": HASH, "key_low": HASH})
-)
+MATCH_KEYS: Final = pa.list_(pa.struct({"kind": pa.uint8(), "key_high": HASH, "key_low": HASH}))
 """The match keys of one conversion."""
 
 
@@ -34,6 +32,18 @@ class Read:
     rows: dict[str, pa.RecordBatch]
     tables: dict[str, pa.RecordBatch]
     records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Finished rows by table, for the sink.
+
+    `records` counts the documents read for them; `watermark` is the reader's, where there was one.
+    """
+
+    tables: dict[str, pa.RecordBatch]
+    records: int = 0
+    watermark: int | None = None
 
 
 def group_of(high: Hashes, groups: int) -> Ints:

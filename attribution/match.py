@@ -187,7 +187,7 @@ class _Lookup:
         column = self._column
         time, event_time = values(rows, "time")[row], column["event_time"][query]
         settled = column["received_at"][query] + self._policy.settle_delay
-        return (  # type: ignore[no-any-return]
+        return (
             (values(rows, "key_low")[row] == column["key_low"][query])
             & (values(rows, "key_high")[row] == column["key_high"][query])
             & (time <= event_time)

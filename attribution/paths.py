@@ -47,8 +47,8 @@ class Touchpoints:
     limited: Ints
 
 
-def merge(found: pa.RecordBatch, owner: Ints, due: pa.RecordBatch, policy: Policy) -> Touchpoints:
-    """Make touchpoints of eligible records; `owner` is the row of `due` of each of them."""
+def merge(found: pa.RecordBatch, owner: Ints, policy: Policy) -> Touchpoints:
+    """Make touchpoints of eligible records; `owner` is the conversion's row of each of them."""
     limited = np.unique(owner[values(found, "limited")])
     group = _group_by_impression(found, owner)
     touchpoints = _Candidates(found, owner, group, policy)

@@ -11,10 +11,8 @@ import pyarrow.compute as pc
 
 from attribution.columns import (
     Array,
-    Ints,
     Mask,
     billionths_to_share,
-    lengths_of,
     micros_to_money,
     money_to_micros,
     pick,
@@ -28,7 +26,6 @@ from attribution.shares import Paths, earned, shares
 from attribution.vocabulary import (
     EVENT_TYPES,
     KIND_CODES,
-    KINDS,
     OBSERVED_EVENT_TYPES,
     Outcome,
     Reason,
@@ -55,6 +52,7 @@ _AS_DECODED = (
     "source_index",
     "dropped",
 )
+_OF_CONVERSION = ("conversion_id", "advertiser_id", "event_time", "value", "currency")
 _OF_RECORD = ("impression_id", "campaign_id", "media_buy_id", "package_id", "creative_id")
 _OBSERVED_CODES = [EVENT_TYPES.index(event_type) for event_type in sorted(OBSERVED_EVENT_TYPES)]
 
@@ -71,7 +69,11 @@ def match_quality(carries: int, policy_weights: tuple[tuple[str, float], ...]) -
 
 def quality(carries: int, policy: Policy) -> float:
     """match_quality of one mask of kinds."""
-    return match_quality(carries, tuple((kind, policy.weights[kind]) for kind in policy.ordered_kinds))
+    return match_quality(carries, _weights(policy))
+
+
+def _weights(policy: Policy) -> tuple[tuple[str, float], ...]:
+    return tuple((kind, policy.weights[kind]) for kind in policy.ordered_kinds)
 
 
 def kinds_of(carries: int, policy: Policy) -> list[str]:
@@ -81,7 +83,7 @@ def kinds_of(carries: int, policy: Policy) -> list[str]:
 
 def quality_column(carries: Array, policy: Policy) -> Array:
     """match_quality of each mask; few masks occur, so each is computed once."""
-    weights = tuple((kind, policy.weights[kind]) for kind in policy.ordered_kinds)
+    weights = _weights(policy)
     masks, which = np.unique(carries, return_inverse=True)
     return np.array([match_quality(mask, weights) for mask in masks.tolist()], dtype=float)[which]
 
@@ -96,8 +98,11 @@ def carries_column(carries: Array, policy: Policy) -> pa.Array:
 def warnings_column(warnings: Array) -> pa.Array:
     """Warnings of each mask as lists of names; null where there are none."""
     masks, which = np.unique(warnings, return_inverse=True)
-    lists = [[word for bit, word in enumerate(Warn) if mask >> bit & 1] for mask in masks.tolist()]
-    return pa.array([names or None for names in lists], pa.list_(pa.string())).take(pa.array(which))
+    lists = [
+        [word for bit, word in enumerate(Warn) if mask >> bit & 1] or None
+        for mask in masks.tolist()
+    ]
+    return pa.array(lists, pa.list_(pa.string())).take(pa.array(which))
 
 
 def conversion_rows(
@@ -116,7 +121,7 @@ def conversion_rows(
         "outcome": pa.array(outcome, pa.string()),
         "reason": pa.array(reason, pa.string()),
         "matched_on": pa.array(won.matched_on, pa.string(), mask=~attributed),
-        "touch_type": pa.array(np.where(won.is_click, "click", "view"), pa.string(), mask=~attributed),
+        "touch_type": pa.array(won.touch_type, pa.string(), mask=~attributed),
         "is_probabilistic": pa.array(won.is_probabilistic, mask=~attributed),
         "path_length": pa.array(np.where(attributed, won.length, 0).astype(np.int32)),
         "seconds_to_convert": pa.array(seconds, mask=~attributed),
@@ -147,48 +152,51 @@ class _Winners:
             self.is_probabilistic[owner] = touchpoints.is_probabilistic[wins]
             self.limited[touchpoints.limited] = True
             strength[owner] = touchpoints.strength[wins]
+        self.touch_type = np.where(self.is_click, "click", "view")
         self.matched_on = np.array(policy.ordered_kinds, dtype=object)[strength]
 
 
 def _outcomes(due: pa.RecordBatch, has_touchpoint: Mask, policy: Policy) -> tuple[Array, Array]:
     """Outcome and reason; of several reasons the first that holds."""
-    observed = np.isin(values(due, "event_type_code"), _OBSERVED_CODES)
-    reasons = [
-        (Reason.NO_IDENTIFIER, ~has_match_key(due, policy)),
-        (Reason.TOO_OLD, is_too_old(due, policy)),
+    outcome = np.full(due.num_rows, Outcome.ATTRIBUTED.value, dtype=object)
+    reason = np.full(due.num_rows, None, dtype=object)
+    # The first that holds is written last.
+    for word, holds in (
         (Reason.NO_TOUCHPOINT, ~has_touchpoint),
-    ]
-    reason = np.select([observed, *(holds for _, holds in reasons)],
-                       [None, *(name.value for name, _ in reasons)], None)
-    outcome = np.where(reason == None, Outcome.ATTRIBUTED.value, Outcome.UNATTRIBUTED.value)  # noqa: E711
-    return np.where(observed, Outcome.OBSERVED.value, outcome).astype(object), reason
+        (Reason.TOO_OLD, is_too_old(due, policy)),
+        (Reason.NO_IDENTIFIER, ~has_match_key(due, policy)),
+    ):
+        outcome[holds], reason[holds] = Outcome.UNATTRIBUTED.value, word.value
+    observed = _is_observed(due)
+    outcome[observed], reason[observed] = Outcome.OBSERVED.value, None
+    return outcome, reason
+
+
+def _is_observed(due: pa.RecordBatch) -> Mask:
+    return np.isin(values(due, "event_type_code"), _OBSERVED_CODES)
 
 
 def is_too_old(due: pa.RecordBatch, policy: Policy) -> Mask:
     """Whether an event arrived later after it happened than the policy accepts."""
     limit = values(due, "received_at") - policy.max_event_delay
-    return values(due, "event_time") < limit  # type: ignore[no-any-return]
+    return values(due, "event_time") < limit
 
 
 def has_match_key(due: pa.RecordBatch, policy: Policy) -> Mask:
     """Whether an event has a key of a kind that the policy matches on."""
     usable = sum(1 << KIND_CODES[kind] for kind in policy.match_keys)
-    return values(due, "keyed") & usable != 0  # type: ignore[no-any-return]
+    return values(due, "keyed") & usable != 0
 
 
 def is_matchable(due: pa.RecordBatch, policy: Policy) -> Mask:
     """Whether candidates are to be looked for at all."""
-    observed = np.isin(values(due, "event_type_code"), _OBSERVED_CODES)
-    return ~observed & ~is_too_old(due, policy) & has_match_key(due, policy)  # type: ignore[no-any-return]
+    return ~_is_observed(due) & ~is_too_old(due, policy) & has_match_key(due, policy)
 
 
-def credit_rows(
-    due: pa.RecordBatch, touchpoints: Touchpoints, policy: Policy
-) -> pa.RecordBatch:
+def credit_rows(due: pa.RecordBatch, touchpoints: Touchpoints, policy: Policy) -> pa.RecordBatch:
     """One row per conversion and touchpoint, with the share and value of each model."""
     owner, records = touchpoints.owner, touchpoints.records
-    mine = pick(due.select(["conversion_id", "advertiser_id", "event_time", "value", "currency"]),
-                owner)
+    mine = pick(due.select(_OF_CONVERSION), owner)
     event_time = values(mine, "event_time")
     paths = Paths(
         position=touchpoints.position,

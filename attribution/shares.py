@@ -17,6 +17,7 @@ ONE: Final = 1_000_000_000
 """A whole conversion, in billionths."""
 _ENDS: Final = 400_000_000
 _MIDDLE: Final = 200_000_000
+_TWO: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +91,5 @@ def _position_based(paths: Paths) -> Ints:
     ends = (paths.position == 1) | last
     between = _MIDDLE // np.maximum(paths.length - 2, 1)
     share = np.where(ends, _ENDS, between)
-    share = np.where(paths.length == 2, ONE // 2, share)
+    share = np.where(paths.length == _TWO, ONE // _TWO, share)
     return np.where(paths.length == 1, ONE, share)

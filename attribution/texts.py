@@ -104,7 +104,7 @@ def unquoted(column: pa.Array, most: int) -> tuple[pa.Array, Mask]:
 def is_short(column: pa.Array, most: int) -> Mask:
     """Rows that are null or have between 1 and `most` bytes (so at most that many characters)."""
     text = Text.of(column)
-    return ~text.valid | ((text.length >= 1) & (text.length <= most))  # type: ignore[no-any-return]
+    return ~text.valid | ((text.length >= 1) & (text.length <= most))
 
 
 def is_hash(column: pa.Array) -> Mask:
@@ -117,9 +117,9 @@ def is_hash(column: pa.Array) -> Mask:
     return good
 
 
-def _everywhere(holds: Mask) -> Mask | bool:
-    """Whether it holds in the whole of each row; first asked of all rows, which is faster."""
-    return bool(holds.all()) or holds.all(axis=1)  # type: ignore[no-any-return]
+def _everywhere(holds: Mask) -> Mask:
+    """Where it holds in the whole of a row; first asked of all rows at once, which is faster."""
+    return np.ones(len(holds), dtype=bool) if holds.all() else holds.all(axis=1)
 
 
 def instants(column: pa.Array) -> tuple[Ints, Mask]:
@@ -167,7 +167,7 @@ def _read_instants(given: Bytes, fraction: int, has_offset: bool) -> tuple[Ints,
     most = np.array([9 if character == "0" else 0 for character in pattern], dtype=np.uint8)
     if has_offset:
         most[zone] = ord("+") ^ ord("-")
-    good = np.broadcast_to(_everywhere(digit <= most), len(given)).copy()
+    good = _everywhere(digit <= most)
     columns = np.ascontiguousarray(digit.T).astype(np.int32)
     year, month, day = (_number(columns[at]) for at in (slice(0, 4), slice(5, 7), slice(8, 10)))
     hour, minute, second = (_number(columns[at : at + 2]) for at in (11, 14, 17))
@@ -203,7 +203,7 @@ def _months() -> tuple[Array, Array]:
 
 
 def fixed_point(column: pa.Array) -> tuple[Ints, Mask]:
-    """Read plain numbers as millionths: up to 9 digits, a point, up to 6 digits; no sign or exponent.
+    """Read plain numbers as millionths: up to 9 digits, a point, up to 6 digits; no sign.
 
     Gives the millionths and where they were read; nulls are read as 0.
     """

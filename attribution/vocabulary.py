@@ -1,6 +1,6 @@
 """The closed vocabularies: every word that may appear in a column, a counter or an error.
 
-Nothing here depends on anything else. A name that is not in this file must not be written by the job.
+Nothing here depends on anything else. A name that is not in this file is not written by the job.
 """
 
 from enum import StrEnum
@@ -22,7 +22,7 @@ KINDS: Final = (
     "ip_ua",
     "other_uid",
 )
-"""Kinds of identifier. `other_uid` (any uid type the job does not know) is carried, never matched."""
+"""Kinds of identifier. `other_uid` (a uid type the job does not know) is carried, never matched."""
 
 KIND_CODES: Final = {kind: code for code, kind in enumerate(KINDS)}
 

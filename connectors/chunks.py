@@ -61,9 +61,7 @@ def unreadable(line: int, message: str) -> dict[str, Any]:
 
 def judged_rows(records: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
     """Put rows that the contract accepted in columns."""
-    columns = [
-        pa.array([record[field.name] for record in records], field.type) for field in schema
-    ]
+    columns = [pa.array([record[field.name] for record in records], field.type) for field in schema]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 

@@ -10,8 +10,7 @@ COUNTED_ONLY: Final = frozenset({"received", "touchpoint_deltas"})
 """Rows that are counted and not kept."""
 
 _BY = (
-    "advertiser_id, event_source_id, event_type, "
-    "time_bucket(interval 1 hour, received_at) as hour"
+    "advertiser_id, event_source_id, event_type, time_bucket(interval 1 hour, received_at) as hour"
 )
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from attribution.frames import END, START
+from attribution.keyed import Rows
 from attribution.policy import Policy
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
 from connectors import schema
@@ -29,14 +30,6 @@ CHECKPOINT_THRESHOLD: Final = "1GB"
 
 class DatabaseError(Exception):
     """The result file cannot be used; the message says why and what to do."""
-
-
-class Finished(Protocol):
-    """Finished rows by table, the documents read for them, and a watermark of the reading."""
-
-    tables: dict[str, pa.RecordBatch]
-    records: int
-    watermark: int | None
 
 
 def create_database(path: Path, *, overwrite: bool) -> duckdb.DuckDBPyConnection:
@@ -119,7 +112,7 @@ _SOURCES: Final = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class DatabaseSink(FixedPartitionedSink[Finished, int]):
+class DatabaseSink(FixedPartitionedSink[Rows, int]):
     """One partition: a DuckDB file has one writer."""
 
     connection: duckdb.DuckDBPyConnection
@@ -135,14 +128,14 @@ class DatabaseSink(FixedPartitionedSink[Finished, int]):
 
 
 @dataclass(slots=True)
-class _Writer(StatefulSinkPartition[Finished, int]):
+class _Writer(StatefulSinkPartition[Rows, int]):
     connection: duckdb.DuckDBPyConnection
     seq: int
     records: int = 0
     watermark: int = START
     waiting: dict[str, list[pa.RecordBatch]] = field(default_factory=lambda: defaultdict(list))
 
-    def write_batch(self, values: list[Finished]) -> None:
+    def write_batch(self, values: list[Rows]) -> None:
         """Let rows wait for the end of the epoch."""
         for rows in values:
             self.records += rows.records
@@ -172,7 +165,7 @@ class Commit:
     """Writes the rows of one transaction."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, seq: int) -> None:
-        """Number the transaction; the caller begins and commits it."""
+        """Take the number of the transaction; the caller begins and commits it."""
         self._connection = connection
         self._seq = seq
 

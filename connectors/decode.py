@@ -18,6 +18,7 @@ from connectors.impressions import read_impressions
 from connectors.lines import Lines
 from connectors.sources import Sources
 
+
 class PartitionDecoder:
     """Decodes the chunks of one partition in their order.
 
@@ -25,9 +26,7 @@ class PartitionDecoder:
     later record has a smaller one.
     """
 
-    def __init__(
-        self, stream: str, partition: str, *, policy: Policy, registry: Registry
-    ) -> None:
+    def __init__(self, stream: str, partition: str, *, policy: Policy, registry: Registry) -> None:
         """Start before the first record."""
         self._stream = stream
         self._partition = partition

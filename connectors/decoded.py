@@ -121,4 +121,4 @@ def _repeats(*columns: Array) -> Array:
     same = np.ones(max(len(columns[0]) - 1, 0), dtype=bool)
     for column in columns:
         same &= column[1:] == column[:-1]
-    return np.r_[np.zeros(min(len(columns[0]), 1), dtype=bool), same]  # type: ignore[no-any-return]
+    return np.r_[np.zeros(min(len(columns[0]), 1), dtype=bool), same]

@@ -14,7 +14,7 @@ from attribution.contract.user_match import RAW_PII_KEYS
 from attribution.decoded import EVENTS
 from attribution.identity import Keys, identify
 from attribution.policy import Policy
-from attribution.texts import Text, fixed_point, instants, is_short, surely_string, unquoted
+from attribution.texts import Text, fixed_point, instants, surely_string, unquoted
 from attribution.vocabulary import (
     ACTION_SOURCES,
     EVENT_TYPES,
@@ -196,7 +196,7 @@ def _mask(column: pa.Array) -> Array:
 
 
 def _is_there(column: pa.Array) -> Mask:
-    return column.is_valid().to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+    return column.is_valid().to_numpy(zero_copy_only=False)
 
 
 def _is_in(column: pa.Array, words: pa.Array) -> Mask:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Ints, Mask
+from attribution.columns import Mask
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.envelope import judge_envelope
 from attribution.contract.event import judge_event
@@ -20,7 +20,7 @@ from attribution.frames import START
 from attribution.identity import Keys
 from attribution.policy import Policy
 from attribution.results import quality
-from attribution.texts import instants, is_short, surely_string, unquoted
+from attribution.texts import instants, surely_string, unquoted
 from attribution.vocabulary import KIND_CODES, Warn
 from connectors.chunks import (
     ENVELOPES,

@@ -3,7 +3,6 @@
 Knows files and bytes; what the bytes mean is the decoder's business.
 """
 
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -189,5 +188,3 @@ class Lane:
             return None
         laggard = min(open_ones, key=lambda each: (each.watermark, each.file.partition))
         return laggard.file.stream, laggard.read()
-
-

@@ -80,7 +80,7 @@ class _Bulk:
         self.proven &= lines.shallow(self.proven, self._leaf_bytes())
 
     def _there(self, name: str) -> Mask:
-        return self._leaves[name].is_valid().to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+        return self._leaves[name].is_valid().to_numpy(zero_copy_only=False)
 
     def _leaf_bytes(self) -> Ints:
         texts = (column for column in self._leaves.columns if column.type == pa.string())

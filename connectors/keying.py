@@ -3,7 +3,6 @@
 The hashes are DuckDB's, of salted text; the salts are the deployment's and stay with its state.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -120,10 +119,9 @@ def _by_window(
     rows: pa.RecordBatch, place: dict[str, pa.Array], keys: KeyTable
 ) -> dict[str, pa.RecordBatch]:
     """Spell records out per match key, sorted; clicks (and click keys) apart from views."""
-    columns = {name: place.get(name, None) for name in place}
     record = pa.RecordBatch.from_pydict(
         {
-            name: columns[name] if name in columns else rows[name]
+            name: place[name] if name in place else rows[name]
             for name in RECORD
             if name not in ("key_high", "key_low", "kind")
         }
@@ -184,9 +182,7 @@ def key_events(decoded: Decoded, salts: Salts) -> pa.RecordBatch:
     lists, keyed, identity = _grouped(keys, rows.num_rows)
     place = _place(decoded)
     table = pa.table(
-        {name: rows[name] for name in rows.schema.names}
-        | place
-        | {"identity": pa.array(identity)}
+        {name: rows[name] for name in rows.schema.names} | place | {"identity": pa.array(identity)}
     )
     hashed = query(
         f"select {salts.hash('event_id', 'advertiser_id', 'event_source_id', 'event_type')}, "
@@ -244,7 +240,7 @@ def _grouped(keys: KeyTable, count: int) -> tuple[pa.Array, Array, Hashes]:
 def received(decoded: Decoded) -> pa.RecordBatch:
     """Count the events of a chunk as they were read, whatever becomes of them."""
     tables = {
-        "rows": decoded.rows.select(["advertiser_id", "event_source_id", "event_type", "received_at"]),
+        "rows": decoded.rows,
         "refused": decoded.rejections,
         "tests": decoded.tests,
     }
@@ -283,6 +279,3 @@ def touchpoint_counts(
         "spend": micros_to_money(values(batch, "spend_sum"), present(batch["spend_sum"])),
     }
     return pa.RecordBatch.from_pydict(columns)
-
-
-Keyer = Callable[[Decoded], dict[str, pa.RecordBatch]]

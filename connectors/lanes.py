@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import pyarrow as pa
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -16,6 +17,7 @@ from connectors.decode import PartitionDecoder
 from connectors.files import CHUNK_BYTES, STREAMS, Lane, LogFile, Partition
 from connectors.keying import Salts, key_events, key_impressions, received, touchpoint_counts
 
+DEFAULT_SALTS: Final = Salts()
 Progress = Callable[[int], None]
 
 
@@ -30,7 +32,7 @@ class FileSource(FixedPartitionedSource[Read, None]):
     lanes: int
     policy: Policy
     registry: Registry
-    salts: Salts = Salts()
+    salts: Salts = DEFAULT_SALTS
     chunk_bytes: int = CHUNK_BYTES
     progress: Progress | None = None
 

@@ -50,7 +50,9 @@ class Sources:
                     self._versions.append(version)
         return unknown
 
-    def judge(self, policy: Policy) -> tuple[Mask, list[dict[str, Any]], list[dict[str, Any]], Array]:
+    def judge(
+        self, policy: Policy
+    ) -> tuple[Mask, list[dict[str, Any]], list[dict[str, Any]], Array]:
         """Give which rows stay, the refusals, the test rows, and the warnings of all rows."""
         chunk = self._chunk
         lines = values(chunk.rows, "line")
@@ -86,9 +88,7 @@ class Sources:
             if envelope["test_event_code"] is not None:
                 tests.append(envelope)
             else:
-                refused.append(
-                    envelope | {"message": UNKNOWN_SOURCE, "field": "event_source_id"}
-                )
+                refused.append(envelope | {"message": UNKNOWN_SOURCE, "field": "event_source_id"})
         default = {
             line: code
             for line in {row["line"] for row in refused if row.get("source_index") is not None}
@@ -107,7 +107,7 @@ def _is_versioned(registry: Registry, name: tuple[str, str]) -> bool:
 
 
 def _distinct(envelopes: pa.RecordBatch) -> tuple[Ints, list[tuple[str, str]]]:
-    """Number the (advertiser, source) pairs of a chunk."""
+    """Give the (advertiser, source) pairs of a chunk numbers."""
     advertiser = envelopes["advertiser_id"].dictionary_encode()
     source = envelopes["event_source_id"].dictionary_encode()
     width = max(len(source.dictionary), 1)

@@ -8,10 +8,9 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 from bytewax.outputs import Sink
 
-from attribution.keyed import Read
+from attribution.keyed import Read, Rows
 from attribution.policy import Policy
 from flows import routes
-from flows.routes import Rows
 from flows.steps import CHANGE, CreditStep, DedupStep, MatchStep, built
 
 
@@ -59,6 +58,5 @@ def build_flow(io: Io, policy: Policy) -> Dataflow:
         op.flat_map("impression_repeats", counted, routes.impression_repeats),
         op.flat_map("credited_rows", credited, routes.credited_rows),
     )
-    # One writer, one transaction per epoch.
-    op.output("write", op.key_on("to_database", rows, lambda _: "database"), io.sink)
+    op.output("write", op.key_on("one_writer", rows, lambda _: "database"), io.sink)
     return flow

@@ -54,7 +54,7 @@ class _HaltingPartition(Partition):
 
     def next_awake(self) -> datetime | None:
         """Ask again when the lane wants to be asked."""
-        return self._part and self._part.next_awake()
+        return None if self._part is None else self._part.next_awake()
 
     def snapshot(self) -> None:
         """Keep nothing: a replay that was stopped starts over."""

@@ -25,11 +25,10 @@ from connectors.database import (
     record_run,
     record_sources,
 )
-from connectors.files import LogError, LogFile, find_files
+from connectors.files import CHUNK_BYTES, LogError, LogFile, find_files
 from connectors.lanes import FileSource
 from flows.attribution import Io, build_flow
 from flows.halting import HaltingSource
-from flows.routes import Rows
 from flows.settings import Settings
 
 EPOCH: Final = timedelta(seconds=10)
@@ -99,10 +98,13 @@ class Log:
 
     def source(self, job: Replay) -> FileSource:
         """Read the files in as many lanes as the job has workers."""
-        chunk = {} if job.chunk_bytes is None else {"chunk_bytes": job.chunk_bytes}
-        policy = job.settings.policy
         return FileSource(
-            self.files, job.workers, policy, self.registry, progress=job.progress, **chunk
+            self.files,
+            job.workers,
+            job.settings.policy,
+            self.registry,
+            chunk_bytes=job.chunk_bytes or CHUNK_BYTES,
+            progress=job.progress,
         )
 
 
@@ -117,7 +119,7 @@ def replay(job: Replay) -> None:
     os.environ["RUST_BACKTRACE"] = "0"
     with _result_file(job) as connection:
         record(connection, job, log)
-        cli_main(
+        cli_main(  # type: ignore[no-untyped-call]
             wire(job, source, DatabaseSink(connection)),
             workers_per_process=job.workers,
             epoch_interval=EPOCH,
@@ -173,7 +175,7 @@ def _groups(job: Replay) -> int:
     return job.key_groups or (1 if job.workers == 1 else GROUPS_PER_WORKER * job.workers)
 
 
-def wire(job: Replay, source: Source[Read], sink: Sink[Rows]) -> Dataflow:
+def wire(job: Replay, source: Source[Read], sink: Sink[Any]) -> Dataflow:
     """Build the flow of a replay; it has a lane per worker."""
     io = Io(
         source,

@@ -1,18 +1,17 @@
-"""Who gets what: the frames that go from each step to the key groups of the next, and to the tables.
+"""Who gets what: frames from each step to the key groups of the next, and rows to the tables.
 
 A key is the number of a key group. Every frame carries its origin's watermark, so an empty one
 still counts.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from attribution.columns import timestamps, values
 from attribution.frames import Frame
-from attribution.keyed import Read, split
+from attribution.keyed import Read, Rows, split
 from attribution.policy import Policy
 from attribution.queries import match_queries
 from connectors.keying import touchpoint_counts
@@ -20,15 +19,6 @@ from flows.steps import Advance
 
 Keyed = tuple[str, Frame]
 Advanced = tuple[str, Advance]
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Finished rows, by table; what the sink takes. `records` counts documents read."""
-
-    tables: dict[str, pa.RecordBatch]
-    records: int = 0
-    watermark: int | None = None
 
 
 def by_key(groups: int, stream: str) -> Callable[[Read], Iterable[Keyed]]:

@@ -90,8 +90,8 @@ _RECORD_FILES: Final = ("impressions.ndjson", "impressions-1.ndjson.zst", "impre
 def logs(draw: st.DrawFn) -> Log:
     """Draw both streams, in any order, in any files."""
     return (
-        _dealt(draw, draw(st.lists(envelopes, min_size=1, max_size=8)), _EVENT_FILES),
-        _dealt(draw, draw(st.lists(records, max_size=14)), _RECORD_FILES),
+        _dealt(draw, draw(st.lists(envelopes, min_size=1, max_size=25)), _EVENT_FILES),
+        _dealt(draw, draw(st.lists(records, max_size=40)), _RECORD_FILES),
     )
 
 

@@ -1,0 +1,30 @@
+"""The console command `tributary`: what it is called with, and which module answers.
+
+Every command imports what it needs inside, for starting up is paid every time.
+"""
+
+import typer
+
+from flows.cli.ask import explain, sql, verify
+from flows.cli.config import config
+from flows.cli.generate import generate
+from flows.cli.options import Version
+from flows.cli.replay import replay
+
+app = typer.Typer(
+    name="tributary",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+"""Help and tracebacks are plain text: the same on a terminal, in a file and in the docs."""
+
+
+@app.callback()
+def tributary(*, version: Version = False) -> None:
+    """Raw log events and impressions in, attributed conversions and match statistics out."""
+
+
+for command in (replay, sql, explain, verify, generate, config):
+    app.command()(command)

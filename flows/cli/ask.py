@@ -1,0 +1,71 @@
+"""Commands that read a result file: `tributary sql`, `explain` and `verify`."""
+
+# ruff: noqa: PLC0415  a command imports when it runs
+
+from typing import Annotated, Literal
+
+import typer
+
+from flows.cli.failures import DIFFERENT, told
+from flows.cli.options import Database, MovedLog
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One SQL statement.", show_default=False)],
+    db: Database,
+    fmt: Annotated[
+        Literal["table", "csv", "json"], typer.Option("--format", help="How to write the answer.")
+    ] = "table",
+) -> None:
+    """Ask a result file a question in SQL.
+
+    Start with: select table_name, column_name, meaning from data_dictionary
+    """
+    from flows.query import QueryError, run_sql
+
+    with told(QueryError):
+        typer.echo(run_sql(db, query, fmt))
+
+
+def explain(
+    event_id: Annotated[str, typer.Argument(help="As it was sent.", show_default=False)],
+    db: Database,
+    log: MovedLog = None,
+) -> None:
+    """Explain what became of an event, and why.
+
+    Tells the identifiers it carried, every candidate with the rule that ranked it, what each
+    earned, and which records nearly were candidates.
+    """
+    from connectors.files import LogError
+    from flows.explain import UnknownEventError
+    from flows.explain import explain as explanation
+    from flows.recorded import ResultError
+
+    with told(ResultError, UnknownEventError, LogError):
+        typer.echo(explanation(db, event_id, log))
+
+
+def verify(
+    db: Database,
+    log: MovedLog = None,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Differing rows to show per table; all are counted.")
+    ] = 20,
+) -> None:
+    """Check a result against its log, row by row.
+
+    The log is read again and the result recomputed by batch SQL. Exits with 1 when anything
+    differs.
+    """
+    from connectors.files import LogError
+    from flows.recorded import ResultError
+    from flows.verify import report
+    from flows.verify import verify as verified
+
+    with told(ResultError, LogError):
+        verification = verified(db, log, limit=limit)
+    for line in report(verification):
+        typer.echo(line)
+    if not verification.is_equal:
+        raise typer.Exit(DIFFERENT)

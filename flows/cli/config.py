@@ -1,0 +1,22 @@
+"""`tributary config`: which settings hold, and where each comes from."""
+
+# ruff: noqa: PLC0415  a command imports when it runs
+
+import typer
+
+from flows.cli.failures import told
+from flows.cli.options import Config, Overrides
+
+
+def config(file: Config = None, overrides: Overrides = None) -> None:
+    """Show every setting, its value and where it comes from.
+
+    Of several sources the first counts: --set, the environment (TRIBUTARY_POLICY__POST_CLICK),
+    the settings file, the defaults.
+    """
+    from flows.settings import SettingsError, load_settings, render_config
+    from flows.text_table import text_table
+
+    with told(SettingsError):
+        loaded = load_settings(config=file, overrides=overrides or [])
+    typer.echo(text_table(["key", "value", "from"], render_config(loaded)))

@@ -1,0 +1,51 @@
+"""Options that several commands share, under one name and with one help text."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  only who asks pays for it
+
+        typer.echo(f"tributary {version('tributary')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version."),
+]
+
+Database = Annotated[
+    Path, typer.Option("--db", metavar="FILE", show_default=False, help="The result file.")
+]
+
+MovedLog = Annotated[
+    Path | None,
+    typer.Option(
+        "--log",
+        metavar="FOLDER",
+        help="Where the raw streams are now, if not where they were replayed from.",
+    ),
+]
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Settings file. Without it tributary.toml, if there is one.",
+    ),
+]
+
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="One setting, like policy.post_click=7d. May be repeated.",
+    ),
+]

@@ -1,0 +1,101 @@
+"""`tributary replay`: a folder of raw streams into a result file."""
+
+# ruff: noqa: PLC0415  a command imports when it runs
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+
+from flows.cli.failures import REJECTED, told
+from flows.cli.options import Config, Overrides
+
+
+def replay(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            show_default=False,
+            help="Folder with events*.ndjson, impressions*.ndjson and event_sources.json.",
+        ),
+    ],
+    *,
+    db: Annotated[
+        Path,
+        typer.Option("--db", metavar="FILE", show_default=False, help="Result file to write."),
+    ],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a result file that is there.")
+    ] = False,
+    allow_unregistered: Annotated[
+        bool,
+        typer.Option("--allow-unregistered", help="Accept events of sources nobody registered."),
+    ] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Threads; the result is the same with any number.")
+    ] = 1,
+    config: Config = None,
+    overrides: Overrides = None,
+    fail_on_rejects: Annotated[
+        bool, typer.Option("--fail-on-rejects", help="Exit with 3 when a record was refused.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar, no summary.")] = False,
+) -> None:
+    """Replay a folder of raw streams into a result file.
+
+    The file appears when it is complete, and a summary says what was found. Refused records are
+    listed in it, and no reason to fail.
+    """
+    from connectors.database import DatabaseError
+    from connectors.files import LogError
+    from flows.replay import Replay
+    from flows.replay import replay as run
+    from flows.settings import SettingsError, load_settings
+
+    started = perf_counter()
+    with (
+        told(SettingsError, LogError, DatabaseError),
+        _progress_bar(path, wanted=not quiet and sys.stderr.isatty()) as progress,
+    ):
+        settings = load_settings(config=config, overrides=overrides or []).settings
+        run(
+            Replay(
+                path,
+                db,
+                settings,
+                overwrite=overwrite,
+                allow_unregistered=allow_unregistered,
+                workers=workers,
+                progress=progress,
+            )
+        )
+    _report(db, seconds=perf_counter() - started, quiet=quiet, fail_on_rejects=fail_on_rejects)
+
+
+@contextmanager
+def _progress_bar(folder: Path, *, wanted: bool) -> Iterator[Callable[[int], None] | None]:
+    """Show on stderr how many bytes of the files have been read."""
+    if not wanted:
+        yield None
+        return
+    from flows.progress import progress_bar
+
+    with progress_bar(folder) as advance:
+        yield advance
+
+
+def _report(db: Path, *, seconds: float, quiet: bool, fail_on_rejects: bool) -> None:
+    if quiet and not fail_on_rejects:
+        return
+    from flows.summary import Summary
+
+    summary = Summary.of(db)
+    if not quiet:
+        for line in summary.lines(seconds):
+            typer.echo(line)
+    if fail_on_rejects and summary.rejections:
+        raise typer.Exit(REJECTED)

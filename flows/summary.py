@@ -1,0 +1,119 @@
+"""What a replay found, in a few tables: read from its result file, written as text.
+
+Only counts and money of the result; how long it took is told by whoever ran it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from flows.text_table import text_table
+
+CAMPAIGNS_SHOWN: Final = 3
+"""Of each currency; campaign_performance has them all."""
+
+_RECORDS: Final = "select coalesce(sum(records), 0)::bigint from commits"
+
+_COUNTED: Final = (
+    "received",
+    "attributed",
+    "  by a click",
+    "  by a view",
+    "unattributed",
+    "  no identifier",
+    "  too old",
+    "  no touchpoint",
+    "observed",
+    "duplicate",
+    "rejected",
+    "test",
+)
+"""What the columns of _EVENTS are called."""
+
+_EVENTS: Final = """
+select sum(received)::bigint, sum(attributed)::bigint, sum(click_through)::bigint,
+  sum(view_through)::bigint, sum(unattributed)::bigint, sum(no_identifier)::bigint,
+  sum(too_old)::bigint, sum(no_touchpoint)::bigint, sum(observed)::bigint, sum(duplicate)::bigint,
+  sum(rejected)::bigint, sum(test)::bigint
+from match_deltas"""
+
+_TOUCHPOINTS: Final = """
+select type, sum(records)::bigint as counted, sum(duplicates)::bigint as duplicates
+from touchpoint_deltas group by type order by type desc"""
+
+_REJECTIONS: Final = """
+select stream, code, count(*) as records, sum(events)::bigint as events
+from rejections group by all order by stream, records desc, code"""
+
+_CAMPAIGNS: Final = """
+from (
+  select currency, advertiser_id, campaign_id, sum(last_touch)::bigint as conversions,
+    sum(last_touch_value) as value
+  from credits_final where currency is not null and last_touch > 0 group by all)
+qualify row_number() over (
+  partition by currency order by value desc, advertiser_id, campaign_id) <= $shown
+order by currency, value desc, advertiser_id, campaign_id"""
+
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Counts of events and touchpoints, refusals by code, and the campaigns that earned most."""
+
+    records: int
+    events: dict[str, int]
+    touchpoints: Rows
+    rejections: Rows
+    campaigns: Rows
+
+    @classmethod
+    def of(cls, database: Path) -> "Summary":
+        """Read a result file."""
+        with duckdb.connect(database, read_only=True) as connection:
+            [(records,)] = connection.execute(_RECORDS).fetchall()
+            [counts] = connection.execute(_EVENTS).fetchall()
+            return cls(
+                records,
+                {name: count or 0 for name, count in zip(_COUNTED, counts, strict=True)},
+                connection.execute(_TOUCHPOINTS).fetchall(),
+                connection.execute(_REJECTIONS).fetchall(),
+                connection.execute(_CAMPAIGNS, {"shown": CAMPAIGNS_SHOWN}).fetchall(),
+            )
+
+    @property
+    def attributed_share(self) -> float | None:
+        """Of the conversions that could be attributed, the part that was; None without any."""
+        attributed = self.events["attributed"]
+        conversions = attributed + self.events["unattributed"]
+        return attributed / conversions if conversions else None
+
+    def lines(self, seconds: float) -> Iterator[str]:
+        """Write it all, with how fast it went."""
+        pace = f"{seconds:.1f} s, {self.records / seconds:,.0f} per second"
+        yield f"{self.records:,} records in {pace}"
+        if self.attributed_share is not None:
+            yield f"{self.attributed_share:.1%} of the conversions are attributed"
+        counted = [(name, count) for name, count in self.events.items() if count]
+        yield from _table(["event", "count"], counted)
+        yield from _table(["touchpoint", "count", "duplicate"], self.touchpoints)
+        yield from _table(["rejected from", "because", "records", "events"], self.rejections)
+        yield from _table(
+            ["currency", "advertiser", "campaign", "won by last touch", "value"], self.campaigns
+        )
+
+
+def _table(headers: list[str], rows: Rows) -> Iterator[str]:
+    if rows:
+        yield ""
+        yield text_table(headers, ([_cell(value) for value in row] for row in rows))
+
+
+def _cell(value: Any) -> str:  # noqa: ANN401  a cell of any query
+    if isinstance(value, Decimal):
+        return f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,23 @@
+"""The flow gives what was worked out by hand, and on the demo what the oracle gives."""
+
+import pytest
+
+from attribution.policy import Policy
+from tests.actual import Flow, Shape
+from tests.fixtures.build_demo import DEMO
+from tests.golden import CASES, GOLDEN, expected, with_event, written
+from tests.oracle import compare, replay_oracle
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_flow_on_golden_cases(flow: Flow, case: str) -> None:
+    tables = flow.tables(GOLDEN / case)
+    earned = with_event(tables["credits"], tables["conversions"])
+    for table, rows in (("conversions", tables["conversions"]), ("credits", earned)):
+        columns, cells = expected(case, table)
+        assert written(columns, rows) == cells
+
+
+def test_the_flow_on_the_demo(flow: Flow) -> None:
+    tables = flow.tables(DEMO, shape=Shape(workers=2, key_groups=7, chunk_bytes=50_000))
+    assert compare(replay_oracle(DEMO, Policy()), tables) == []
