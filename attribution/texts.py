@@ -119,7 +119,8 @@ def is_hash(column: pa.Array) -> Mask:
 
 def _everywhere(holds: Mask) -> Mask:
     """Where it holds in the whole of a row; first asked of all rows at once, which is faster."""
-    return np.ones(len(holds), dtype=bool) if holds.all() else holds.all(axis=1)
+    each: Mask = np.ones(len(holds), dtype=bool) if holds.all() else holds.all(axis=1)
+    return each
 
 
 def instants(column: pa.Array) -> tuple[Ints, Mask]:

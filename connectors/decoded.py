@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Array, values
+from attribution.columns import Array, Mask, values
 from attribution.decoded import Decoded
 from attribution.identity import Keys
 from attribution.policy import Policy
@@ -116,9 +116,10 @@ def _key_lists(keys: Keys, count: int) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), each)
 
 
-def _repeats(*columns: Array) -> Array:
+def _repeats(*columns: Array) -> Mask:
     """Mark rows of sorted columns that are like the row before."""
-    same = np.ones(max(len(columns[0]) - 1, 0), dtype=bool)
+    repeated = np.ones(len(columns[0]), dtype=bool)
+    repeated[:1] = False
     for column in columns:
-        same &= column[1:] == column[:-1]
-    return np.r_[np.zeros(min(len(columns[0]), 1), dtype=bool), same]
+        repeated[1:] &= column[1:] == column[:-1]
+    return repeated

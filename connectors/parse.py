@@ -44,6 +44,9 @@ ENVELOPE: Final = (
 _BAD_LINE: Final = (duckdb.ConversionException, duckdb.InvalidInputException, UnicodeDecodeError)
 
 
+_ALL_ROWS: Final = 1 << 30
+
+
 @cache
 def engine() -> duckdb.DuckDBPyConnection:
     """Give the in-memory connection of this thread's decoder; one thread, for frames are small."""
@@ -57,9 +60,11 @@ def query(sql: str, **tables: pa.Table | pa.RecordBatch) -> pa.RecordBatch:
     connection = engine().cursor()
     for name, table in tables.items():
         connection.register(name, table)
-    rows = connection.execute(sql).to_arrow_table().combine_chunks()
-    batches = rows.to_batches()
-    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=rows.schema)
+    # One batch for all rows: putting many together would copy them once more.
+    reader = connection.execute(sql).to_arrow_reader(_ALL_ROWS)
+    for batch in reader:
+        return batch
+    return pa.RecordBatch.from_pylist([], schema=reader.schema)
 
 
 def parse(lines: Lines, schema: str, readable: Mask) -> pa.RecordBatch:

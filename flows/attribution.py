@@ -19,7 +19,7 @@ class Io:
     """The edges of the flow, and what they fix: how many lanes read, how state is divided."""
 
     source: Source[Read]
-    sink: Sink[Rows]
+    sink: Sink[tuple[str, Rows]]
     lanes: int
     key_groups: int
     watermark_interval: int = 0

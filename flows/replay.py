@@ -38,6 +38,10 @@ GROUPS_PER_WORKER: Final = 4
 """Nothing is kept of a replay, so it may divide its state as it likes: few groups make large
 frames, several per worker even out the load. No result depends on it."""
 
+STRIDE: Final = 24 * 3_600_000_000
+"""How far in arrival time (us) the steps advance at once. Nobody waits for a row of a replay, so
+its strides are long; what arrives within one is what its memory is for."""
+
 REGISTRY: Final = "event_sources.json"
 
 UNFINISHED: Final = ".unfinished"
@@ -182,6 +186,6 @@ def wire(job: Replay, source: Source[Read], sink: Sink[Any]) -> Dataflow:
         sink,
         lanes=job.workers,
         key_groups=_groups(job),
-        watermark_interval=job.settings.policy.settle_delay,
+        watermark_interval=STRIDE,
     )
     return build_flow(io, job.settings.policy)

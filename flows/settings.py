@@ -22,6 +22,9 @@ SETTINGS_FILE: Final = Path("tributary.toml")
 """Read from the working directory when no other file is named."""
 
 PREFIX: Final = "TRIBUTARY_"
+NO_SETTINGS: Final = frozenset({"TRIBUTARY_PATH", "TRIBUTARY_DB"})
+"""What `flows.batch` is told in the environment, beside the settings."""
+
 DEFAULT: Final = "default"
 ENVIRONMENT: Final = "environment"
 FLAG: Final = "--set"
@@ -153,7 +156,7 @@ def _environment() -> dict[str, str]:
     return {
         name.removeprefix(PREFIX).lower().replace("__", "."): text
         for name, text in os.environ.items()
-        if name.startswith(PREFIX)
+        if name.startswith(PREFIX) and name not in NO_SETTINGS
     }
 
 

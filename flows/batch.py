@@ -1,0 +1,62 @@
+"""A replay for the engine's own command line: `python -m bytewax.run "flows.batch:flow()" -w 2`.
+
+The environment says what to do: TRIBUTARY_PATH is the folder of raw streams, TRIBUTARY_DB the new
+result file, and TRIBUTARY_FLOW__LANES how many lanes read. The result file is complete when the
+process exits with 0; `tributary replay` takes better care of one that is not.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bytewax.dataflow import Dataflow
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from attribution.keyed import Rows
+from connectors.database import DatabaseSink, create_database
+from flows.replay import Log, Replay, record, wire
+from flows.settings import SettingsError, load_settings
+
+
+def flow() -> Dataflow:
+    """Build the flow of the replay that the environment asks for.
+
+    Raises SettingsError or LogError when it cannot; an existing result file ends the run.
+    """
+    settings = load_settings(config=None, overrides=[]).settings
+    job = Replay(
+        _path("TRIBUTARY_PATH"),
+        _path("TRIBUTARY_DB"),
+        settings,
+        workers=settings.flow.lanes,
+        key_groups=settings.flow.key_groups,
+    )
+    log = Log.of(job)
+    return wire(job, log.source(job), _NewDatabase(job, log))
+
+
+def _path(name: str) -> Path:
+    if not (text := os.environ.get(name)):
+        msg = f"{name} is not set; it names what `tributary replay` is told as PATH or --db"
+        raise SettingsError([msg])
+    return Path(text)
+
+
+@dataclass(frozen=True, slots=True)
+class _NewDatabase(FixedPartitionedSink[Rows, int]):
+    """A result file that is created by the one worker that writes it."""
+
+    job: Replay
+    log: Log
+
+    def list_parts(self) -> list[str]:
+        """Name the only partition."""
+        return ["database"]
+
+    def build_part(
+        self, step_id: str, for_part: str, resume_state: int | None
+    ) -> StatefulSinkPartition[Rows, int]:
+        """Create the file; raises DatabaseError when there is one."""
+        connection = create_database(self.job.database, overwrite=False)
+        record(connection, self.job, self.log)
+        return DatabaseSink(connection).build_part(step_id, for_part, resume_state)

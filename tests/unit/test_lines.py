@@ -1,0 +1,71 @@
+"""Chunks of lines: where they are, and which of them a lenient reader may be given."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from connectors.lines import Lines
+
+SOUND = b'{"a":[1,"x"]}'
+
+
+def strict(*lines: bytes) -> list[bool]:
+    return Lines.of(b"\n".join(lines) + b"\n", first=0).strict().tolist()
+
+
+@pytest.mark.parametrize(
+    ("chunk", "lines"),
+    [
+        (b"a\nbc\n", [b"a", b"bc"]),
+        (b"a\nbc", [b"a", b"bc"]),
+        (b"\n\na\r\n", [b"", b"", b"a\r"]),
+        (b"a", [b"a"]),
+    ],
+)
+def test_lines_are_cut_at_line_feeds(chunk: bytes, lines: list[bytes]) -> None:
+    found = Lines.of(chunk, first=0)
+    assert [found[row] for row in range(len(found))] == lines
+
+
+def test_all_lines_as_text_keep_their_feeds() -> None:
+    assert Lines.of(b"a\n\nbc", first=0).as_text() == pa.array(["a\n", "\n", "bc"])
+
+
+@pytest.mark.parametrize(
+    "faulty",
+    [
+        b'{"a":NaN}',
+        b'{"a":Infinity}',
+        b'{"a":1,}',
+        b'{"a":01}',
+        b'{"a":1',
+        b"[1]",
+        b"1",
+        b"",
+        b'{"a":"\t"}',
+        b'{"a":"\\ud800"}',
+        b'{"a":"\xff"}',
+        b"\xef\xbb\xbf{}",
+        b"{}}",
+        b"{'a':1}",
+    ],
+)
+def test_a_faulty_line_is_found_among_sound_ones(faulty: bytes) -> None:
+    assert strict(SOUND, faulty, SOUND, SOUND, faulty) == [True, False, True, True, False]
+
+
+def test_a_document_that_ends_too_early_does_not_blame_its_neighbours() -> None:
+    assert strict(SOUND, b'{"a":"', b'"}', b'{"a":{', SOUND) == [True, False, False, False, True]
+
+
+@pytest.mark.parametrize(("depth", "shallow"), [(1, True), (199, True), (200, False), (500, False)])
+def test_lines_that_nest_deeper_than_is_read(depth: int, *, shallow: bool) -> None:
+    line = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
+    lines = Lines.of(line + b"\n" + SOUND, first=0)
+    asked = np.array([True, True])
+    assert lines.shallow(asked, np.zeros(2, dtype=np.int64)).tolist() == [shallow, True]
+
+
+def test_brackets_in_strings_are_not_depth() -> None:
+    lines = Lines.of(b'{"a":"' + b"[" * 500 + b'"}', first=0)
+    assert lines.shallow(np.array([True]), np.zeros(1, dtype=np.int64)).tolist() == [True]
