@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.logs import CACHE, cached_log
 from benchmarks.processes import Cost, cost_of_new, cost_of_replay, median_cost
+from benchmarks.state import bytes_per_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,7 @@ def race(folder: Path, *, records: int, runs: int) -> Race:
     return Race(records, median_cost(ours), median_cost(reference))
 
 
-def measure_bytes_per_key(folder: Path) -> float | None:
-    """Measure the bytes of match state per touchpoint and key; None: not measured."""
-    del folder
-    return None
-
-
-def report(result: Race, *, bytes_per_key: float | None) -> str:
+def report(result: Race, *, state_bytes: float | None) -> str:
     """Write the table of a race, and as its last line the JSON object."""
     ours, reference = result.ours, result.reference
     figures = {
@@ -46,7 +41,7 @@ def report(result: Race, *, bytes_per_key: float | None) -> str:
         "wall_ratio": round(ours.wall / reference.wall, 3),
         "records_per_second": round(result.records / ours.wall),
         "peak_mb": round(ours.peak_mb),
-        "bytes_per_key": bytes_per_key,
+        "bytes_per_key": state_bytes,
     }
     header = "".join(f"{name:>11}" for name in ("CPU s", "wall s", "us/record", "rec/s", "peak MB"))
     lines = [
@@ -90,7 +85,7 @@ def main() -> None:
     given = _arguments()
     folder = cached_log(given.cache, impressions=given.impressions, events=given.events)
     result = race(folder, records=given.impressions + given.events, runs=given.runs)
-    print(report(result, bytes_per_key=measure_bytes_per_key(folder)))
+    print(report(result, state_bytes=bytes_per_key(folder)))
 
 
 if __name__ == "__main__":

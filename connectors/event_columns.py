@@ -48,18 +48,18 @@ _PAYLOAD: Final = (
     '"search_string":"VARCHAR","num_items":"JSON","contents":"JSON"}'
 )
 _CONTENTS: Final = '[{"id":"JSON","quantity":"JSON","price":"JSON","brand":"JSON"}]'
-_RAW_PII: Final = ", ".join(f"'{key}'" for key in sorted(RAW_PII_KEYS))
+_RAW_PII: Final = '(?i)"(' + "|".join(sorted(RAW_PII_KEYS)) + ')":'
 
 # The blocks are read again from their own text: so an array or a string in the place of an object
-# shows, and `custom_data` keeps its text. Contents and identifiers are short; their rows are few.
+# shows, and `custom_data` keeps its text. That text is DuckDB's, without spaces, so that a key can
+# be looked for; where it stands deeper or in a value, the contract is asked once too often.
 _READ_BLOCKS: Final = f"""
 with blocks as (
   select user_match::varchar as user_match, from_json(user_match, '{IDENTITY}') as identity,
     from_json(custom_data, '{_PAYLOAD}') as payload from input)
-select identity, payload, coalesce(identity.uids is null and json_exists(user_match, '$.uids'),
-    false) as hides_uids,
-  coalesce(list_has_any(list_transform(json_keys(user_match), lambda k: lower(k)), [{_RAW_PII}]),
-    false) as has_raw_pii,
+select identity, payload,
+  coalesce(identity.uids is null and contains(user_match, '"uids":'), false) as hides_uids,
+  coalesce(regexp_matches(user_match, '{_RAW_PII}'), false) as has_raw_pii,
   coalesce(list_bool_and(list_transform(from_json(payload.contents, '{_CONTENTS}'), lambda c:
       c.id is not null and c.id::varchar ^@ '"' and strlen(c.id::varchar) <= 258
       and (c.quantity is null or regexp_full_match(c.quantity::varchar, '[1-9][0-9]{{0,14}}'))

@@ -77,7 +77,7 @@ class Flow:
             key_groups=shape.key_groups,
             watermark_interval=shape.watermark_interval,
         )
-        cli_main(build_flow(io, policy), workers_per_process=shape.workers)
+        cli_main(build_flow(io, policy), workers_per_process=shape.workers)  # type: ignore[no-untyped-call]
         return read_tables(self.connection)
 
 

@@ -140,7 +140,7 @@ def _contract_rows(log: DecodedLog) -> list[Row]:
 
 def _as_duckdb_writes(texts: list[str | None]) -> list[str | None]:
     table = pa.table({"text": pa.array(texts, pa.string())})
-    return query("select json(text) as text from input", input=table)["text"].to_pylist()  # type: ignore[no-any-return]
+    return query("select json(text) as text from input", input=table)["text"].to_pylist()
 
 
 def _event_row(event: Event) -> Row:
@@ -233,7 +233,10 @@ def _compare(
 
 def _by_place(rows: list[Row]) -> dict[tuple[int, int], Row]:
     """Name rows by their place; a place has one row."""
-    placed = {(row["source_offset"], -1 if row.get("source_index") is None else row["source_index"]): row for row in rows}
+    placed = {
+        (row["source_offset"], -1 if row.get("source_index") is None else row["source_index"]): row
+        for row in rows
+    }
     assert len(placed) == len(rows), "a place has two rows"
     return placed
 

@@ -44,7 +44,7 @@ def test_medians_are_taken_figure_by_figure() -> None:
 
 def test_the_last_line_of_the_report_is_one_json_object() -> None:
     race = Race(1_200_000, ours=Cost(3, 4, 500), reference=Cost(4, 5, 700))
-    assert json.loads(report(race, bytes_per_key=80.5).splitlines()[-1]) == {
+    assert json.loads(report(race, state_bytes=80.5).splitlines()[-1]) == {
         "cpu_ratio": 0.75,
         "wall_ratio": 0.8,
         "records_per_second": 300_000,

@@ -79,7 +79,7 @@ CASES: Final[dict[str, Case]] = {
         [(click, impression)[n % 2](f"i{n % 7}", time=NOW, received_at=NOW) for n in range(40)],
     ),
     **{
-        f"a crowd cut to {most}": Case(BUYS, _crowd(60), Policy(max_candidates=most))
+        f"a crowd cut to {most}": Case(BUYS, _crowd(36), Policy(max_candidates=most))
         for most in (1, 2, 5, 1_000)
     },
     "a crowd in reversed strength": Case(
@@ -96,7 +96,9 @@ CASES: Final[dict[str, Case]] = {
     "one impression key over many windows": Case(
         BUYS,
         [
-            impression("i", time=NOW - n * DAY, received_at=NOW - n * DAY, price=0.5, currency="EUR")
+            impression(
+                "i", time=NOW - n * DAY, received_at=NOW - n * DAY, price=0.5, currency="EUR"
+            )
             for n in reversed(range(30))
         ],
     ),
@@ -108,7 +110,7 @@ CASES: Final[dict[str, Case]] = {
         ],
         [
             impression("first", time=NOW, received_at=0),
-            impression("old", **{"time": 0}),
+            impression("old", time=0),
             click("past", time=NOW - 365 * 50 * DAY),
             click("future", time=NOW + 365 * 70 * DAY),
         ],
@@ -146,10 +148,7 @@ CASES: Final[dict[str, Case]] = {
     ),
     "arrival at the edge of settling": Case(
         BUYS,
-        [
-            impression(f"i{more}", time=NOW, received_at=NOW + HOUR + more)
-            for more in (-1, 0, 1)
-        ],
+        [impression(f"i{more}", time=NOW, received_at=NOW + HOUR + more) for more in (-1, 0, 1)],
     ),
     "no settling": Case(
         BUYS,

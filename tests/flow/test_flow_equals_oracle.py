@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("logs")
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(log=logs(), policy=policies, shape=shapes)
 def test_any_log_any_policy_any_shape(
     flow: Flow, folder: Path, *, log: Log, policy: Policy, shape: Shape

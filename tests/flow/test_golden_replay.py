@@ -19,5 +19,5 @@ def test_the_flow_on_golden_cases(flow: Flow, case: str) -> None:
 
 
 def test_the_flow_on_the_demo(flow: Flow) -> None:
-    tables = flow.tables(DEMO, shape=Shape(workers=2, key_groups=3, chunk_bytes=200_000))
+    tables = flow.tables(DEMO, shape=Shape(key_groups=3, chunk_bytes=200_000))
     assert compare(replay_oracle(DEMO, Policy()), tables) == []

@@ -5,7 +5,7 @@ Through `replay`, as the command runs it, on generated logs with many copies, la
 
 import gzip
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -90,7 +90,7 @@ def test_the_command_agrees_with_the_oracle(  # noqa: PLR0913  the fixtures and 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_any_split_into_files(flow: Flow, tmp_path: Path, log: Path, seed: int) -> None:
-    """Dealt out anew, in any order and packed: arrivals change, and oracle and flow agree on them."""
+    """Dealt out anew, in any order and packed: other arrivals, on which oracle and flow agree."""
     chance = random.Random(seed)  # noqa: S311  not a secret
     for stream in ("events", "impressions"):
         lines = [
@@ -108,7 +108,7 @@ def test_any_split_into_files(flow: Flow, tmp_path: Path, log: Path, seed: int) 
 
 def _deal(folder: Path, stream: str, lines: Sequence[bytes], *, files: int) -> None:
     """Write lines into files, the last of which ends without a line feed."""
-    packers = {"": bytes, ".gz": gzip.compress, ".zst": _zstd}
+    packers: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": _zstd}
     for at, (suffix, pack) in zip(range(files), packers.items(), strict=False):
         content = b"\n".join(lines[at::files])
         (folder / f"{stream}-{at}.ndjson{suffix}").write_bytes(pack(content))

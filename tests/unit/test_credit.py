@@ -22,7 +22,7 @@ def row(name: str, kind: str = "uid2", **fields: Any) -> dict[str, Any]:  # noqa
         "is_click": False,
         "impression_id": name,
         "source_partition": "p",
-        "source_offset": abs(hash(name)) % 1_000,
+        "source_offset": sum(name.encode()),
         "campaign_id": "c",
         "limited": False,
         "owner": 0,
@@ -30,7 +30,9 @@ def row(name: str, kind: str = "uid2", **fields: Any) -> dict[str, Any]:  # noqa
     return defaults | fields
 
 
-def paths(*given: dict[str, Any], policy: Policy | None = None) -> tuple[dict[int, Told], list[int]]:
+def paths(
+    *given: dict[str, Any], policy: Policy | None = None
+) -> tuple[dict[int, Told], list[int]]:
     """Merge the rows; give the path of each conversion, and those that hit a limit."""
     policy = policy or Policy()
     names = [*FOUND, "limited"]
@@ -38,8 +40,7 @@ def paths(*given: dict[str, Any], policy: Policy | None = None) -> tuple[dict[in
     columns["kind"] = columns["kind"].cast(pa.uint8())
     columns["source_partition"] = columns["source_partition"].dictionary_encode()
     owner = pa.array([each["owner"] for each in given], pa.int64()).to_numpy()
-    due = pa.RecordBatch.from_pydict({"conversion": pa.array([0, 1, 2])})
-    found = merge(pa.RecordBatch.from_pydict(columns), owner, due, policy)
+    found = merge(pa.RecordBatch.from_pydict(columns), owner, policy)
     told: dict[int, Told] = {}
     for at in range(len(found.owner)):
         told.setdefault(int(found.owner[at]), []).append(

@@ -1,6 +1,5 @@
 """The result file as a sink: one transaction per epoch, everything in it under its number."""
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
@@ -8,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from attribution.frames import END
+from attribution.keyed import Rows
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.database import (
@@ -19,13 +19,6 @@ from connectors.database import (
 )
 
 HOUR = 3_600_000_000
-
-
-@dataclass(frozen=True)
-class Rows:
-    tables: dict[str, pa.RecordBatch] = field(default_factory=dict)
-    records: int = 0
-    watermark: int | None = None
 
 
 def repeats(*conversion_ids: str) -> pa.RecordBatch:

@@ -1,4 +1,7 @@
-"""A partition's order of arrival: chunks are decoded one after another, and time never goes back."""
+"""A partition's order of arrival: chunk follows chunk, and time never goes back."""
+
+import json
+from collections.abc import Sequence
 
 import pytest
 
@@ -7,7 +10,6 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decode import PartitionDecoder
 from tests.raw import HOUR, NOW, Document, envelope, event, impression, since_epoch
-from tests.raw import _line as line
 
 
 def decoder(stream: str) -> PartitionDecoder:
@@ -15,7 +17,11 @@ def decoder(stream: str) -> PartitionDecoder:
     return PartitionDecoder(stream, "p", policy=Policy(), registry=registry)
 
 
-def arrivals(stream: str, *chunks: list[Document]) -> tuple[list[int], list[int]]:
+def line(document: Document) -> bytes:
+    return document if isinstance(document, bytes) else json.dumps(document).encode()
+
+
+def arrivals(stream: str, *chunks: Sequence[Document]) -> tuple[list[int], list[int]]:
     """Give `received_at` of all rows, and the watermark after each chunk, since NOW in hours."""
     decoding, first, rows, marks = decoder(stream), 0, [], []
     for chunk in chunks:

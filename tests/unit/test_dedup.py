@@ -116,7 +116,8 @@ def test_keys_that_nobody_can_repeat_any_more_are_forgotten() -> None:
 )
 def test_as_a_loop_would(found: list[tuple[int, int, int]], stops: list[int]) -> None:
     found = sorted(found, key=lambda row: row[2])
-    firsts, repeats, holders = [], [], {}
+    firsts, repeats = [], []
+    holders: dict[tuple[int, int], tuple[int, str]] = {}
     for number, (key, low, at) in enumerate(found):
         holder = holders.get((key, low))
         if holder is None or at >= holder[0] + WINDOW:

@@ -26,9 +26,7 @@ def held(runs: Runs) -> list[Row]:
     return sorted(
         (key, time)
         for run in runs
-        for key, time in zip(
-            run.key.tolist(), values(run.rows, "time").tolist(), strict=True
-        )
+        for key, time in zip(run.key.tolist(), values(run.rows, "time").tolist(), strict=True)
     )
 
 

@@ -32,7 +32,7 @@ def written(found: dict[str, Ints]) -> dict[str, list[int]]:
 
 def test_one_touchpoint_takes_all() -> None:
     found = shares(paths((0, [5])), half_life=7 * DAY)
-    assert written(found) == dict.fromkeys(found, [ONE])
+    assert written(found) == {model: [ONE] for model in found}
 
 
 def test_three_touchpoints_and_two_side_by_side() -> None:

@@ -147,4 +147,4 @@ def test_plain_numbers_are_read_as_millionths() -> None:
     ["-1", "1e5", "0.0000001", "12345678901", "", '"1"', "true", "[1]", "1.2.3", "1" * 17, "{}"],
 )
 def test_other_texts_are_not_read_as_millionths(text: str) -> None:
-    assert fixed_point(column([text])) [1].tolist() == [False]
+    assert fixed_point(column([text]))[1].tolist() == [False]
