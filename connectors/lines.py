@@ -20,7 +20,12 @@ from attribution.texts import Bytes
 WHITESPACE: Final = b" \t\r"
 """What JSON ignores and a line may consist of; Python strips more."""
 
-_SYNTAX: Final = msgspec.json.Decoder(msgspec.Raw)
+
+class _Object(msgspec.Struct):
+    """An object none of whose fields are wanted: reading it checks its syntax and skips."""
+
+
+_SYNTAX: Final = msgspec.json.Decoder(_Object)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 BLOCK: Final = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 RECIPE: Final = re.compile(r"^\t\$\(BIN\)/tributary (.*)$", re.MULTILINE)
 HEAD: Final = re.compile(r" \| head -(\d+)$")
+FILE: Final = re.compile(r" > (\S+)$")
 PACE: Final = re.compile(r"in [\d.]+ s, [\d,]+ per second")
 
 
@@ -60,7 +61,9 @@ def _again(entry: tuple[str, str]) -> str:
 def _commands(block: str) -> list[tuple[str, str]]:
     """Split a block into commands, which follow a `$`, and what is shown of their output."""
     parts = re.split(r"^\$ (.*\n)", block, flags=re.MULTILINE)[1:]
-    return [(command.strip(), shown) for command, shown in zip(parts[::2], parts[1::2], strict=True)]
+    return [
+        (command.strip(), shown) for command, shown in zip(parts[::2], parts[1::2], strict=True)
+    ]
 
 
 def _is_ours(command: str) -> bool:
@@ -76,12 +79,11 @@ def _printed(command: str) -> str:
 
 def _tributary(words: str) -> str:
     """Run a command in this process; of the shell, `> FILE` and `| head -N` are understood."""
-    head = HEAD.search(words)
-    words, _, file = HEAD.sub("", words).partition(" > ")
-    done = CliRunner().invoke(app, shlex.split(words))
+    head, file = HEAD.search(words), FILE.search(words)
+    done = CliRunner().invoke(app, shlex.split(FILE.sub("", HEAD.sub("", words))))
     assert done.exit_code == 0, f"tributary {words}: {done.output}"
     if file:
-        Path(file).write_text(done.output, encoding="utf-8")
+        Path(file[1]).write_text(done.output, encoding="utf-8")
         return ""
     lines = done.output.splitlines(keepends=True)
     return "".join(lines[: int(head[1])] if head else lines)

@@ -101,13 +101,15 @@ def test_the_strongest_kind_is_the_policys() -> None:
 
 
 def test_the_first_click_speaks_for_its_impression() -> None:
+    """Though a view of it was earlier than `x`, it comes after: its first click was at 7."""
     told, _ = paths(
         row("a", time=1, source_offset=1),
         row("a", time=9, is_click=True, source_offset=2),
         row("a", time=7, is_click=True, source_offset=3),
         row("b", time=8),
+        row("x", time=3),
     )
-    assert told[0] == [("b", "uid2", False, False, False), ("a", "uid2", True, False, True)][::-1]
+    assert [(name, wins) for name, *_, wins in told[0]] == [("x", False), ("a", True), ("b", False)]
 
 
 def test_beyond_the_limit_the_best_ranked_stay() -> None:
