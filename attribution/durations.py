@@ -12,14 +12,25 @@ MICROSECONDS: Final = {
     "d": 86_400_000_000,
 }
 ADCP_UNITS: Final = {"seconds": "s", "minutes": "m", "hours": "h", "days": "d"}
+LONGEST: Final = 3_650 * MICROSECONDS["d"]
+"""Ten years: sums of a few of these and any date stay within 64 bits."""
 _TEXT: Final = re.compile(r"(\d{1,9})(us|ms|s|m|h|d)")
 
 
 def parse_duration(given: object) -> int:
     """Read `30d`, `24h`, `90m`, `5s`, `250ms`, or AdCP's `{interval, unit}`, as microseconds.
 
-    An integer is taken as microseconds already. Raises ValueError for anything else.
+    An integer is taken as microseconds already. Raises ValueError for anything else, and for more
+    than `LONGEST`.
     """
+    duration = _read(given)
+    if duration > LONGEST:
+        msg = f"a duration is at most {format_duration(LONGEST)}; got {given!r}"
+        raise ValueError(msg)
+    return duration
+
+
+def _read(given: object) -> int:
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         return given
     if isinstance(given, dict) and set(given) == {"interval", "unit"}:

@@ -119,8 +119,7 @@ def is_hash(column: pa.Array) -> Mask:
 
 def _everywhere(holds: Mask) -> Mask:
     """Where it holds in the whole of a row; first asked of all rows at once, which is faster."""
-    each: Mask = np.ones(len(holds), dtype=bool) if holds.all() else holds.all(axis=1)
-    return each
+    return np.ones(len(holds), dtype=bool) if holds.all() else np.asarray(holds.all(axis=1))
 
 
 def instants(column: pa.Array) -> tuple[Ints, Mask]:

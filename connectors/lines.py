@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 
 from attribution.columns import Ints, Mask
-from attribution.contract.document import MAX_DEPTH
+from attribution.contract.document import MAX_DEPTH, MAX_DOCUMENT_BYTES
 from attribution.texts import Bytes
 
 WHITESPACE: Final = b" \t\r"
 """What JSON ignores and a line may consist of; Python strips more."""
 
 
-class _Object(msgspec.Struct):
+class _Object(msgspec.Struct, gc=False):
     """An object none of whose fields are wanted: reading it checks its syntax and skips."""
 
 
@@ -85,6 +85,7 @@ class Lines:
         """
         content = np.frombuffer(self.chunk, dtype=np.uint8)
         good = content[self.start[:-1]] == ord("{")
+        good &= self.length() <= MAX_DOCUMENT_BYTES
         good[self._line_of(_surrogate_escapes(content))] = False
         beyond_ascii = np.unique(self._line_of(np.flatnonzero(content >= 0x80)))  # noqa: PLR2004
         good[[row for row in beyond_ascii.tolist() if not _is_utf8(self[row])]] = False

@@ -69,3 +69,10 @@ def test_lines_that_nest_deeper_than_is_read(depth: int, *, shallow: bool) -> No
 def test_brackets_in_strings_are_not_depth() -> None:
     lines = Lines.of(b'{"a":"' + b"[" * 500 + b'"}', first=0)
     assert lines.shallow(np.array([True]), np.zeros(1, dtype=np.int64)).tolist() == [True]
+
+
+def test_a_document_beyond_the_limit_is_left_to_the_contract(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("connectors.lines.MAX_DOCUMENT_BYTES", len(SOUND) + 1)
+    assert strict(SOUND, b'{"a":[1,"xyz"]}', SOUND) == [True, False, True]
