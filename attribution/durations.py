@@ -12,8 +12,8 @@ MICROSECONDS: Final = {
     "d": 86_400_000_000,
 }
 ADCP_UNITS: Final = {"seconds": "s", "minutes": "m", "hours": "h", "days": "d"}
-LONGEST: Final = 3_650 * MICROSECONDS["d"]
-"""Ten years: sums of a few of these and any date stay within 64 bits."""
+LONGEST: Final = 36_500 * MICROSECONDS["d"]
+"""A century: sums of a few of these and any date stay within 64 bits."""
 _TEXT: Final = re.compile(r"(\d{1,9})(us|ms|s|m|h|d)")
 
 

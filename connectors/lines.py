@@ -59,10 +59,10 @@ class Lines:
         """Bytes per line."""
         return np.diff(self.start)
 
-    def as_text(self) -> pa.Array:
-        """All lines as an Arrow array over the chunk itself; not checked to be UTF-8."""
+    def as_text(self, readable: Mask) -> pa.Array:
+        """Give an Arrow array over the chunk itself, null where a line is not readable."""
         offsets = pa.py_buffer(self.start.astype(np.int32))
-        buffers = [None, offsets, pa.py_buffer(self.chunk)]
+        buffers = [pa.array(readable).buffers()[1], offsets, pa.py_buffer(self.chunk)]
         return pa.Array.from_buffers(pa.string(), len(self), buffers)
 
     def shallow(self, asked: Mask, leaf_bytes: Ints) -> Mask:

@@ -69,10 +69,10 @@ def query(sql: str, **tables: pa.Table | pa.RecordBatch) -> pa.RecordBatch:
 
 def parse(lines: Lines, schema: str, readable: Mask) -> pa.RecordBatch:
     """Read the leaves of `schema`; a line that is not `readable`, or no JSON, is all null."""
-    table = pa.table({"line": lines.as_text(), "readable": pa.array(readable)})
-    sql = "select unnest(case when {} then from_json(line, '{}') end) from input"
+    table = pa.table({"line": lines.as_text(readable)})
     try:
-        return query(sql.format("readable", schema), input=table)
+        return query(f"select unnest(from_json(line, '{schema}')) from input", input=table)
     except _BAD_LINE:
         # One faulty line (of UTF-8, say) fails the whole chunk: ask for each line first.
-        return query(sql.format("readable and json_valid(line)", schema), input=table)
+        careful = f"case when json_valid(line) then from_json(line, '{schema}') end"
+        return query(f"select unnest({careful}) from input", input=table)

@@ -27,8 +27,9 @@ def test_lines_are_cut_at_line_feeds(chunk: bytes, lines: list[bytes]) -> None:
     assert [found[row] for row in range(len(found))] == lines
 
 
-def test_all_lines_as_text_keep_their_feeds() -> None:
-    assert Lines.of(b"a\n\nbc", first=0).as_text() == pa.array(["a\n", "\n", "bc"])
+def test_readable_lines_as_text_keep_their_feeds() -> None:
+    readable = np.array([True, False, True])
+    assert Lines.of(b"a\n\nbc", first=0).as_text(readable) == pa.array(["a\n", None, "bc"])
 
 
 @pytest.mark.parametrize(
