@@ -98,8 +98,8 @@ class Decoded:
     """One chunk of a partition of one stream, decoded.
 
     `rows` has the schema `EVENTS` or `IMPRESSIONS`, in no particular order; the `row` of `keys` is
-    a position in `rows`. `watermark` is the partition's after this chunk. `records` counts the
-    lines that hold a document.
+    a position in `rows`. `watermark` is the partition's after this chunk. `records` counts those
+    of the `lines` that hold a document.
     """
 
     stream: str
@@ -110,4 +110,5 @@ class Decoded:
     rejections: pa.RecordBatch
     tests: pa.RecordBatch
     watermark: int
+    lines: int
     records: int

@@ -54,6 +54,7 @@ class PartitionDecoder:
             rejections=self._rejections(chunk, received_at, first_line),
             tests=_batch([_timed(row, received_at) for row in chunk.tests], TESTS),
             watermark=self.maximum,
+            lines=len(lines),
             records=int(chunk.is_record.sum()),
         )
 

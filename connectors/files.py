@@ -156,7 +156,7 @@ class Partition:
             self.watermark = END
             return None
         decoded = self.decoder.decode(chunk, first_line=self._tail.lines)
-        self._tail.lines += chunk.count(b"\n")
+        self._tail.lines += decoded.lines
         self.watermark = max(self.watermark, self.decoder.maximum)
         return decoded
 
