@@ -13,6 +13,7 @@ from attribution.columns import Hashes, Ints, concat, keep, values
 from attribution.paths import Touchpoints, merge
 from attribution.policy import Policy
 from attribution.results import conversion_rows, credit_rows
+from attribution.waiting import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,12 @@ class Credit:
     def __init__(self, policy: Policy) -> None:
         """Take delay, models and limits from the policy."""
         self._policy = policy
-        self._waiting: list[pa.RecordBatch] = []
+        self._waiting = Waiting(delay=policy.settle_delay)
         self._found: list[pa.RecordBatch] = []
 
     def receive(self, conversions: pa.RecordBatch) -> None:
         """Take first copies, as DEDUP released them."""
-        self._waiting.append(conversions)
+        self._waiting.add(conversions)
 
     def gather(self, found: pa.RecordBatch) -> None:
         """Take what a match group found (the rows of `Match.advance`)."""
@@ -42,7 +43,7 @@ class Credit:
 
     def advance(self, watermark: int) -> Credited | None:
         """Decide the conversions for which every group has answered; None when there are none."""
-        due = self._due(watermark)
+        due = self._waiting.release(watermark)
         if due is None:
             return None
         touchpoints = self._touchpoints(due)
@@ -50,14 +51,6 @@ class Credit:
             conversions=conversion_rows(due, touchpoints, self._policy),
             credits=None if touchpoints is None else credit_rows(due, touchpoints, self._policy),
         )
-
-    def _due(self, watermark: int) -> pa.RecordBatch | None:
-        if not self._waiting:
-            return None
-        rows = concat(self._waiting)
-        settled = values(rows, "received_at") < watermark - self._policy.settle_delay
-        self._waiting = [] if settled.all() else [keep(rows, ~settled)]
-        return keep(rows, settled) if settled.any() else None
 
     def _touchpoints(self, due: pa.RecordBatch) -> Touchpoints | None:
         if not self._found:

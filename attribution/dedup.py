@@ -22,6 +22,7 @@ from attribution.columns import (
 )
 from attribution.frames import START
 from attribution.runs import Runs
+from attribution.waiting import Waiting
 
 _KEY = ("key", "key_low", "received_at")
 
@@ -48,16 +49,16 @@ class Dedup:
         """
         self._window = window
         self._remembered = [*_KEY, *remember]
-        self._waiting: list[pa.RecordBatch] = []
+        self._waiting = Waiting()
         self.held = Runs(expire_by="received_at", retention=window)
 
     def receive(self, rows: pa.RecordBatch) -> None:
         """Take rows with a key of 128 bits, their place, and whatever else they carry."""
-        self._waiting.append(rows)
+        self._waiting.add(rows)
 
     def advance(self, watermark: int) -> Released | None:
         """Release what arrived strictly below the watermark; None when nothing did."""
-        due = self._due(watermark)
+        due = self._waiting.release(watermark)
         if due is None:
             return None
         due = pick(due, np.argsort(values(due, "key")))
@@ -65,17 +66,6 @@ class Dedup:
         self.held.expire(watermark)
         self.held.insert(released.firsts.select(self._remembered), watermark=watermark)
         return released
-
-    def _due(self, watermark: int) -> pa.RecordBatch | None:
-        if not self._waiting:
-            return None
-        rows = concat(self._waiting)
-        due = values(rows, "received_at") < watermark
-        if not due.any():
-            self._waiting = [rows]
-            return None
-        self._waiting = [] if due.all() else [keep(rows, ~due)]
-        return keep(rows, due)
 
 
 class _Holders:

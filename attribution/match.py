@@ -21,7 +21,6 @@ from attribution.columns import (
     Mask,
     concat,
     expand,
-    keep,
     pick,
     ranks,
     values,
@@ -30,6 +29,7 @@ from attribution.frames import START
 from attribution.policy import Policy
 from attribution.runs import Run, Runs
 from attribution.vocabulary import EVENT_TYPES, KIND_CODES
+from attribution.waiting import Waiting
 
 _IP_UA: Final = KIND_CODES["ip_ua"]
 
@@ -83,7 +83,7 @@ class Match:
     def __init__(self, policy: Policy) -> None:
         """Take windows, settle delay and limit from the policy."""
         self._policy = policy
-        self._waiting: list[pa.RecordBatch] = []
+        self._waiting = Waiting(delay=policy.settle_delay)
         self._answered = START
         clicks = [policy.post_click_of(event_type) for event_type in EVENT_TYPES]
         views = [policy.post_view_of(event_type) for event_type in EVENT_TYPES]
@@ -109,7 +109,7 @@ class Match:
         Columns: key_high, key_low, kind, event_type (code), event_time, received_at,
         conversion_high, conversion_low.
         """
-        self._waiting.append(queries)
+        self._waiting.add(queries)
 
     def advance(self, watermark: int) -> pa.RecordBatch | None:
         """Look up what has settled; None when nothing had to be.
@@ -117,20 +117,12 @@ class Match:
         Gives a row per conversion key and eligible record: the conversion id, `FOUND` and
         `limited`: whether that key had more than `max_candidates` eligible records.
         """
-        due = self._due(watermark)
+        due = self._waiting.release(watermark)
         found = None if due is None else self._look_up(due)
         self._answered = watermark
         self.clicks.runs.expire(watermark)
         self.views.runs.expire(watermark)
         return found
-
-    def _due(self, watermark: int) -> pa.RecordBatch | None:
-        if not self._waiting:
-            return None
-        rows = concat(self._waiting)
-        settled = values(rows, "received_at") < watermark - self._policy.settle_delay
-        self._waiting = [] if settled.all() else [keep(rows, ~settled)]
-        return keep(rows, settled) if settled.any() else None
 
     def _look_up(self, queries: pa.RecordBatch) -> pa.RecordBatch | None:
         # Neighbouring keys are neighbours in a run too: a sorted search is several times faster.
