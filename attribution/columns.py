@@ -15,7 +15,6 @@ Hashes = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 Array = npt.NDArray[Any]
 
-MICROS_PER_UNIT: Final = 1_000_000
 MONEY: Final = pa.decimal128(18, 6)
 
 

@@ -14,6 +14,7 @@ from attribution.columns import (
     Array,
     Ints,
     concat,
+    expand,
     keep,
     pick,
     ranks,
@@ -150,8 +151,8 @@ def _find_held(rows: pa.RecordBatch, held: Runs) -> tuple[pa.RecordBatch, Ints]:
         hits = np.flatnonzero(run.key[np.minimum(left, len(run.key) - 1)] == key)
         if len(hits):
             right = np.searchsorted(run.key, key[hits], side="right")
-            spans = [np.arange(a, b) for a, b in zip(left[hits], right, strict=True)]
-            found.append(pick(run.rows, np.unique(np.concatenate(spans))))
+            _, rows_held = expand(left[hits], right - left[hits])
+            found.append(pick(run.rows, np.unique(rows_held)))
             at.append(hits)
     return concat(found), np.concatenate(at) if at else np.empty(0, dtype=np.int64)
 

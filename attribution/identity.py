@@ -5,7 +5,7 @@ vouch for are marked and left to the contract. Knows columns only.
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -27,6 +27,8 @@ _OTHER: Final = KIND_CODES["other_uid"]
 _UNKNOWN_UID: Final = len(KIND_CODES)
 _MAX_ID: Final = 512
 _MAX_TYPE: Final = 64
+KEPT_TYPES: Final = 4096
+"""Spellings of types that are remembered; producers choose them, so there is a limit."""
 _BYTE: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4: Final = rf"^{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}$"
 _FBC_COOKIE: Final = r"^fb\.[0-9]+\.[0-9]+\.(?s:(.+))$"
@@ -233,7 +235,7 @@ def _spell_address(text: str) -> str | None:
         return None
 
 
-@cache
+@lru_cache(maxsize=KEPT_TYPES)
 def _uid_code(given: str | None) -> int:
     """Kind code of a uid type; -1 where only the contract can tell."""
     if given is None or not 1 <= len(given) <= _MAX_TYPE or not given[0].isalpha():
@@ -246,7 +248,7 @@ def _uid_code(given: str | None) -> int:
     return _OTHER if kind in UNMATCHED_UID_TYPES else _UNKNOWN_UID
 
 
-@cache
+@lru_cache(maxsize=KEPT_TYPES)
 def _spell_type(given: str) -> str:
     """Spell a click id type as it stands in a match key."""
     kind = (given or DEFAULT_CLICK_ID_TYPE).lower()

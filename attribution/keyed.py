@@ -4,7 +4,7 @@ A key is two 64-bit hashes. The group is the upper bits of the first one, so row
 hash are sorted by group, and a split is a few slices.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -38,12 +38,13 @@ class Read:
 class Rows:
     """Finished rows by table, for the sink.
 
-    `records` counts the documents read for them; `watermark` is the reader's, where there was one.
+    `records` counts the documents read for them; `watermarks` are the readers' promises, by who
+    gave them.
     """
 
     tables: dict[str, pa.RecordBatch]
     records: int = 0
-    watermark: int | None = None
+    watermarks: dict[tuple[str, int], int] = field(default_factory=dict)
 
 
 def group_of(high: Hashes, groups: int) -> Ints:

@@ -87,8 +87,8 @@ class Match:
         self._answered = START
         clicks = [policy.post_click_of(event_type) for event_type in EVENT_TYPES]
         views = [policy.post_view_of(event_type) for event_type in EVENT_TYPES]
-        self.clicks = self._index([*clicks, policy.post_click])
-        self.views = self._index([*views, policy.post_view])
+        self.clicks = self._index(clicks)
+        self.views = self._index(views)
 
     def _index(self, windows: list[int]) -> _Index:
         retention = max(windows) + self._policy.max_event_delay + self._policy.settle_delay

@@ -71,7 +71,7 @@ from batch group by all""",
 insert into touchpoint_deltas by name
 select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type, hour,
   sum(records)::bigint as records, sum(duplicates)::bigint as duplicates,
-  sum(spend)::decimal(18,6) as spend, currency, $seq as seq
+  sum(spend) as spend, currency, $seq as seq
 from batch group by all""",
     ],
 }

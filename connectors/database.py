@@ -137,15 +137,14 @@ class _Writer(StatefulSinkPartition[Rows, int]):
     connection: duckdb.DuckDBPyConnection
     seq: int
     records: int = 0
-    watermark: int = START
+    watermarks: dict[tuple[str, int], int] = field(default_factory=dict)
     waiting: dict[str, list[pa.RecordBatch]] = field(default_factory=lambda: defaultdict(list))
 
     def write_batch(self, values: list[Rows]) -> None:
         """Let rows wait for the end of the epoch."""
         for rows in values:
             self.records += rows.records
-            if rows.watermark is not None:
-                self.watermark = max(self.watermark, rows.watermark)
+            self.watermarks |= rows.watermarks
             for table, batch in rows.tables.items():
                 self.waiting[table].append(batch)
 
@@ -155,7 +154,8 @@ class _Writer(StatefulSinkPartition[Rows, int]):
             self.seq += 1
             self.connection.begin()
             Commit(self.connection, self.seq).write(self.waiting)
-            watermark = None if self.watermark in (START, END) else self.watermark
+            lowest = min(self.watermarks.values(), default=START)
+            watermark = None if lowest in (START, END) else lowest
             self.connection.execute(
                 "insert into commits values (?, ?, make_timestamptz(?), ?)",
                 [self.seq, datetime.now(UTC), watermark, self.records],

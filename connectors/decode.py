@@ -1,5 +1,6 @@
 """Bytes to the decoded log, partition by partition: reading, judging, and the order of arrival."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -108,13 +109,6 @@ def _hold_against_sources(
     stays, refused, tests, warnings = Sources(chunk, received_at, registry).judge(policy)
     rows = keep(_set(chunk.rows, "warnings", warnings), stays)
     assert rows.schema.equals(EVENTS)
-    return Chunk(
-        rows,
-        positions(chunk.keys, stays),
-        refused,
-        tests,
-        chunk.arrived,
-        chunk.stand_in,
-        chunk.is_record,
-        chunk.envelopes,
+    return replace(
+        chunk, rows=rows, keys=positions(chunk.keys, stays), refused=refused, tests=tests
     )

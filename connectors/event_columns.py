@@ -13,7 +13,6 @@ from attribution.columns import Array, Ints, Mask, micros_to_money
 from attribution.contract.user_match import RAW_PII_KEYS
 from attribution.decoded import EVENTS
 from attribution.identity import Keys, identify
-from attribution.policy import Policy
 from attribution.texts import Text, fixed_point, instants, surely_string, unquoted
 from attribution.vocabulary import (
     ACTION_SOURCES,
@@ -74,9 +73,8 @@ from blocks
 class EventColumns:
     """The events of a chunk; `proven` marks those that are accepted as they stand."""
 
-    def __init__(self, events: pa.StructArray, policy: Policy) -> None:
-        """Read the structs of `parse.ENVELOPE`'s events."""
-        del policy  # What depends on it (a value without currency) is left to the contract.
+    def __init__(self, events: pa.StructArray) -> None:
+        """Read the structs of `parse.ENVELOPE`'s events; what the policy decides is not proven."""
         self._events = {field.name: events.field(field.name) for field in events.type}
         blocks = pa.record_batch(
             [self._events["user_match"], self._events["custom_data"]],

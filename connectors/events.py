@@ -45,7 +45,7 @@ WARNING_BITS: Final = {warning: 1 << bit for bit, warning in enumerate(Warn)}
 def read_events(lines: Lines, *, policy: Policy) -> Chunk:
     """Read and judge one chunk."""
     frames = _Frames(lines)
-    events = EventColumns(frames.events, policy)
+    events = EventColumns(frames.events)
     events.proven &= frames.proven[frames.line]
     judged = _Judged(lines, policy)
     judged.judge(frames, events.proven)

@@ -73,7 +73,7 @@ def find_files(folder: Path) -> list[LogFile]:
     if not files:
         msg = f"{folder} holds no events*.ndjson or impressions*.ndjson (.gz and .zst may follow)"
         raise LogError(msg)
-    names = [file.partition for file in files]
+    names = [_checked(file.partition) for file in files]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         msg = f"{folder} holds {', '.join(twice)} twice, packed and plain; keep one of each"
         raise LogError(msg)
@@ -88,6 +88,15 @@ def _reading(file: LogFile) -> Iterator[None]:
     except OSError as error:
         msg = f"{file.path} cannot be read: {error}; replace the file and replay again"
         raise LogError(msg) from error
+
+
+def _checked(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        msg = f"the file name {name!r} is no UTF-8, and would name a partition; rename the file"
+        raise LogError(msg) from None
+    return name
 
 
 @dataclass(slots=True)

@@ -15,10 +15,7 @@ from attribution.columns import (
     Hashes,
     Ints,
     Mask,
-    micros_to_money,
-    money_to_micros,
     pick,
-    present,
     starts_of,
     timestamps,
     values,
@@ -208,7 +205,7 @@ def key_events(decoded: Decoded, salts: Salts) -> pa.RecordBatch:
 
 def _type_codes(column: pa.Array) -> Array:
     codes = [EVENT_TYPES.index(name) for name in column.dictionary.to_pylist()]
-    return np.array([*codes, 0], dtype=np.uint8)[column.indices.to_numpy()]
+    return np.array(codes, dtype=np.uint8)[column.indices.to_numpy()]
 
 
 def _grouped(keys: KeyTable, count: int) -> tuple[pa.Array, Array, Hashes]:
@@ -261,11 +258,12 @@ def touchpoint_counts(
     rows: pa.RecordBatch, *, records: int, duplicates: int, paid: int
 ) -> pa.RecordBatch:
     """Count records per ad, type and hour; each row counts as much as the arguments say."""
-    spend = money_to_micros(rows["spend"]) * paid
+    # Decimals, for the sum of a few of the largest prices is beyond 64 bits of millionths.
+    spend = pc.fill_null(rows["spend"], 0)
     table = {name: rows[name] for name in _AD} | {
         "is_click": rows["is_click"],
         "hour": pa.array(values(rows, "time") // HOUR),
-        "spend": pa.array(spend),
+        "spend": spend if paid > 0 else pc.negate(spend),
     }
     grouped = pa.table(table).group_by([name for name in table if name != "spend"])
     counts = grouped.aggregate([("spend", "sum"), ("spend", "count")]).combine_chunks()
@@ -276,6 +274,6 @@ def touchpoint_counts(
         "hour": timestamps(values(batch, "hour") * HOUR),
         "records": pa.array(number * records),
         "duplicates": pa.array(number * duplicates),
-        "spend": micros_to_money(values(batch, "spend_sum"), present(batch["spend_sum"])),
+        "spend": batch["spend_sum"],
     }
     return pa.RecordBatch.from_pydict(columns)

@@ -75,7 +75,10 @@ class _LanePartition(StatefulSourcePartition[Read, None]):
             return [self._promise(stream) for stream in ended]
         self._report()
         stream, decoded = read
-        return [self._promise(stream) if decoded is None else self._keyed(stream, decoded)]
+        mine = self._promise(stream) if decoded is None else self._keyed(stream, decoded)
+        # A stream that this lane has no more files of must not hold the others back.
+        ended = [name for name in STREAMS if self._lane.watermark(name) == END != self._sent[name]]
+        return [mine, *(self._promise(name) for name in ended)]
 
     def _report(self) -> None:
         if self._progress:

@@ -49,10 +49,8 @@ _ALL_ROWS: Final = 1 << 30
 
 @cache
 def engine() -> duckdb.DuckDBPyConnection:
-    """Give the in-memory connection of this thread's decoder; one thread, for frames are small."""
-    connection = duckdb.connect()
-    connection.execute("set threads = 1; set timezone = 'UTC'; set enable_progress_bar = false")
-    return connection
+    """Give the process's in-memory engine; one thread per query, for frames are small."""
+    return duckdb.connect(config={"threads": 1})
 
 
 def query(sql: str, **tables: pa.Table | pa.RecordBatch) -> pa.RecordBatch:
@@ -62,9 +60,9 @@ def query(sql: str, **tables: pa.Table | pa.RecordBatch) -> pa.RecordBatch:
         connection.register(name, table)
     # One batch for all rows: putting many together would copy them once more.
     reader = connection.execute(sql).to_arrow_reader(_ALL_ROWS)
-    for batch in reader:
-        return batch
-    return pa.RecordBatch.from_pylist([], schema=reader.schema)
+    batches = list(reader)
+    assert len(batches) <= 1, "rows came in several batches"
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=reader.schema)
 
 
 def parse(lines: Lines, schema: str, readable: Mask) -> pa.RecordBatch:

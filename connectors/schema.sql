@@ -122,7 +122,7 @@ comment on column match_deltas.limited is 'Attributed conversions with more elig
 create table touchpoint_deltas (
   advertiser_id varchar, campaign_id varchar, media_buy_id varchar, package_id varchar,
   creative_id varchar, type varchar, hour timestamptz,
-  records bigint, duplicates bigint, spend decimal(18,6), currency varchar, seq bigint);
+  records bigint, duplicates bigint, spend decimal(38,6), currency varchar, seq bigint);
 comment on table touchpoint_deltas is 'Counts of impressions and clicks as they came in, to be added up. Read the view touchpoint_stats';
 comment on column touchpoint_deltas.type is 'impression or click, as recorded';
 comment on column touchpoint_deltas.hour is 'Hour of the record''s time';
@@ -263,7 +263,7 @@ comment on column match_stats.in_flight is 'Received, outcome not yet known; 0 a
 create view touchpoint_stats as
 select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type, hour,
   sum(records)::bigint as records, sum(duplicates)::bigint as duplicates,
-  coalesce(sum(spend), 0)::decimal(18,6) as spend, currency
+  coalesce(sum(spend), 0)::decimal(38,6) as spend, currency
 from touchpoint_deltas group by all;
 comment on view touchpoint_stats is 'Impressions and clicks with their spend, per ad and hour';
 comment on column touchpoint_stats.type is 'impression or click, as recorded';

@@ -388,7 +388,7 @@ create table expected_touchpoint_stats as
 select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type,
   hour_of(make_timestamptz(time)) as hour, count(*) filter (is_counted) as records,
   count(*) filter (not is_counted) as duplicates,
-  coalesce(sum(spend) filter (is_counted), 0)::decimal(18,6) as spend, currency
+  coalesce(sum(spend) filter (is_counted), 0)::decimal(38,6) as spend, currency
 from (
   select record_copies.*, counted_records.copy is not null as is_counted
   from record_copies

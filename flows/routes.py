@@ -85,7 +85,7 @@ def _named(**rows: pa.RecordBatch | None) -> dict[str, pa.RecordBatch]:
 
 def read_rows(read: Read) -> Rows:
     """Give what is finished as soon as it is read."""
-    return Rows(read.tables, records=read.records, watermark=read.watermark)
+    return Rows(read.tables, read.records, {(read.stream, read.lane): read.watermark})
 
 
 def event_repeats(deduped: Advanced) -> Iterable[Rows]:

@@ -66,7 +66,9 @@ def check(model: type[Model], given: dict[str, Any], *, under: Path = ()) -> Sou
     try:
         return Sound(model.model_validate(given), given, ())
     except ValidationError as error:
-        faults = [_judge(detail, under) for detail in error.errors(include_url=False)]
+        details = error.errors(include_url=False)
+    # Judged out here, so that no error of ours can carry the input along as its context.
+    faults = [_judge(detail, under) for detail in details]
     refused = [fault for fault in faults if isinstance(fault.verdict, Refuse)]
     if refused:
         return Faulty(_problem(refused[0]), frozenset(str(fault.path[0]) for fault in refused))

@@ -72,7 +72,7 @@ class Unreadable:
 def read_document(line: bytes) -> JsonObject | Unreadable:
     """Read one line (without its line feed) as a JSON object, or say why it is none."""
     if len(line) > MAX_DOCUMENT_BYTES:
-        return Unreadable(f"a document is at most {MAX_DOCUMENT_BYTES} bytes; got {len(line)}")
+        return Unreadable(f"a document is at most {MAX_DOCUMENT_BYTES} bytes")
     try:
         document = _DECODER.decode(line.decode())
         if _SURROGATE_ESCAPE.search(line):

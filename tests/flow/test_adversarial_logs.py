@@ -192,6 +192,9 @@ CASES: Final[dict[str, Case]] = {
         ],
     ),
     "weights that vanish": Case(BUYS, _crowd(9), Policy(half_life=1)),
+    "prices beyond 64 bits": Case(
+        [], [impression(impression_id=f"i{n}", price=999_999_999_999) for n in range(12)] * 2
+    ),
     "nothing but trouble": Case([b"", b"{", b"[]", b"\xff", b"{}"], [b"NaN", b" ", b"{}"]),
     "no impressions at all": Case(BUYS, {}),
     "no events at all": Case({}, [impression(), click()]),

@@ -47,10 +47,14 @@ def rows_of(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[objec
 
 def test_nothing_is_written_before_the_epoch_ends(connection: duckdb.DuckDBPyConnection) -> None:
     writer = DatabaseSink(connection).build_part("write", "database", None)
-    writer.write_batch([Rows({"duplicates": repeats("a", "b")}, records=3, watermark=5)])
+    writer.write_batch(
+        [Rows({"duplicates": repeats("a", "b")}, 3, {("events", 0): 5, ("events", 1): 7})]
+    )
     assert rows_of(connection, "from duplicates") == []
     assert writer.snapshot() == 1
-    writer.write_batch([Rows({"duplicates": repeats("c")}, records=1, watermark=END)])
+    writer.write_batch(
+        [Rows({"duplicates": repeats("c")}, 1, {("events", 0): END, ("events", 1): END})]
+    )
     assert writer.snapshot() == 2
     assert rows_of(connection, "select conversion_id, seq from duplicates order by all") == [
         ("a", 1),
