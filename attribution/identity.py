@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Array, Ints, Mask
+from attribution.columns import Array, Ints, Mask, present
 from attribution.contract.user_match import (
     DEFAULT_CLICK_ID_TYPE,
     MAX_USER_AGENT,
@@ -101,7 +101,7 @@ class _Reader:
         self._keys: list[Keys] = []
         self._carries = np.zeros(len(block), dtype=np.uint16)
         # A block that is no object reads as one without a single leaf.
-        there = block.is_valid().to_numpy(zero_copy_only=False)
+        there = present(block)
         filled = np.zeros(len(block), dtype=bool)
         for field in block.type:
             filled |= self._there(field.name)
@@ -113,7 +113,7 @@ class _Reader:
         return self._block.field(name)
 
     def _there(self, name: str) -> Mask:
-        return self._leaf(name).is_valid().to_numpy(zero_copy_only=False)
+        return present(self._leaf(name))
 
     def _add(self, kind: int, rows: Ints, value: pa.Array) -> None:
         self._carries[rows] |= np.uint16(1 << kind)
@@ -146,7 +146,7 @@ class _Reader:
         codes = np.array([_uid_code(text) for text in encoded.dictionary.to_pylist()] + [-1])
         code = codes[encoded.indices.fill_null(len(codes) - 1).to_numpy(zero_copy_only=False)]
         sound = (code >= 0) & surely_string(value) & is_short(value, _MAX_ID)
-        sound &= value.is_valid().to_numpy(zero_copy_only=False)
+        sound &= present(value)
         is_maid = np.flatnonzero(code == KIND_CODES["maid"])
         # Beyond ASCII, Arrow and Python disagree on what lower case is.
         plain = pc.string_is_ascii(value.take(pa.array(is_maid))).fill_null(False)  # noqa: FBT003
@@ -187,7 +187,7 @@ class _Reader:
         address, agent = address.take(taken), agent.take(taken)
         is_v4 = pc.match_substring_regex(address, _IPV4).to_numpy(zero_copy_only=False)
         address = _spelled(address, ~is_v4)
-        good = address.is_valid().to_numpy(zero_copy_only=False)
+        good = present(address)
         good &= surely_string(agent) & is_short(agent, MAX_USER_AGENT)
         self._proven[rows[~good]] = False
         self._add(KIND_CODES["ip_ua"], rows, pc.binary_join_element_wise(address, agent, " "))

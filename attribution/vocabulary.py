@@ -158,3 +158,7 @@ class Warn(StrEnum):
     FIELD_TOO_LONG = "field_too_long"
     CONTENT_WITHOUT_ID = "content_without_id"
     NEGATIVE_PRICE = "negative_price"
+
+
+WARNING_BITS: Final = {warning: 1 << bit for bit, warning in enumerate(Warn)}
+"""Each warning's bit in a column of masks."""

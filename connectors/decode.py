@@ -12,9 +12,9 @@ from attribution.decoded import EVENTS, REJECTIONS, TESTS, Decoded
 from attribution.frames import START
 from attribution.policy import Policy
 from attribution.registry import Registry
-from attribution.vocabulary import Warn
+from attribution.vocabulary import WARNING_BITS, Warn
 from connectors.chunks import Chunk, positions
-from connectors.events import WARNING_BITS, read_events
+from connectors.events import read_events
 from connectors.impressions import read_impressions
 from connectors.lines import Lines
 from connectors.sources import Sources

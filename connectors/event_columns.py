@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Array, Ints, Mask, micros_to_money
+from attribution.columns import Array, Ints, Mask, micros_to_money, present
 from attribution.contract.user_match import RAW_PII_KEYS
 from attribution.decoded import EVENTS
 from attribution.identity import Keys, identify
@@ -18,6 +18,7 @@ from attribution.vocabulary import (
     ACTION_SOURCES,
     EVENT_TYPES,
     NONSTANDARD_EVENT_TYPES,
+    WARNING_BITS,
     Warn,
 )
 from connectors.chunks import positions, typed
@@ -39,7 +40,7 @@ _BOUNDED: Final = {
     "content_category": 1024,
     "search_string": 1024,
 }
-_NO_URL: Final = 1 << list(Warn).index(Warn.MISSING_EVENT_SOURCE_URL)
+_NO_URL: Final = WARNING_BITS[Warn.MISSING_EVENT_SOURCE_URL]
 
 _PAYLOAD: Final = (
     '{"value":"JSON","currency":"VARCHAR","order_id":"VARCHAR","content_ids":"JSON",'
@@ -92,7 +93,7 @@ class EventColumns:
         self._value, self._has_value = self._prove_payload()
 
     def _there(self, name: str) -> Mask:
-        return _is_there(self._events[name])
+        return present(self._events[name])
 
     def _has_sound_names(self) -> Mask:
         kind, name = self._events["event_type"], self._events["custom_event_name"]
@@ -112,7 +113,7 @@ class EventColumns:
     def _prove_url(self) -> pa.Array:
         url = self._events["event_source_url"]
         found = pc.extract_regex(url, _URL)
-        self.proven &= ~self._there("event_source_url") | _is_there(found)
+        self.proven &= ~self._there("event_source_url") | present(found)
         return pc.struct_field(found, "host")
 
     def _has_sound_identity(self) -> Mask:
@@ -124,9 +125,9 @@ class EventColumns:
 
     def _prove_payload(self) -> tuple[Ints, Mask]:
         value, sound = fixed_point(self._leaf("value"))
-        has_value = _is_there(self._leaf("value"))
+        has_value = present(self._leaf("value"))
         sound &= _is_object(self._events["custom_data"])
-        sound &= ~has_value | _is_there(self._leaf("currency"))
+        sound &= ~has_value | present(self._leaf("currency"))
         sound &= _fits(self._leaf("currency"), _CURRENCY)
         sound &= _fits(self._leaf("num_items"), _COUNT)
         content_ids = self._leaf("content_ids")
@@ -191,10 +192,6 @@ _AS_THEY_ARE: Final = (
 
 def _mask(column: pa.Array) -> Array:
     return column.to_numpy(zero_copy_only=False)
-
-
-def _is_there(column: pa.Array) -> Mask:
-    return column.is_valid().to_numpy(zero_copy_only=False)
 
 
 def _is_in(column: pa.Array, words: pa.Array) -> Mask:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Mask
+from attribution.columns import Mask, present, starts_of
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.envelope import judge_envelope
 from attribution.contract.event import judge_event
@@ -21,7 +21,7 @@ from attribution.identity import Keys
 from attribution.policy import Policy
 from attribution.results import quality
 from attribution.texts import instants, surely_string, unquoted
-from attribution.vocabulary import KIND_CODES, Warn
+from attribution.vocabulary import KIND_CODES, WARNING_BITS
 from connectors.chunks import (
     ENVELOPES,
     Chunk,
@@ -39,7 +39,6 @@ _ID: Final = 256
 _MAX_EVENTS: Final = 10_000
 _IDEMPOTENCY_KEY: Final = "^[A-Za-z0-9_.:-]{16,255}$"
 _MUST_BE_ABSENT: Final = ("test_event_code", "adcp_version", "adcp_major_version")
-WARNING_BITS: Final = {warning: 1 << bit for bit, warning in enumerate(Warn)}
 
 
 def read_events(lines: Lines, *, policy: Policy) -> Chunk:
@@ -83,7 +82,7 @@ class _Frames:
         self.names, sound = {}, readable & has_arrival
         for name in ("advertiser_id", "event_source_id"):
             self.names[name], named = unquoted(leaves[name].dictionary_encode(), _ID)
-            sound &= named & (leaves[name].is_valid().to_numpy(zero_copy_only=False))
+            sound &= named & present(leaves[name])
         sound &= (self.counts >= 1) & (self.counts <= _MAX_EVENTS)
         for name in _MUST_BE_ABSENT:
             sound &= leaves[name].is_null().to_numpy(zero_copy_only=False)
@@ -125,10 +124,11 @@ class _Judged:
         for line in np.flatnonzero(~frames.proven).tolist():
             self._judge_line(line)
         left = np.flatnonzero(~proven & frames.proven[frames.line])
-        for line in np.unique(frames.line[left]).tolist():
+        for mine in np.split(left, starts_of(frames.line[left])[1:]) if len(left) else []:
+            line = int(frames.line[mine[0]])
             envelope = judge_envelope(_document(self._lines[line]))
             assert isinstance(envelope, Envelope), "the proofs vouched for a frame that is refused"
-            for at in left[frames.line[left] == line].tolist():
+            for at in mine.tolist():
                 self._judge_event(line, int(frames.index[at]), envelope)
 
     def _judge_line(self, line: int) -> None:

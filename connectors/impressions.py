@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Ints, Mask, micros_to_money
+from attribution.columns import Ints, Mask, micros_to_money, present
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.impression import judge_impression
 from attribution.contract.verdicts import ImpressionRecord, ImpressionRejection
@@ -80,7 +80,7 @@ class _Bulk:
         self.proven &= lines.shallow(self.proven, self._leaf_bytes())
 
     def _there(self, name: str) -> Mask:
-        return self._leaves[name].is_valid().to_numpy(zero_copy_only=False)
+        return present(self._leaves[name])
 
     def _leaf_bytes(self) -> Ints:
         texts = (column for column in self._leaves.columns if column.type == pa.string())

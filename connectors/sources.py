@@ -13,9 +13,8 @@ from attribution.columns import Array, Ints, Mask, values
 from attribution.policy import Policy
 from attribution.registry import NOT_ALLOWED, UNKNOWN_SOURCE, Registry, SourceVersion
 from attribution.results import quality
-from attribution.vocabulary import Code, Warn
+from attribution.vocabulary import WARNING_BITS, Code, Warn
 from connectors.chunks import Chunk
-from connectors.events import WARNING_BITS
 
 _UNKNOWN: Final = -1
 
