@@ -41,6 +41,15 @@ def concat(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 
+def without_stale_names(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Forget names that no row uses, in dictionary columns that have more names than rows."""
+    for at, column in enumerate(batch.columns):
+        if pa.types.is_dictionary(column.type) and len(column.dictionary) > len(column):
+            used = column.dictionary_decode().dictionary_encode()
+            batch = batch.set_column(at, batch.schema.field(at), used.cast(column.type))
+    return batch
+
+
 def present(column: pa.Array) -> Mask:
     """Where a column is not null."""
     return column.is_valid().to_numpy(zero_copy_only=False)

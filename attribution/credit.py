@@ -2,6 +2,7 @@
 
 Values in, values out: no engine, no clock. A conversion waits until the watermark says that every
 match group has answered; then its eligible records are merged into touchpoints, ranked and paid.
+In a live run that happens twice: provisionally on arrival, and for good once it has settled.
 """
 
 from dataclasses import dataclass
@@ -18,32 +19,80 @@ from attribution.waiting import Waiting
 
 @dataclass(frozen=True, slots=True)
 class Credited:
-    """Final rows: one per conversion, and one per conversion and touchpoint (None without any)."""
+    """Rows of results: one per conversion, and one per conversion and touchpoint (or None)."""
 
     conversions: pa.RecordBatch
     credits: pa.RecordBatch | None
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What has become final, and what is new and known so far; None without any."""
+
+    final: Credited | None
+    provisional: Credited | None
+
+
 class Credit:
     """The state of one key group: conversions that wait, and what was found for them."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, provisional: bool = False) -> None:
         """Take delay, models and limits from the policy."""
-        self._policy = policy
-        self._waiting = Waiting(delay=policy.settle_delay)
-        self._found: list[pa.RecordBatch] = []
+        self._settled = _Stage(policy, delay=policy.settle_delay)
+        self._new = _Stage(policy, delay=0)
+        self._provisional = provisional
+
+    def __len__(self) -> int:
+        """Count the conversions that are not final."""
+        return len(self._settled.waiting)
+
+    @property
+    def state(self) -> dict[str, list[pa.RecordBatch]]:
+        """What a snapshot stores, in immutable batches."""
+        return {
+            "settled": self._settled.waiting.batches,
+            "settled_found": self._settled.found,
+            "new": self._new.waiting.batches,
+            "new_found": self._new.found,
+        }
+
+    def restore(self, state: dict[str, list[pa.RecordBatch]], watermark: int) -> None:
+        """Go on from a snapshot, taken when everything below the watermark had been decided."""
+        self._settled.restore(state["settled"], state["settled_found"], watermark)
+        self._new.restore(state["new"], state["new_found"], watermark)
 
     def receive(self, conversions: pa.RecordBatch) -> None:
         """Take first copies, as DEDUP released them."""
-        self._waiting.add(conversions)
+        self._settled.waiting.add(conversions)
+        if self._provisional:
+            self._new.waiting.add(conversions)
 
-    def gather(self, found: pa.RecordBatch) -> None:
-        """Take what a match group found (the rows of `Match.advance`)."""
-        self._found.append(found)
+    def gather(self, found: pa.RecordBatch, *, is_final: bool) -> None:
+        """Take what a match group found (`Answers`)."""
+        (self._settled if is_final else self._new).found.append(found)
+
+    def advance(self, watermark: int) -> Decided | None:
+        """Decide the conversions for which every group has answered; None when there are none."""
+        decided = Decided(self._settled.advance(watermark), self._new.advance(watermark))
+        return decided if decided.final or decided.provisional else None
+
+
+class _Stage:
+    """Conversions that are decided at one delay after their arrival."""
+
+    def __init__(self, policy: Policy, *, delay: int) -> None:
+        self._policy = policy
+        self.waiting = Waiting(delay=delay)
+        self.found: list[pa.RecordBatch] = []
+
+    def restore(
+        self, waiting: list[pa.RecordBatch], found: list[pa.RecordBatch], watermark: int
+    ) -> None:
+        self.waiting.restore(waiting, watermark)
+        self.found = found
 
     def advance(self, watermark: int) -> Credited | None:
-        """Decide the conversions for which every group has answered; None when there are none."""
-        due = self._waiting.release(watermark)
+        due = self.waiting.release(watermark)
         if due is None:
             return None
         touchpoints = self._touchpoints(due)
@@ -53,12 +102,12 @@ class Credit:
         )
 
     def _touchpoints(self, due: pa.RecordBatch) -> Touchpoints | None:
-        if not self._found:
+        if not self.found:
             return None
-        found = concat(self._found)
+        found = concat(self.found)
         owner = _position_of(found, due)
         mine = owner >= 0
-        self._found = [] if mine.all() else [keep(found, ~mine)]
+        self.found = [] if mine.all() else [keep(found, ~mine)]
         return merge(keep(found, mine), owner[mine], self._policy) if mine.any() else None
 
 

@@ -7,9 +7,10 @@ from them. Times are int64 microseconds since the epoch.
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
-from attribution.columns import MONEY
+from attribution.columns import MONEY, Ints
 from attribution.identity import Keys
 
 NAME: Final = pa.dictionary(pa.int32(), pa.string())
@@ -94,21 +95,55 @@ TESTS: Final = pa.schema(
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
-    """One chunk of a partition of one stream, decoded.
+class Lift:
+    """Records of a partition that arrived below what was promised, and when they count instead.
 
-    `rows` has the schema `EVENTS` or `IMPRESSIONS`, in no particular order; the `row` of `keys` is
-    a position in `rows`. `watermark` is the partition's after this chunk. `records` counts those
-    of the `lines` that hold a document.
+    `first_offset` and `last_offset` are the outermost of them.
+    """
+
+    first_offset: int
+    last_offset: int
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The lines of one partition in a chunk.
+
+    `watermark` is the partition's after them. `lift` tells which of them arrived below a promise,
+    and so count as later.
+    """
+
+    partition: str
+    lines: int
+    watermark: int
+    lift: Lift | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One chunk of lines of one stream, decoded: those of each of its parts, one after another.
+
+    `offsets` are those of the lines in their partitions. `rows` has the schema `EVENTS` or
+    `IMPRESSIONS`, in no particular order; the `row` of `keys` is a position in `rows`. `records`
+    counts the lines that hold a document.
     """
 
     stream: str
-    partition: str
-    first_line: int
+    parts: tuple[Part, ...]
+    offsets: Ints
     rows: pa.RecordBatch
     keys: Keys
     rejections: pa.RecordBatch
     tests: pa.RecordBatch
-    watermark: int
-    lines: int
     records: int
+
+    def places(self, lines: Ints) -> dict[str, pa.Array]:
+        """Give `source_partition` and `source_offset` of lines of the chunk."""
+        last = np.cumsum([part.lines for part in self.parts])
+        codes = np.searchsorted(last, lines, side="right").astype(np.int32)
+        names = pa.array([part.partition for part in self.parts])
+        return {
+            "source_partition": pa.DictionaryArray.from_arrays(pa.array(codes), names),
+            "source_offset": pa.array(self.offsets[lines]),
+        }

@@ -53,6 +53,16 @@ class Dedup:
         self._waiting = Waiting()
         self.held = Runs(expire_by="received_at", retention=window)
 
+    @property
+    def state(self) -> dict[str, list[pa.RecordBatch]]:
+        """What a snapshot stores, in immutable batches."""
+        return {"waiting": self._waiting.batches, "held": self.held.batches}
+
+    def restore(self, state: dict[str, list[pa.RecordBatch]], watermark: int) -> None:
+        """Go on from a snapshot, taken when everything below the watermark had been released."""
+        self._waiting.restore(state["waiting"], watermark)
+        self.held.restore(state["held"])
+
     def receive(self, rows: pa.RecordBatch) -> None:
         """Take rows with a key of 128 bits, their place, and whatever else they carry."""
         self._waiting.add(rows)

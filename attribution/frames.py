@@ -38,6 +38,15 @@ class Watermarks:
         held[frame.origin] = max(held[frame.origin], frame.watermark)
 
     @property
+    def held(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """All promises, per port and origin, as plain values."""
+        return tuple((port, tuple(held)) for port, held in self._of.items())
+
+    def restore(self, held: tuple[tuple[str, tuple[int, ...]], ...]) -> None:
+        """Take promises as `held` gave them."""
+        self._of = {port: list(promises) for port, promises in held}
+
+    @property
     def low(self) -> int:
         """The step's watermark."""
         return min(min(held) for held in self._of.values())

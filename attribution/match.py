@@ -1,7 +1,8 @@
 """MATCH: which records a conversion may be credited to, found through one key group's match keys.
 
 Values in, values out: no engine, no clock. Records are indexed as they arrive; a conversion's keys
-wait until the watermark has passed `received_at + settle_delay` and are then looked up at once.
+wait until the watermark has passed `received_at + settle_delay` and are then looked up at once; in
+a live run they are also looked up as soon as it has passed `received_at`, for a provisional answer.
 
 Clicks (and whatever was matched by a click id) live longer than views, so they are kept apart:
 each of the two indexes has one window per event type and one retention.
@@ -77,13 +78,27 @@ class _Index:
     windows: Ints
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was found, a row per conversion key and eligible record; None where there was nothing.
+
+    Columns: the conversion id, `FOUND` and `limited` (whether that key had more than
+    `max_candidates` eligible records).
+    """
+
+    final: pa.RecordBatch | None
+    provisional: pa.RecordBatch | None
+
+
 class Match:
     """The state of one key group: its records by match key, and the conversion keys that wait."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, *, provisional: bool = False) -> None:
         """Take windows, settle delay and limit from the policy."""
         self._policy = policy
         self._waiting = Waiting(delay=policy.settle_delay)
+        self._new = Waiting()
+        self._provisional = provisional
         self._answered = START
         clicks = [policy.post_click_of(event_type) for event_type in EVENT_TYPES]
         views = [policy.post_view_of(event_type) for event_type in EVENT_TYPES]
@@ -93,6 +108,24 @@ class Match:
     def _index(self, windows: list[int]) -> _Index:
         retention = max(windows) + self._policy.max_event_delay + self._policy.settle_delay
         return _Index(Runs(expire_by="time", retention=retention), np.array(windows))
+
+    @property
+    def state(self) -> dict[str, list[pa.RecordBatch]]:
+        """What a snapshot stores, in immutable batches."""
+        return {
+            "waiting": self._waiting.batches,
+            "new": self._new.batches,
+            "clicks": self.clicks.runs.batches,
+            "views": self.views.runs.batches,
+        }
+
+    def restore(self, state: dict[str, list[pa.RecordBatch]], watermark: int) -> None:
+        """Go on from a snapshot, taken when the watermark had been answered for."""
+        self._waiting.restore(state["waiting"], watermark)
+        self._new.restore(state["new"], watermark)
+        self.clicks.runs.restore(state["clicks"])
+        self.views.runs.restore(state["views"])
+        self._answered = watermark
 
     def insert(self, records: pa.RecordBatch, *, as_click: bool) -> None:
         """Index records (columns `key` and `RECORD`, sorted by `key`) under their window.
@@ -110,19 +143,17 @@ class Match:
         conversion_high, conversion_low.
         """
         self._waiting.add(queries)
+        if self._provisional:
+            self._new.add(queries)
 
-    def advance(self, watermark: int) -> pa.RecordBatch | None:
-        """Look up what has settled; None when nothing had to be.
-
-        Gives a row per conversion key and eligible record: the conversion id, `FOUND` and
-        `limited`: whether that key had more than `max_candidates` eligible records.
-        """
-        due = self._waiting.release(watermark)
-        found = None if due is None else self._look_up(due)
+    def advance(self, watermark: int) -> Answers | None:
+        """Look up what has settled, and what is new; None when nothing had to be."""
+        settled, new = self._waiting.release(watermark), self._new.release(watermark)
+        answers = Answers(*(due and self._look_up(due) for due in (settled, new)))
         self._answered = watermark
         self.clicks.runs.expire(watermark)
         self.views.runs.expire(watermark)
-        return found
+        return answers if answers.final or answers.provisional else None
 
     def _look_up(self, queries: pa.RecordBatch) -> pa.RecordBatch | None:
         # Neighbouring keys are neighbours in a run too: a sorted search is several times faster.

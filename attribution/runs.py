@@ -3,6 +3,7 @@
 A run is an immutable batch sorted by a 64-bit key. New rows come as new runs; runs of about the
 same size are merged, so a row is rewritten a few times in its life, never once per insert. A run
 goes as a whole when all of its rows have expired; merging drops single expired rows on the way.
+Because runs are immutable, a snapshot writes each of them once.
 """
 
 from collections.abc import Iterator
@@ -12,10 +13,13 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import Hashes, Ints, concat, keep, pick, values
+from attribution.columns import Hashes, Ints, concat, keep, pick, values, without_stale_names
 
 MERGE_AT: Final = 8
 """Runs of one size class before they are merged: more costs lookups, fewer costs rewriting."""
+
+RUN_ROWS: Final = 1 << 20
+"""Rows from which a run is merged no more: bounds the time of one merge and of writing it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +58,15 @@ class Runs:
         """Bytes of all columns, dictionaries included."""
         return sum(run.rows.nbytes for run in self._runs)
 
+    @property
+    def batches(self) -> list[pa.RecordBatch]:
+        """The runs as a snapshot stores them."""
+        return [run.rows for run in self._runs]
+
+    def restore(self, batches: list[pa.RecordBatch]) -> None:
+        """Take the runs of a snapshot."""
+        self._runs += [self._run(rows) for rows in batches]
+
     def insert(self, rows: pa.RecordBatch, *, watermark: int) -> None:
         """Add rows that are sorted by `key` already; merge where a size class is full."""
         if rows.num_rows:
@@ -74,7 +87,8 @@ class Runs:
 
     def _full_class(self) -> list[Run]:
         newest = self._runs[-1].size_class if self._runs else -1
-        same = [run for run in self._runs if run.size_class == newest]
+        small = (run for run in self._runs if len(run.key) < RUN_ROWS)
+        same = [run for run in small if run.size_class == newest]
         return same if len(same) >= MERGE_AT else []
 
     def _merge(self, runs: list[Run], watermark: int) -> list[Run]:
@@ -82,4 +96,5 @@ class Runs:
         rows = keep(rows, self._times(rows) + self._retention > watermark)
         if rows.num_rows == 0:
             return []
-        return [self._run(pick(rows, np.argsort(values(rows, "key"))))]
+        rows = pick(rows, np.argsort(values(rows, "key")))
+        return [self._run(without_stale_names(rows))]

@@ -1,8 +1,62 @@
-"""Rows whose turn has not come: what DEDUP, MATCH and CREDIT hold back for the watermark."""
+"""Rows whose turn has not come: what DEDUP, MATCH and CREDIT hold back for the watermark.
 
+Rows arrive about in the order in which they leave, so they wait in parts, each as it came: a part
+is looked at when its first row is due, sorted then, and from then on only cut. Parts are immutable,
+so that a snapshot writes each of them once.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
 import pyarrow as pa
 
-from attribution.columns import concat, keep, values
+from attribution.columns import concat, pick, values
+from attribution.frames import START
+
+MERGE_AT: Final = 8
+"""Parts of one size class before they are put together."""
+
+PART_ROWS: Final = 1 << 14
+"""Rows from which a part is large enough to stay as it is."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """Rows of which the first `start` have left, with the least and largest `received_at`."""
+
+    rows: pa.RecordBatch
+    start: int
+    earliest: int
+    latest: int
+
+    @classmethod
+    def of(cls, rows: pa.RecordBatch) -> "_Part":
+        times = values(rows, "received_at")
+        return cls(rows, 0, int(times.min()), int(times.max()))
+
+    @property
+    def rest(self) -> pa.RecordBatch:
+        return self.rows.slice(self.start)
+
+    @property
+    def size_class(self) -> int:
+        return (self.rows.num_rows - self.start).bit_length() // (MERGE_AT.bit_length() - 1)
+
+    @property
+    def is_small(self) -> bool:
+        return self.rows.num_rows - self.start < PART_ROWS
+
+    def cut(self, bound: int) -> tuple[pa.RecordBatch, "_Part"]:
+        """Split off the rows below a bound, of which there are some and not all."""
+        rows, start = self.rows, self.start
+        times = values(rows, "received_at")
+        if (times[1:] < times[:-1]).any():
+            rows = pick(rows, np.argsort(times, kind="stable"))
+            times = values(rows, "received_at")
+        end = int(np.searchsorted(times, bound))
+        return rows.slice(start, end - start), _Part(rows, end, int(times[end]), self.latest)
 
 
 class Waiting:
@@ -10,18 +64,53 @@ class Waiting:
 
     def __init__(self, *, delay: int = 0) -> None:
         """Start empty; `delay` in microseconds."""
-        self._rows: list[pa.RecordBatch] = []
+        self._parts: list[_Part] = []
         self._delay = delay
+
+    def __len__(self) -> int:
+        """Count the rows that wait."""
+        return sum(part.rows.num_rows - part.start for part in self._parts)
+
+    @property
+    def batches(self) -> list[pa.RecordBatch]:
+        """The parts as a snapshot stores them; what has left of one follows from the watermark."""
+        return [part.rows for part in self._parts]
+
+    def restore(self, batches: list[pa.RecordBatch], watermark: int) -> None:
+        """Let the rows of a snapshot wait that had not left at the watermark."""
+        bound = self._bound(watermark)
+        for rows in batches:
+            part = _Part.of(rows)
+            self._parts.append(part if part.earliest >= bound else part.cut(bound)[1])
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Let rows of one schema wait."""
-        self._rows.append(rows)
+        if rows.num_rows:
+            self._parts.append(_Part.of(rows))
+        while full := self._full_class():
+            self._parts[-MERGE_AT:] = [_Part.of(concat(part.rest for part in full))]
+
+    def _full_class(self) -> list[_Part]:
+        last = self._parts[-MERGE_AT:]
+        alike = len(last) == MERGE_AT and all(part.is_small for part in last)
+        same = alike and all(one.size_class == other.size_class for one, other in pairwise(last))
+        return last if same else []
 
     def release(self, watermark: int) -> pa.RecordBatch | None:
         """Give the rows whose time lies strictly below the watermark; None without any."""
-        if not self._rows:
-            return None
-        rows = concat(self._rows)
-        due = values(rows, "received_at") < watermark - self._delay
-        self._rows = [] if due.all() else [keep(rows, ~due)]
-        return keep(rows, due) if due.any() else None
+        bound = self._bound(watermark)
+        due, waiting = [], []
+        for part in self._parts:
+            if part.latest < bound:
+                due.append(part.rest)
+            elif part.earliest < bound:
+                rows, rest = part.cut(bound)
+                due.append(rows)
+                waiting.append(rest)
+            else:
+                waiting.append(part)
+        self._parts = waiting
+        return concat(due) if due else None
+
+    def _bound(self, watermark: int) -> int:
+        return max(watermark - self._delay, START)

@@ -2,21 +2,29 @@
 
 A step's logic belongs to one key group. It takes frames, advances to the minimum of the watermarks
 of its origins, and emits what has become final. Which frames go where is in `flows.routes`.
+
+A replay keeps nothing between epochs. A continuous run snapshots each group as a manifest of its
+immutable batches (`connectors.segments`); what is not in a batch is a few numbers.
 """
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Protocol
 
-import pyarrow as pa
 from bytewax.operators import StatefulBatchLogic
 
-from attribution.credit import Credit, Credited
+from attribution.credit import Credit, Decided
 from attribution.dedup import Dedup, Released
 from attribution.frames import END, START, Frame, Watermarks
-from attribution.match import Match
+from attribution.match import Answers, Match
 from attribution.policy import Policy
+from connectors import metrics
+from connectors.failpoints import reach
+from connectors.segments import Batches, Segments, Snapshots
+
+STATE_VERSION: Final = 1
+"""Of the snapshots of all steps; another one is not understood."""
 
 CHANGE = ("digest", "conversion_id")
 """What DEDUP remembers of a first copy of an event: its content, and what repeats refer to."""
@@ -30,14 +38,55 @@ class Advance:
     result: Any
 
 
-class Step(StatefulBatchLogic[Frame, Advance, None]):
-    """The part that is the same in all steps: take frames, advance, emit."""
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many lanes and key groups there are, and when steps advance and answer.
 
-    def __init__(self, origins: dict[str, int], interval: int) -> None:
+    `interval`: how far the watermark moves before a step advances, in us. `provisional`: whether
+    conversions are also answered on arrival.
+    """
+
+    lanes: int
+    groups: int
+    interval: int
+    provisional: bool
+
+
+Snapshot = tuple[int, str, tuple[Any, ...], tuple[Any, ...]]
+"""Version, step, (watermark advanced to, watermarks per port and origin), manifest of batches."""
+
+
+class Core(Protocol):
+    """What a step wraps: state that is nothing but immutable batches."""
+
+    @property
+    def state(self) -> Batches:
+        """All batches, by name."""
+
+    def restore(self, state: Batches, watermark: int) -> None:
+        """Go on from batches as they were at a watermark."""
+
+
+class Step(StatefulBatchLogic[Frame, Advance, Snapshot | None]):
+    """The part that is the same in all steps: take frames, advance, emit, keep."""
+
+    def __init__(self, name: str, core: Core, origins: dict[str, int], interval: int) -> None:
         """Count the origins of each port; advance when the watermark has moved by `interval` us."""
+        self._name = name
+        self._core = core
         self._watermarks = Watermarks(origins)
         self._interval = interval
         self._advanced = START
+        self._snapshots: Snapshots | None = None
+
+    def keep_in(self, segments: Segments, resumed: Snapshot | None) -> None:
+        """Keep state in a directory, and go on from what was kept there."""
+        self._snapshots = segments.snapshots()
+        if resumed is not None:
+            version, name, (self._advanced, held), manifest = resumed
+            assert (version, name) == (STATE_VERSION, self._name), "preflight lets no other through"
+            self._watermarks.restore(held)
+            self._core.restore(self._snapshots.load(manifest), self._advanced)
 
     def on_batch(self, values: list[Frame]) -> tuple[Iterable[Advance], bool]:
         """Take frames of all origins, then advance once: rows are cheap, calls are not."""
@@ -51,8 +100,15 @@ class Step(StatefulBatchLogic[Frame, Advance, None]):
         self._advanced = watermark
         return [Advance(watermark, self.advance(watermark))], self.RETAIN
 
-    def snapshot(self) -> None:
-        """Keep nothing: a replay that was stopped starts over."""
+    def snapshot(self) -> Snapshot | None:
+        """Store what is new since the last epoch; a replay that was stopped starts over."""
+        if self._snapshots is None:
+            return None
+        reach("step.snapshot")
+        state = self._core.state
+        metrics.state_size(self._name, id(self), state)
+        watermarks = (self._advanced, self._watermarks.held)
+        return STATE_VERSION, self._name, watermarks, self._snapshots.save(state)
 
     @abstractmethod
     def receive(self, frame: Frame) -> None:
@@ -67,11 +123,11 @@ class DedupStep(Step):
     """First copies and repeats, of events or of impressions."""
 
     def __init__(
-        self, policy: Policy, *, stream: str, remember: tuple[str, ...], lanes: int, interval: int
+        self, name: str, policy: Policy, *, stream: str, remember: tuple[str, ...], size: Size
     ) -> None:
         """Be fed by the lanes that read the stream."""
-        super().__init__({stream: lanes}, interval)
         self._dedup = Dedup(window=policy.dedup_window, remember=remember)
+        super().__init__(name, self._dedup, {stream: size.lanes}, size.interval)
 
     def receive(self, frame: Frame) -> None:
         """Let all rows wait for their turn."""
@@ -86,10 +142,11 @@ class DedupStep(Step):
 class MatchStep(Step):
     """Records by match key, and the conversions that ask for them."""
 
-    def __init__(self, policy: Policy, *, lanes: int, groups: int, interval: int) -> None:
+    def __init__(self, policy: Policy, *, size: Size) -> None:
         """Be fed by the lanes that read impressions, and by the groups of DEDUP."""
-        super().__init__({"impressions": lanes, "queries": groups}, interval)
-        self._match = Match(policy)
+        self._match = Match(policy, provisional=size.provisional)
+        origins = {"impressions": size.lanes, "queries": size.groups}
+        super().__init__("match", self._match, origins, size.interval)
 
     def receive(self, frame: Frame) -> None:
         """Index records, let queries wait."""
@@ -99,30 +156,40 @@ class MatchStep(Step):
             else:
                 self._match.insert(rows, as_click=name == "clicks")
 
-    def advance(self, watermark: int) -> pa.RecordBatch | None:
-        """Answer the queries that have settled."""
+    def advance(self, watermark: int) -> Answers | None:
+        """Answer the queries that have settled, and those that are new."""
         return self._match.advance(watermark)
 
 
 class CreditStep(Step):
     """Conversions, and all that was found for them."""
 
-    def __init__(self, policy: Policy, *, groups: int, interval: int) -> None:
+    def __init__(self, policy: Policy, *, size: Size) -> None:
         """Be fed by the same group of DEDUP, and by all groups of MATCH."""
-        super().__init__({"conversions": 1, "found": groups}, interval)
-        self._credit = Credit(policy)
+        self._credit = Credit(policy, provisional=size.provisional)
+        origins = {"conversions": 1, "found": size.groups}
+        super().__init__("credit", self._credit, origins, size.interval)
 
     def receive(self, frame: Frame) -> None:
         """Let conversions wait, and gather what was found."""
         for name, rows in frame.rows.items():
-            take = self._credit.receive if name == "conversions" else self._credit.gather
-            take(rows)
+            if name == "conversions":
+                self._credit.receive(rows)
+            else:
+                self._credit.gather(rows, is_final=name == "final")
 
-    def advance(self, watermark: int) -> Credited | None:
-        """Decide the conversions that have settled."""
+    def advance(self, watermark: int) -> Decided | None:
+        """Decide the conversions that have settled, and those that are new."""
         return self._credit.advance(watermark)
 
 
-def built(step: Callable[[], Step]) -> Callable[[None], Step]:
+def built(step: Callable[[], Step], segments: Segments | None) -> Callable[[Snapshot | None], Step]:
     """Make a step's constructor what Bytewax asks for: a builder from resumed state."""
-    return lambda _resumed: step()
+
+    def build(resumed: Snapshot | None) -> Step:
+        new = step()
+        if segments is not None:
+            new.keep_in(segments, resumed)
+        return new
+
+    return build

@@ -3,9 +3,10 @@
 Knows the event's fields and the policy; neither its source, nor when it arrived, nor its position.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, PlainValidator
+from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from attribution.contract.check import Faulty, Problem, Repair, check, without
@@ -46,15 +47,20 @@ def _to_url(given: object) -> ParsedUrl:
     return url
 
 
-EventType = Annotated[str, _one_of(_EVENT_TYPES)]
-ActionSource = Annotated[str, _one_of(_ACTION_SOURCES)]
+def _spelled(words: Iterable[str]) -> WithJsonSchema:
+    """Name the words in the JSON Schema, which a validator of ours says nothing to."""
+    return WithJsonSchema({"type": "string", "enum": list(words)})
+
+
+EventType = Annotated[str, _one_of(_EVENT_TYPES), _spelled(EVENT_TYPES)]
+ActionSource = Annotated[str, _one_of(_ACTION_SOURCES), _spelled(ACTION_SOURCES)]
 Url = Annotated[ParsedUrl, PlainValidator(_to_url, json_schema_input_type=str)]
 
 
 class Surface(Shape):
     """Where an event happened, finer than `action_source`; checked, not stored."""
 
-    category: Annotated[str, _one_of(_SURFACES)]
+    category: Annotated[str, _one_of(_SURFACES), _spelled(sorted(_SURFACES))]
     property_type: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     namespace: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     property_id: Id | None = None

@@ -7,7 +7,14 @@ every optional field is `| None`.
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
 from attribution.contract.times import ParsedTime, parse_time
@@ -47,4 +54,5 @@ Id = Annotated[str, Field(min_length=1, max_length=256)]
 CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Amount = Annotated[Decimal, BeforeValidator(_to_decimal)]
 Count = Annotated[int, BeforeValidator(_to_int)]
-Time = Annotated[ParsedTime, PlainValidator(_to_time, json_schema_input_type=str)]
+_DateTime = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Time = Annotated[ParsedTime, PlainValidator(_to_time, json_schema_input_type=_DateTime)]

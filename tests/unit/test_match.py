@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from attribution.columns import pick, values
-from attribution.match import RECORD, Match, sort_key
+from attribution.match import RECORD, Answers, Match, sort_key
 from attribution.policy import Policy
 from attribution.vocabulary import EVENT_TYPES, KIND_CODES
 
@@ -87,8 +87,9 @@ def found(
     return told(match.advance(NOW + 365 * DAY))
 
 
-def told(rows: pa.RecordBatch | None) -> list[tuple[int, str, bool]]:
-    if rows is None:
+def told(answers: Answers | None) -> list[tuple[int, str, bool]]:
+    rows = answers and answers.final
+    if not rows:
         return []
     names = ("conversion_high", "impression_id", "limited")
     return sorted(zip(*(rows[name].to_pylist() for name in names), strict=True))
@@ -174,3 +175,32 @@ def test_views_are_forgotten_before_clicks() -> None:
         match.advance(NOW + days * DAY + HOUR)
         kept.append((days, len(match.views.runs), len(match.clicks.runs)))
     assert kept == [(0, 1, 1), (9, 0, 1), (10, 0, 1), (17, 0, 0), (18, 0, 0)]
+
+
+def test_live_a_conversion_is_answered_on_arrival_and_again_when_it_has_settled() -> None:
+    match = Match(POLICY, provisional=True)
+    match.insert(records(record("early")), as_click=False)
+    match.receive(queries(query()))
+    on_arrival = match.advance(NOW + 1)
+    assert on_arrival is not None
+    assert on_arrival.final is None
+    assert told(Answers(on_arrival.provisional, None)) == [(1, "early", False)]
+    match.insert(records(record("late", received_at=NOW + 2)), as_click=False)
+    settled = match.advance(NOW + HOUR + 1)
+    assert settled is not None
+    assert settled.provisional is None
+    assert told(settled) == [(1, "early", False), (1, "late", False)]
+
+
+def test_a_snapshot_holds_all_that_answers_need() -> None:
+    match = Match(POLICY, provisional=True)
+    match.insert(records(record("view")), as_click=False)
+    match.insert(records(record("click")), as_click=True)
+    match.receive(queries(query(1), query(2, received_at=NOW + 5)))
+    match.advance(NOW + 1)
+    resumed = Match(POLICY, provisional=True)
+    resumed.restore(match.state, NOW + 1)
+    for watermark in (NOW + 10, NOW + HOUR + 1, NOW + HOUR + 6):
+        answers, again = match.advance(watermark), resumed.advance(watermark)
+        assert answers == again
+        assert answers is not None

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,3 +86,21 @@ def test_nothing_is_lost_before_its_time(inserts: list[tuple[list[Row], int]]) -
         assert [row for row in kept if row[1] + 10 > watermark] == sorted(needed)
         for run in runs:
             assert (np.diff(run.key.astype(np.int64)) >= 0).all()
+
+
+def test_large_runs_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attribution.runs.RUN_ROWS", 64)
+    runs = Runs(expire_by="time", retention=10)
+    for start in range(0, 512, 8):
+        runs.insert(rows(*((start + n, 0) for n in range(8))), watermark=0)
+    assert [len(run.key) for run in runs] == [64] * 8
+
+
+def test_what_is_restored_is_what_was_kept() -> None:
+    runs, again = (Runs(expire_by="time", retention=5) for _ in range(2))
+    runs.insert(rows((1, 1), (2, 2)), watermark=0)
+    runs.insert(rows((3, 3)), watermark=0)
+    again.restore(runs.batches)
+    assert held(again) == held(runs) == [(1, 1), (2, 2), (3, 3)]
+    again.expire(7)
+    assert held(again) == [(3, 3)]

@@ -1,0 +1,170 @@
+"""The engine's recovery store, read and mended while no worker runs.
+
+The engine keeps the snapshots of each step and key by epoch in SQLite files, and resumes with the
+newest that lie before the epoch at which the slowest worker stood. What is above that belongs to
+an epoch that was never committed, but the engine leaves it in place and, were the same epoch number
+reached again without a new snapshot of that key, would take it for committed: hence `scrub`.
+"""
+
+import pickle
+import sqlite3
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, Final
+
+from bytewax.recovery import init_db_dir
+
+from connectors.lasting import UNFINISHED, sync_folder
+
+FLOW: Final = "tributary"
+"""The id of the flow, which begins the ids of its steps in the store."""
+
+PARTITIONS: Final = 1
+"""Files of the store. Each costs an epoch time, and more only help where keys are many."""
+
+FIRST_EPOCH: Final = 1
+"""Where the engine begins when it has never run."""
+
+_FILES: Final = "part-*.sqlite3"
+
+
+class RecoveryError(Exception):
+    """The recovery store cannot be used; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scrubbed:
+    """What was taken out: rows of uncommitted epochs, and keys that had been discarded."""
+
+    uncommitted: int
+    discarded: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryStore:
+    """The folder of SQLite files of a flow. The caller holds the lock of the state directory."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, folder: Path) -> "RecoveryStore":
+        """Make an empty store in a new folder, which appears when it is complete."""
+        unfinished = folder.with_name(folder.name + UNFINISHED)
+        rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+        init_db_dir(unfinished, PARTITIONS)  # type: ignore[no-untyped-call]
+        unfinished.rename(folder)
+        sync_folder(folder.parent)
+        return cls(folder)
+
+    def is_complete(self) -> bool:
+        """Tell whether the store has all of its files."""
+        files = self._files()
+        counts = {count for (count,) in self._ask("select part_count from parts")}
+        return counts == {len(files)}
+
+    def has_run(self) -> bool:
+        """Tell whether the engine was ever started on this store."""
+        return self._execution() is not None
+
+    def resume_epoch(self) -> int:
+        """Give the first epoch that is not committed everywhere."""
+        execution = self._execution()
+        if execution is None:
+            return FIRST_EPOCH
+        number, workers, resumed = execution
+        reached = dict.fromkeys(range(workers), resumed)
+        fronts = "select worker_index, worker_frontier from fronts where ex_num = ?"
+        for worker, frontier in self._ask(fronts, number):
+            reached[worker] = max(reached.get(worker, resumed), frontier)
+        return min(reached.values())
+
+    def steps(self) -> dict[str, int]:
+        """Count the rows of each step."""
+        counts: dict[str, int] = {}
+        for step, rows in self._ask("select step_id, count(*) from snaps group by step_id"):
+            name = step.removeprefix(f"{FLOW}.")
+            counts[name] = counts.get(name, 0) + rows
+        return counts
+
+    def snapshots(self, step: str) -> dict[str, Any]:
+        """Give the state of each key that the engine would resume with."""
+        return {
+            key: _plain(blob)
+            for key, _, blob in self._ask(
+                "select state_key, max(snap_epoch), ser_change from snaps "
+                "where step_id = ? and snap_epoch < ? group by state_key order by state_key",
+                f"{FLOW}.{step}",
+                self.resume_epoch(),
+            )
+            if blob is not None
+        }
+
+    def scrub(self) -> Scrubbed:
+        """Take out what was never committed, and what is left of discarded keys."""
+        resume = self.resume_epoch()
+        uncommitted = discarded = 0
+        for file in self._files():
+            with _opened(file) as connection, connection:
+                done = connection.execute("delete from snaps where snap_epoch >= ?", [resume])
+                uncommitted += done.rowcount
+                discarded += connection.execute(_DELETE_DISCARDED).rowcount
+        return Scrubbed(uncommitted, discarded)
+
+    def _execution(self) -> tuple[int, int, int] | None:
+        """Give (number, workers, epoch it resumed at) of the last execution."""
+        rows = self._ask("select ex_num, worker_count, resume_epoch from exs")
+        return max(((number, workers, epoch) for number, workers, epoch in rows), default=None)
+
+    def _ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Ask every file: what belongs together may be spread over them."""
+        answers: list[tuple[Any, ...]] = []
+        for file in self._files():
+            with _opened(file) as connection:
+                answers += connection.execute(query, values).fetchall()
+        return answers
+
+    def _files(self) -> Collection[Path]:
+        return sorted(self.folder.glob(_FILES))
+
+
+_DELETE_DISCARDED: Final = """
+delete from snaps where (step_id, state_key) in (
+  select step_id, state_key from (
+    select step_id, state_key, max(snap_epoch), ser_change from snaps group by step_id, state_key
+  ) where ser_change is null
+)"""
+"""With the older rows of the key: without its last row, they would be what is resumed."""
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[sqlite3.Connection]:
+    """Open a file that is there; a fault of SQLite's becomes one that names it."""
+    try:
+        with closing(
+            sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True)
+        ) as connection:
+            yield connection
+    except sqlite3.Error as error:
+        msg = f"{file} cannot be read as a recovery store: {error}"
+        raise RecoveryError(msg) from error
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Reads plain values only: snapshots hold nothing else, and no class is ever looked up."""
+
+    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401
+        msg = f"a snapshot holds a {module}.{name}, expected plain values"
+        raise RecoveryError(msg)
+
+
+def _plain(blob: bytes) -> Any:  # noqa: ANN401
+    try:
+        return _PlainUnpickler(BytesIO(blob)).load()
+    except (pickle.UnpicklingError, EOFError) as error:
+        msg = f"a snapshot in the recovery store is damaged: {error}"
+        raise RecoveryError(msg) from error

@@ -1,0 +1,257 @@
+"""Immutable batches on disk, so that a snapshot costs what has changed and not what there is.
+
+A manifest is a small plain tuple that names every batch of a key group: the large ones by their
+place in a segment file, the small new ones by their bytes. A segment file is written once, synced
+before any manifest names it, and deleted when no manifest that may be resumed does.
+"""
+
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from uuid import uuid4
+from zlib import crc32
+
+import pyarrow as pa
+
+from connectors.failpoints import reach
+from connectors.lasting import write_lasting
+
+Batches = dict[str, list[pa.RecordBatch]]
+"""Immutable batches by name; the same object is the same content."""
+
+Manifest = tuple[Any, ...]
+
+FORMAT: Final = 1
+"""Of manifests; stands first in each."""
+
+INLINE_BYTES: Final = 64 * 1024
+"""New batches smaller than this together stay in the manifest: cheaper than one sync of a file."""
+
+MAP_BYTES: Final = 1024 * 1024
+"""Stored batches from this size on are memory-mapped; of smaller ones the mapping costs more."""
+
+LIVE_SHARE: Final = 0.25
+"""A file of which less than this is still named is given up, and its rest written anew: so the disk
+holds at most four times what the manifests name."""
+
+KEPT_SAVES: Final = 2
+"""Saves that leave a file out before it is deleted. The engine begins no epoch before all earlier
+ones are committed everywhere, so during one save the manifest of the one before is committed, and
+nothing older can be resumed. One more save is kept than that takes."""
+
+ALIGNMENT: Final = 8
+"""Arrow's streams are multiples of this long, so that each can be used where it lies in a file."""
+
+SUFFIX: Final = ".seg"
+
+
+WAYS_OUT: Final = (
+    "restore the state directory and the database from one copy, or begin anew with an empty "
+    "--state and a new --db"
+)
+"""What to do when a part of the state is lost."""
+
+
+class SegmentError(Exception):
+    """A segment cannot be read or written; the message names the file and what to do."""
+
+
+class Part(NamedTuple):
+    """One batch of a manifest: its bytes, or the file and offset where they lie."""
+
+    rows: int
+    length: int
+    crc: int
+    where: Any
+
+    @property
+    def file(self) -> str | None:
+        """The segment file; None where the manifest holds the bytes."""
+        return None if isinstance(self.where, bytes) else self.where[0]
+
+    @property
+    def end(self) -> int:
+        """How long the file is at least."""
+        return self.where[1] + self.length
+
+
+def parts_of(manifest: Manifest) -> Iterator[tuple[str, Part]]:
+    """Go over the parts of a manifest, by the names they were saved under."""
+    if manifest[0] != FORMAT:
+        msg = (
+            f"a manifest of the state has format {manifest[0]}, expected {FORMAT}; start the "
+            "tributary that saved it"
+        )
+        raise SegmentError(msg)
+    for name, parts in manifest[1]:
+        for part in parts:
+            yield name, Part(*part)
+
+
+def files_of(manifest: Manifest) -> set[str]:
+    """Name the segment files that a manifest needs."""
+    return {part.file for _, part in parts_of(manifest) if part.file}
+
+
+def sizes_of(manifest: Manifest) -> dict[str, tuple[int, int]]:
+    """Give (rows, bytes) by name, wherever the bytes are."""
+    sizes = {name: (0, 0) for name, _ in manifest[1]}
+    for name, part in parts_of(manifest):
+        rows, length = sizes[name]
+        sizes[name] = rows + part.rows, length + part.length
+    return sizes
+
+
+def inline_bytes(manifest: Manifest) -> int:
+    """Count the bytes that a manifest holds itself."""
+    return sum(part.length for _, part in parts_of(manifest) if part.file is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The folder of segment files of a process."""
+
+    folder: Path
+
+    def snapshots(self) -> "Snapshots":
+        """Save and load the state of one key group; any number at once, from any thread."""
+        return Snapshots(self)
+
+    def write(self, pieces: Collection[bytes]) -> str:
+        """Make a file that lasts of pieces, and give its name, which no file had before."""
+        name = f"{uuid4().hex}{SUFFIX}"
+        path = self.folder / name
+        try:
+            write_lasting(path, pieces, written=lambda: reach("segment.before_sync"))
+        except OSError as error:
+            msg = (
+                f"{path} cannot be written: {error.strerror}; make room or mend the disk of the "
+                "state directory, then start again: nothing is lost"
+            )
+            raise SegmentError(msg) from error
+        reach("segment.after_sync")
+        return name
+
+    def read(self, part: Part, opened: dict[str, pa.MemoryMappedFile]) -> bytes | pa.Buffer:
+        """Give the bytes of a batch, checked; `opened` keeps the files of one load open."""
+        name = "the recovery store" if part.file is None else str(self.folder / part.file)
+        try:
+            data = part.where if part.file is None else self._map(part, opened)
+        except (OSError, pa.ArrowInvalid) as error:
+            msg = f"{name} cannot be read: {error}; {WAYS_OUT}"
+            raise SegmentError(msg) from error
+        if len(data) != part.length or crc32(data) != part.crc:
+            msg = f"{name} is damaged: the checksum of a batch in it differs; {WAYS_OUT}"
+            raise SegmentError(msg)
+        return data
+
+    def _map(self, part: Part, opened: dict[str, pa.MemoryMappedFile]) -> pa.Buffer:
+        file, offset = part.where
+        if file not in opened:
+            opened[file] = pa.memory_map(str(self.folder / file))
+        opened[file].seek(offset)
+        data = opened[file].read_buffer(part.length)
+        return data if part.length >= MAP_BYTES else pa.py_buffer(data.to_pybytes())
+
+
+class _Kept:
+    """A batch that the latest manifest names. It is held, so that no other can get its id."""
+
+    __slots__ = ("batch", "file", "part")
+
+    def __init__(self, batch: pa.RecordBatch, part: Part) -> None:
+        self.batch = batch
+        self.place(part)
+
+    def place(self, part: Part) -> None:
+        self.part = tuple(part)
+        self.file = part.file
+
+
+class Snapshots:
+    """Saves the state of one key group, and loads what was saved."""
+
+    def __init__(self, segments: Segments) -> None:
+        self._segments = segments
+        self._kept: dict[int, _Kept] = {}
+        self._sizes: dict[str, int] = {}
+        self._last_named: dict[str, int] = {}
+        self._saves = 0
+
+    def save(self, state: Batches) -> Manifest:
+        """Store the batches that are new, and name them all; raises SegmentError."""
+        batches = {id(batch): batch for named in state.values() for batch in named}
+        if batches.keys() != self._kept.keys():
+            self._kept = {
+                key: self._kept.get(key) or _Kept(batch, _inline(batch))
+                for key, batch in batches.items()
+            }
+            self._give_up_files()
+            self._write_rest()
+        self._saves += 1
+        self._retire()
+        return FORMAT, tuple(
+            (name, tuple([self._kept[id(batch)].part for batch in named]))
+            for name, named in state.items()
+        )
+
+    def load(self, manifest: Manifest) -> Batches:
+        """Give the batches of a manifest, which now count as stored; raises SegmentError."""
+        opened: dict[str, pa.MemoryMappedFile] = {}
+        state: Batches = {name: [] for name, _ in manifest[1]}
+        for name, part in parts_of(manifest):
+            batch = _batch(self._segments.read(part, opened))
+            self._kept[id(batch)] = _Kept(batch, part)
+            state[name].append(batch)
+        self._sizes |= {name: file.size() for name, file in opened.items()}
+        self._last_named |= dict.fromkeys(opened, self._saves)
+        return state
+
+    def _give_up_files(self) -> None:
+        """Take batches out of files of which little is left, to be written with the new ones."""
+        live = dict.fromkeys(self._sizes, 0)
+        for kept in self._kept.values():
+            if kept.file:
+                live[kept.file] += kept.part[1]
+        poor = {file for file, size in self._sizes.items() if live[file] < size * LIVE_SHARE}
+        for kept in self._kept.values():
+            if kept.file in poor:
+                kept.place(_inline(kept.batch))
+        self._sizes = {file: size for file, size in self._sizes.items() if file not in poor}
+
+    def _write_rest(self) -> None:
+        """Write what no file holds into one, if it is much."""
+        rest = [kept for kept in self._kept.values() if kept.file is None]
+        if sum(kept.part[1] for kept in rest) < INLINE_BYTES:
+            return
+        file, offset = self._segments.write([kept.part[3] for kept in rest]), 0
+        for kept in rest:
+            kept.place(Part(*kept.part)._replace(where=(file, offset)))
+            offset += kept.part[1]
+        self._sizes[file] = offset
+
+    def _retire(self) -> None:
+        """Delete the files that have been left out for long enough."""
+        for kept in self._kept.values():
+            if kept.file:
+                self._last_named[kept.file] = self._saves
+        for file, last in list(self._last_named.items()):
+            if self._saves - last > KEPT_SAVES:
+                del self._last_named[file]
+                with suppress(OSError):  # what stays is swept before the next start
+                    (self._segments.folder / file).unlink()
+
+
+def _inline(batch: pa.RecordBatch) -> Part:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    data = sink.getvalue().to_pybytes()
+    assert len(data) % ALIGNMENT == 0
+    return Part(batch.num_rows, len(data), crc32(data), data)
+
+
+def _batch(data: bytes | pa.Buffer) -> pa.RecordBatch:
+    return pa.ipc.open_stream(data).read_next_batch()

@@ -1,0 +1,228 @@
+"""The state directory of a continuous run: what it was made with, and who holds it.
+
+state.json      what the state was made with, and what it must go on with
+registry.json   the versions of event sources (`connectors.source_versions`)
+recovery/       the engine's store (`connectors.recovery`)
+segments/       the batches of the keyed steps (`connectors.segments`)
+lock            held while anybody uses the directory
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Final, Self
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from attribution.policy import Policy
+from connectors.keying import Salts
+from connectors.lasting import UNFINISHED, write_lasting
+from connectors.parse import query
+from connectors.recovery import RecoveryStore
+from connectors.segments import WAYS_OUT, Segments
+
+FORMAT: Final = 1
+"""Of state.json and of everything beside it."""
+
+STATE, REGISTRY, RECOVERY, SEGMENTS, LOCK = (
+    "state.json",
+    "registry.json",
+    "recovery",
+    "segments",
+    "lock",
+)
+_OURS: Final = {STATE, REGISTRY, RECOVERY, SEGMENTS, LOCK}
+
+SALT_BYTES: Final = 16
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class StateError(Exception):
+    """A state directory cannot be used; the message is a sentence with what to do."""
+
+
+def _new_salts() -> Salts:
+    return Salts(high=token_hex(SALT_BYTES), low=token_hex(SALT_BYTES))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a state is made with. All of it shows in what is kept, so none of it may change."""
+
+    policy: Policy
+    key_groups: int
+    lanes: int
+    allow_unregistered: bool
+    steps: tuple[str, ...]
+    created_at: int
+    state_id: str = field(default_factory=lambda: uuid4().hex)
+    salts: Salts = field(default_factory=_new_salts)
+    version: str = field(default_factory=lambda: version("tributary"))
+
+    @property
+    def fingerprint(self) -> str:
+        """Name the policy by its content."""
+        text = json.dumps(self.policy.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Write as state.json has it."""
+        return {
+            "format": FORMAT,
+            "version": self.version,
+            "state_id": self.state_id,
+            "created_at": (EPOCH + timedelta(microseconds=self.created_at)).isoformat(),
+            "key_groups": self.key_groups,
+            "lanes": self.lanes,
+            "allow_unregistered": self.allow_unregistered,
+            "steps": list(self.steps),
+            "salts": [self.salts.high, self.salts.low],
+            "hash_check": _hash_check(self.salts),
+            "policy": self.policy.model_dump(mode="json"),
+            "policy_fingerprint": self.fingerprint,
+        }
+
+    @classmethod
+    def from_json(cls, tree: dict[str, Any]) -> Self:
+        """Read what state.json has."""
+        created_at = datetime.fromisoformat(tree["created_at"]) - EPOCH
+        return cls(
+            policy=Policy.model_validate(tree["policy"]),
+            key_groups=tree["key_groups"],
+            lanes=tree["lanes"],
+            allow_unregistered=tree["allow_unregistered"],
+            steps=tuple(tree["steps"]),
+            created_at=created_at // timedelta(microseconds=1),
+            state_id=tree["state_id"],
+            salts=Salts(*tree["salts"]),
+            version=tree["version"],
+        )
+
+
+def _hash_check(salts: Salts) -> list[str]:
+    """Hash a fixed text: another version of DuckDB may hash otherwise, and find no key again."""
+    hashed = query("select " + salts.hash("'tributary'"))
+    return [str(column[0]) for column in hashed.columns]
+
+
+@dataclass(frozen=True, slots=True)
+class StateDir:
+    """A state directory by its path; nothing is kept open but the lock."""
+
+    path: Path
+
+    @property
+    def recovery(self) -> RecoveryStore:
+        """The engine's store."""
+        return RecoveryStore(self.path / RECOVERY)
+
+    @property
+    def segments(self) -> Segments:
+        """The folder of segment files."""
+        return Segments(self.path / SEGMENTS)
+
+    @property
+    def registry_file(self) -> Path:
+        """Where the versions of event sources are kept."""
+        return self.path / REGISTRY
+
+    @contextmanager
+    def lock(self) -> Iterator[int]:
+        """Be the only user, with the directory made if absent; give the lock's handle.
+
+        The handle is inherited by children that are given it: so the directory stays locked as
+        long as one of them lives. Raises StateError when somebody else is the user.
+        """
+        handle = self._open_lock()
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
+                msg = f"{self.path} is in use by process {holder}; stop that one first"
+                raise StateError(msg) from error
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+            yield handle
+        finally:
+            os.close(handle)
+
+    def _open_lock(self) -> int:
+        try:
+            # What is kept is of people, if only as hashes: nobody else needs to read it.
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            msg = f"{self.path} cannot be used as state directory: {error.strerror}"
+            raise StateError(msg) from error
+        os.set_inheritable(handle, True)  # noqa: FBT003  takes no keyword
+        return handle
+
+    def is_new(self) -> bool:
+        """Tell whether there is no state yet; an unfinished `create` left none.
+
+        Raises StateError when the directory holds something else, or a state without state.json.
+        """
+        if (self.path / STATE).exists():
+            return False
+        if not self.path.exists():
+            return True
+        names = {each.name.removesuffix(UNFINISHED) for each in self.path.iterdir()}
+        if foreign := sorted(names - _OURS):
+            msg = f"{self.path} is no state directory: it holds {foreign[0]}; name an empty one"
+            raise StateError(msg)
+        if self.recovery.has_run():
+            msg = f"{self.path / STATE} is missing, but the state has been used; {WAYS_OUT}"
+            raise StateError(msg)
+        return True
+
+    def create(self, facts: Facts) -> None:
+        """Make a new state, under the lock. `state.json` comes last: with it the state is there."""
+        try:
+            (self.path / SEGMENTS).mkdir(exist_ok=True)
+            if not self.recovery.folder.exists():
+                RecoveryStore.create(self.recovery.folder)
+            text = json.dumps(facts.to_json(), indent=2)
+            write_lasting(self.path / STATE, [text.encode(), b"\n"])
+        except OSError as error:
+            msg = f"no state can be made in {self.path}: {error.strerror}; name another --state"
+            raise StateError(msg) from error
+
+    def read(self) -> Facts:
+        """Read what the state was made with; raises StateError where it cannot go on like that."""
+        path = self.path / STATE
+        if not path.exists():
+            msg = f"{self.path} holds no state; make one with: tributary state init --state DIR"
+            raise StateError(msg)
+        try:
+            tree = json.loads(path.read_bytes())
+            self._check_format(tree)
+            facts = Facts.from_json(tree)
+        except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+            msg = f"{path} cannot be read: {error}; {WAYS_OUT}"
+            raise StateError(msg) from error
+        if tree["hash_check"] != _hash_check(facts.salts):
+            msg = (
+                f"{self.path} holds keys hashed by another version of DuckDB, which would never be "
+                "found again; start with the version of tributary that was used before"
+            )
+            raise StateError(msg)
+        return facts
+
+    def _check_format(self, tree: dict[str, Any]) -> None:
+        if tree["format"] != FORMAT:
+            msg = (
+                f"{self.path} has format {tree['format']} of tributary {tree['version']}, and this "
+                f"is tributary {version('tributary')}, which reads format {FORMAT}; start the other"
+            )
+            raise StateError(msg)

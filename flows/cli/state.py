@@ -1,0 +1,105 @@
+"""`tributary state`: make, check, scrub and show the state directory of a continuous run."""
+
+# ruff: noqa: PLC0415  a command imports when it runs
+
+from pathlib import Path
+from time import time_ns
+from typing import Annotated
+
+import typer
+
+from flows.cli.failures import DIFFERENT, told
+from flows.cli.options import Config, Overrides
+
+state = typer.Typer(
+    name="state",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Make, check and show the state directory of a run.",
+)
+
+Directory = Annotated[
+    Path,
+    typer.Option("--state", metavar="DIR", show_default=False, help="The state directory."),
+]
+
+
+@state.command()
+def init(
+    *,
+    directory: Directory,
+    allow_unregistered: Annotated[
+        bool,
+        typer.Option("--allow-unregistered", help="Accept events of sources nobody registered."),
+    ] = False,
+    config: Config = None,
+    overrides: Overrides = None,
+) -> None:
+    """Make a state, with settings that it keeps.
+
+    `tributary run` makes one by itself; this is for making it beforehand.
+    """
+    from connectors.state import StateError
+    from flows.settings import SettingsError, load_settings
+    from flows.state import init_state
+
+    with told(SettingsError, StateError):
+        loaded = load_settings(config=config, overrides=overrides or [])
+        now = time_ns() // 1_000
+        facts = init_state(directory, loaded, allow_unregistered=allow_unregistered, now=now)
+    typer.echo(f"made {directory}: {facts.key_groups} key groups, {facts.lanes} lanes")
+
+
+@state.command()
+def check(
+    *,
+    directory: Directory,
+    db: Annotated[
+        Path | None,
+        typer.Option("--db", metavar="FILE", help="The result file that belongs to it."),
+    ] = None,
+) -> None:
+    """Check that a state can go on.
+
+    All of it must be there and every checksum right. Exits with 1 and a sentence for each fault
+    when not. Nothing is changed.
+    """
+    from connectors.database import DatabaseError
+    from connectors.state import StateError
+    from flows.state import check_state
+
+    with told(StateError, DatabaseError):
+        faults = check_state(directory, db)
+    for fault in faults:
+        typer.echo(fault)
+    if faults:
+        raise typer.Exit(DIFFERENT)
+    typer.echo("the state is complete and sound")
+
+
+@state.command()
+def scrub(*, directory: Directory) -> None:
+    """Remove what epochs left that were never committed.
+
+    Every start of `tributary run` does so; this is for a start by the engine's own command line.
+    """
+    from connectors.state import StateError
+    from flows.state import scrub_state
+
+    with told(StateError):
+        scrubbed = scrub_state(directory)
+    typer.echo(
+        f"removed {scrubbed.uncommitted} rows of uncommitted epochs, "
+        f"{scrubbed.discarded} of discarded keys"
+    )
+
+
+@state.command()
+def show(*, directory: Directory) -> None:
+    """Show what a state was made with and how far it is."""
+    from connectors.state import StateError
+    from flows.state import show_state
+
+    with told(StateError):
+        for line in show_state(directory):
+            typer.echo(line)

@@ -1,0 +1,187 @@
+"""The state directory as the commands use it: opened for a run, checked, put in order, shown."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from attribution.frames import END, START
+from connectors.live_file import database_seq
+from connectors.preflight import (
+    KEYED_STEPS,
+    Ready,
+    Wanted,
+    check_facts,
+    preflight,
+    problems,
+    resumed_seq,
+)
+from connectors.recovery import RecoveryError, Scrubbed
+from connectors.segments import SegmentError, inline_bytes, sizes_of
+from connectors.state import EPOCH, Facts, StateDir, StateError
+from flows.explain.rows import instant
+from flows.settings import DEFAULT, Loaded
+from flows.text_table import text_table
+
+STEPS: Final = ("read", "dedup", "count", "match", "credit", "write", "publish", "set_aside")
+"""The steps of the flow that keep something; renaming one would lose what it kept. The last two are
+in the flow only when there is where to send to, which may change."""
+
+READ: Final = "read"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenState:
+    """A state directory that is this process's to go on with.
+
+    `lock` is the handle of the lock, for children to inherit.
+    """
+
+    state: StateDir
+    facts: Facts
+    ready: Ready
+    is_new: bool
+    lock: int
+
+
+@contextmanager
+def open_state(
+    path: Path, database: Path, loaded: Loaded, *, allow_unregistered: bool, now: int
+) -> Iterator[OpenState]:
+    """Lock the state of a run, make it if there is none, and get it and the database ready.
+
+    Raises StateError, or DatabaseError when the database is not this state's.
+    """
+    state = StateDir(path)
+    with state.lock() as lock:
+        wanted = _wanted(loaded, allow_unregistered=allow_unregistered)
+        is_new = state.is_new()
+        if is_new:
+            state.create(_facts(loaded, wanted, now))
+        facts = state.read()
+        check_facts(state, facts, wanted)
+        ready = preflight(state, facts, database_seq(database, facts.state_id))
+        yield OpenState(state, facts, ready, is_new, lock)
+
+
+def init_state(path: Path, loaded: Loaded, *, allow_unregistered: bool, now: int) -> Facts:
+    """Make a state; raises StateError where there is one already."""
+    state = StateDir(path)
+    with state.lock():
+        if not state.is_new():
+            msg = f"{path} holds a state already; name another directory"
+            raise StateError(msg)
+        wanted = _wanted(loaded, allow_unregistered=allow_unregistered)
+        state.create(_facts(loaded, wanted, now))
+        return state.read()
+
+
+def check_state(path: Path, database: Path | None) -> list[str]:
+    """Read every byte of a state; say what is wrong with it, or with the database beside it."""
+    with _existing(path) as (state, facts):
+        seq = resumed_seq_of(state) if database is None else database_seq(database, facts.state_id)
+        return list(problems(state, facts, seq, thoroughly=True))
+
+
+def scrub_state(path: Path) -> Scrubbed:
+    """Take out of the engine's store what was never committed, as every start does."""
+    with _existing(path) as (state, _):
+        try:
+            return state.recovery.scrub()
+        except RecoveryError as error:
+            raise StateError(str(error)) from error
+
+
+def show_state(path: Path) -> Iterator[str]:
+    """Tell what a state was made with, where it stands, and how large it is."""
+    with _existing(path) as (state, facts):
+        try:
+            yield from _about(state, facts)
+            yield ""
+            yield text_table(_SIZES, [_size(state, step) for step in KEYED_STEPS])
+            if partitions := sorted(_partitions(state)):
+                yield ""
+                yield text_table(["stream", "partition", "next offset", "watermark"], partitions)
+        except (RecoveryError, SegmentError) as error:
+            raise StateError(str(error)) from error
+
+
+def resumed_seq_of(state: StateDir) -> int:
+    """Give the last commit that a state belongs to; 0 where its store cannot tell."""
+    try:
+        return resumed_seq(state)
+    except RecoveryError:
+        return 0
+
+
+@contextmanager
+def _existing(path: Path) -> Iterator[tuple[StateDir, Facts]]:
+    """Lock a state that is there; nothing is made where there is none."""
+    state = StateDir(path)
+    facts = state.read()
+    with state.lock():
+        yield state, facts
+
+
+def _wanted(loaded: Loaded, *, allow_unregistered: bool) -> Wanted:
+    """Ask for the sizes of the flow only where somebody set them: a state has its own."""
+    flow = loaded.settings.flow
+
+    def explicit(name: str) -> int | None:
+        is_default = loaded.origins.get(f"flow.{name}", DEFAULT) == DEFAULT
+        return None if is_default else getattr(flow, name)
+
+    return Wanted(
+        policy=loaded.settings.policy,
+        key_groups=explicit("key_groups"),
+        lanes=explicit("lanes"),
+        allow_unregistered=allow_unregistered,
+        steps=STEPS,
+    )
+
+
+def _facts(loaded: Loaded, wanted: Wanted, now: int) -> Facts:
+    return Facts(
+        policy=wanted.policy,
+        key_groups=loaded.settings.flow.key_groups,
+        lanes=loaded.settings.flow.lanes,
+        allow_unregistered=wanted.allow_unregistered,
+        steps=wanted.steps,
+        created_at=now,
+    )
+
+
+def _about(state: StateDir, facts: Facts) -> Iterator[str]:
+    yield f"state {facts.state_id} of tributary {facts.version}"
+    yield f"  made         {_instant(facts.created_at)}"
+    yield f"  policy       {facts.fingerprint[:12]}"
+    yield f"  key groups   {facts.key_groups}"
+    yield f"  lanes        {facts.lanes}"
+    yield f"  next epoch   {state.recovery.resume_epoch()}"
+    yield f"  last commit  {resumed_seq(state)}"
+
+
+_SIZES: Final = ("step", "groups", "rows", "bytes in manifests", "bytes in files")
+
+
+def _size(state: StateDir, step: str) -> list[str]:
+    manifests = [snapshot[-1] for snapshot in state.recovery.snapshots(step).values()]
+    sizes = [size for manifest in manifests for size in sizes_of(manifest).values()]
+    rows, total = sum(rows for rows, _ in sizes), sum(length for _, length in sizes)
+    inline = sum(map(inline_bytes, manifests))
+    return [step, *(f"{number:,}" for number in (len(manifests), rows, inline, total - inline))]
+
+
+def _partitions(state: StateDir) -> Iterator[list[str]]:
+    for _, _, partitions, _ in state.recovery.snapshots(READ).values():
+        for name, (stream, position, _, watermark) in partitions.items():
+            yield [stream, name, f"{max(position[2], 0):,}", _instant(watermark)]
+
+
+def _instant(microseconds: int) -> str:
+    """Write a time of the job; its ends are no dates."""
+    if microseconds in (START, END):
+        return "none yet"
+    return instant(EPOCH + timedelta(microseconds=microseconds))

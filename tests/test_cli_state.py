@@ -1,0 +1,179 @@
+"""`tributary state`: what its commands print and exit with, and that every step is known to it."""
+
+import pickle
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from bytewax.dataflow import Operator
+from bytewax.testing import TestingSink, TestingSource
+from typer.testing import CliRunner, Result
+
+from attribution.policy import Policy
+from connectors import preflight
+from connectors.database import DatabaseError
+from connectors.live_file import open_live
+from connectors.segments import files_of, sizes_of
+from connectors.state import StateDir, StateError
+from flows import steps
+from flows.attribution import Io, build_flow
+from flows.cli import app
+from flows.settings import load_settings
+from flows.state import STEPS, open_state
+
+KEEPING = {"input", "output", "stateful_batch"}
+"""The engine's operators that keep something."""
+
+POSITION = (1, 8_000, 125, 99, 1024, 7, 8_000, True)
+LANE: tuple[object, ...] = (
+    "lane",
+    1,
+    {"events-1.ndjson": ("events", POSITION, 60_000_000, 61_500_000)},
+    {},
+)
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    """Make a state that has run: one key group of DEDUP, one lane, 3 commits."""
+    made = StateDir(tmp_path / "state")
+    assert run("state", "init", "--state", made.path, "--set", "flow.lanes=2").exit_code == 0
+    rows = pa.RecordBatch.from_pydict({"key": pa.array(range(10_000))})
+    few = pa.RecordBatch.from_pydict({"key": [1, 2]})
+    saved = made.segments.snapshots().save({"held": [rows], "waiting": [few]})
+    later = made.segments.snapshots().save({"held": [few]})
+    snapshots = {
+        ("read", "lane-0"): LANE,
+        ("dedup", "0"): (1, "dedup", (), saved),
+        ("count", "0"): (1, "count", (), later),
+        ("write", "database"): 3,
+    }
+    (file,) = made.recovery.folder.iterdir()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("insert into exs values ('', 0, 1, 1)")
+        connection.execute("insert into fronts values ('', 0, 0, 5)")
+        for (step, key), snapshot in snapshots.items():
+            row = ["", f"tributary.{step}", key, 4, pickle.dumps(snapshot)]
+            connection.execute("insert into snaps values (?, ?, ?, ?, ?)", row)
+        connection.execute("insert into snaps values ('', 'tributary.write', 'database', 5, x'')")
+    return made
+
+
+def test_init_makes_a_state_with_settings(tmp_path: Path) -> None:
+    made = run("state", "init", "--state", tmp_path / "a", "--set", "flow.key_groups=8")
+    assert made.stdout == f"made {tmp_path / 'a'}: 8 key groups, 4 lanes\n"
+    again = run("state", "init", "--state", tmp_path / "a")
+    assert again.exit_code == 2
+    assert "holds a state already" in again.stderr
+    assert run("state", "init", "--state", tmp_path, "--set", "nonsense").exit_code == 2
+
+
+def test_show_tells_where_a_state_stands(state: StateDir) -> None:
+    shown = run("state", "show", "--state", state.path).stdout
+    count, dedup = (
+        sum(length for _, length in sizes_of(each).values())
+        for each in sorted(preflight.manifests(state), key=lambda each: len(each[1]))
+    )
+    shown = re.sub(r"^state [0-9a-f]{32} of tributary .*", "state ID", shown)
+    assert (
+        re.sub(r"(made|policy) +.*", r"\1 X", shown)
+        == f"""\
+state ID
+  made X
+  policy X
+  key groups   4
+  lanes        2
+  next epoch   5
+  last commit  3
+
+step     groups   rows     bytes in manifests   bytes in files
+──────────────────────────────────────────────────────────────
+dedup    1        10,002   0                    {dedup:,}
+count    1        2        {count}                  0
+match    0        0        0                    0
+credit   0        0        0                    0
+
+stream   partition         next offset   watermark
+────────────────────────────────────────────────────────────────────
+events   events-1.ndjson   125           1970-01-01 00:01:01.500000Z
+"""
+    )
+
+
+def test_check_reads_everything_and_changes_nothing(state: StateDir, tmp_path: Path) -> None:
+    checked = run("state", "check", "--state", state.path)
+    assert (checked.stdout, checked.exit_code) == ("the state is complete and sound\n", 0)
+
+    behind = run("state", "check", "--state", state.path, "--db", tmp_path / "none.duckdb")
+    assert behind.exit_code == 1
+    assert behind.stdout.startswith("the database ends at commit 0, but")
+
+    (name,) = {name for manifest in preflight.manifests(state) for name in files_of(manifest)}
+    file = state.segments.folder / name
+    file.write_bytes(file.read_bytes()[::-1])
+    damaged = run("state", "check", "--state", state.path)
+    assert damaged.exit_code == 1
+    assert damaged.stdout.count("is damaged: the checksum") == 2
+
+
+def test_scrub_takes_out_what_was_not_committed(state: StateDir) -> None:
+    first, second = (run("state", "scrub", "--state", state.path) for _ in range(2))
+    assert first.stdout == "removed 1 rows of uncommitted epochs, 0 of discarded keys\n"
+    assert second.stdout == "removed 0 rows of uncommitted epochs, 0 of discarded keys\n"
+
+
+@pytest.mark.parametrize("command", ["check", "scrub", "show"])
+def test_a_state_that_is_in_use_or_absent_is_left_alone(
+    state: StateDir, tmp_path: Path, command: str
+) -> None:
+    with state.lock():
+        busy = run("state", command, "--state", state.path)
+    absent = run("state", command, "--state", tmp_path / "absent")
+    assert (busy.exit_code, absent.exit_code) == (2, 2)
+    assert "is in use by process" in busy.stderr
+    assert "holds no state; make one with: tributary state init" in absent.stderr
+    assert not (tmp_path / "absent").exists()
+
+
+def test_a_run_opens_its_state_in_one_line(tmp_path: Path) -> None:
+    database, path = tmp_path / "result.duckdb", tmp_path / "state"
+
+    def start(*overrides: str, name: Path = path) -> tuple[bool, int, int]:
+        loaded = load_settings(config=None, overrides=list(overrides))
+        with open_state(name, database, loaded, allow_unregistered=False, now=1) as opened:
+            return opened.is_new, opened.facts.key_groups, opened.ready.resume_epoch
+
+    assert start("flow.key_groups=8") == (True, 8, 1)
+    assert start() == (False, 8, 1), "what was not asked for is the state's own"
+    with pytest.raises(StateError, match=r"flow\.key_groups 8 -> 16"):
+        start("flow.key_groups=16")
+    with pytest.raises(StateError, match=r"policy\.half_life 7d -> 1d"):
+        start("policy.half_life=1d")
+
+    open_live(database, StateDir(path).read().state_id).close()
+    assert start() == (False, 8, 1)
+    with pytest.raises(DatabaseError):
+        start(name=tmp_path / "another")
+
+
+def test_every_step_that_keeps_something_is_known() -> None:
+    io = Io(TestingSource([]), TestingSink([]), lanes=1, key_groups=1)
+    flow = build_flow(io, Policy())
+
+    def keeping(operators: Sequence[Operator]) -> Iterator[str]:
+        for operator in operators:
+            if type(operator).__name__ in KEEPING:
+                yield operator.step_id
+            yield from keeping(operator.substeps)
+
+    assert sorted(keeping(flow.substeps)) == sorted(f"tributary.{step}" for step in STEPS)
+    assert set(STEPS) == {"read", preflight.WRITER, *preflight.KEYED_STEPS}
+    assert preflight.SNAPSHOT == steps.STATE_VERSION

@@ -1,0 +1,279 @@
+"""The state directory: who holds it, what it refuses, what a start puts in order."""
+
+import json
+import pickle
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from attribution.policy import Policy
+from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
+from connectors.preflight import Wanted, check_facts, manifests, preflight, problems
+from connectors.segments import files_of
+from connectors.source_versions import update_registry
+from connectors.state import Facts, StateDir, StateError
+from flows.state import STEPS
+
+NOW = 1_777_000_000_000_000
+
+
+def init_facts() -> Facts:
+    return Facts(
+        policy=Policy(),
+        key_groups=4,
+        lanes=2,
+        allow_unregistered=False,
+        steps=STEPS,
+        created_at=NOW,
+    )
+
+
+FACTS = init_facts()
+WANTED = Wanted(policy=Policy(), key_groups=None, lanes=None, allow_unregistered=False, steps=STEPS)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    made = StateDir(tmp_path / "state")
+    with made.lock():
+        made.create(FACTS)
+    return made
+
+
+def run_to(state: StateDir, epoch: int, **snapshots: dict[str, object]) -> None:
+    """Leave the store as a run of one worker does: snapshots of the epoch before `epoch`."""
+    (file,) = state.recovery.folder.iterdir()
+    rows = [
+        (f"tributary.{step}", key, epoch - 1, pickle.dumps(snapshot))
+        for step, by_key in snapshots.items()
+        for key, snapshot in by_key.items()
+    ]
+    insert = "insert or replace into snaps (step_id, state_key, snap_epoch, ser_change) values"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("insert or ignore into exs values ('', 0, 1, 1)")
+        connection.execute("insert or replace into fronts values ('', 0, 0, ?)", [epoch])
+        connection.executemany(f"{insert} (?, ?, ?, ?)", rows)
+
+
+def saved(state: StateDir, rows: int = 10_000) -> tuple[Any, ...]:
+    """Save a key group of DEDUP, with a segment file of its own."""
+    batch = pa.RecordBatch.from_pydict({"key": pa.array(range(rows))})
+    return (1, "dedup", (), state.segments.snapshots().save({"held": [batch]}))
+
+
+def test_a_state_is_read_as_it_was_made(state: StateDir) -> None:
+    assert state.read() == FACTS
+    assert not state.is_new()
+    check_facts(state, state.read(), WANTED)
+
+
+def test_two_states_have_nothing_in_common() -> None:
+    one, other = init_facts(), init_facts()
+    assert one.state_id != other.state_id
+    assert one.salts != other.salts
+
+
+def test_one_process_holds_a_state(state: StateDir) -> None:
+    with state.lock(), pytest.raises(StateError, match=r"is in use by process \d+; stop that"):
+        state.lock().__enter__()
+    with state.lock():
+        pass
+
+
+def test_a_child_that_was_given_the_lock_holds_it_on(state: StateDir) -> None:
+    with state.lock() as handle:
+        child = subprocess.Popen(
+            [sys.executable, "-c", "input()"], pass_fds=[handle], stdin=subprocess.PIPE
+        )
+    with child, pytest.raises(StateError, match="is in use"):
+        state.lock().__enter__()
+    with state.lock():
+        pass
+
+
+def test_what_a_state_was_made_with_cannot_change(state: StateDir) -> None:
+    policy = Policy.model_validate(
+        {"settle_delay": "2h", "windows": {"purchase": {"post_click": "7d"}}}
+    )
+    wanted = replace(WANTED, policy=policy, key_groups=8, lanes=2, allow_unregistered=True)
+    with pytest.raises(StateError) as raised:
+        check_facts(state, FACTS, wanted)
+    assert str(raised.value) == (
+        f"{state.path} was made with other settings: policy.settle_delay 1h -> 2h, "
+        "flow.key_groups 4 -> 8, --allow-unregistered no -> yes, "
+        "policy.windows.purchase.post_click unset -> 7d; "
+        "set them back, or begin anew with an empty --state and a new --db"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"format": 2, "version": "9.0"},
+            r"has format 2 of tributary 9.0, and this is .* format 1;",
+        ),
+        ({"hash_check": ["1", "2"]}, "hashed by another version of DuckDB"),
+        ({"policy": {"unknown": 1}}, "state.json cannot be read"),
+        ({"lanes": ...}, "state.json cannot be read"),
+    ],
+)
+def test_a_state_of_another_kind_is_refused(
+    state: StateDir, change: dict[str, Any], told: str
+) -> None:
+    tree = json.loads((state.path / "state.json").read_bytes()) | change
+    kept = {name: value for name, value in tree.items() if value is not ...}
+    (state.path / "state.json").write_text(json.dumps(kept))
+    with pytest.raises(StateError, match=told):
+        state.read()
+
+
+def test_a_directory_is_new_until_its_state_is_complete(tmp_path: Path) -> None:
+    state = StateDir(tmp_path / "state")
+    assert state.is_new()
+    with state.lock():
+        state.create(FACTS)
+        (state.path / "state.json").rename(state.path / "state.json.tmp")
+        assert state.is_new()
+        state.create(FACTS)
+    assert state.read() == FACTS
+    run_to(state, 5)
+    (state.path / "state.json").unlink()
+    with pytest.raises(StateError, match="is missing, but the state has been used; restore"):
+        state.is_new()
+
+
+def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(StateError, match=r"it holds photo.jpg; name an empty one"):
+        StateDir(tmp_path).is_new()
+    with pytest.raises(StateError, match="holds no state; make one with"):
+        StateDir(tmp_path).read()
+    with (
+        pytest.raises(StateError, match="cannot be used as state directory: File exists"),
+        StateDir(tmp_path / "photo.jpg").lock(),
+    ):
+        pass
+
+
+def test_a_start_clears_away_what_no_committed_epoch_names(state: StateDir) -> None:
+    committed, uncommitted = saved(state), saved(state, rows=20_000)
+    run_to(state, 5, dedup={"0": committed}, write={"database": 3})
+    run_to(state, 6, dedup={"0": uncommitted})
+    run_to(state, 5)
+    ready = preflight(state, FACTS, database_seq=4)
+    assert (ready.resume_epoch, ready.seq) == (5, 3)
+    assert (ready.uncommitted, ready.swept) == (1, 1)
+    (manifest,) = manifests(state)
+    assert manifest == committed[-1]
+    assert {path.name for path in state.segments.folder.iterdir()} == files_of(manifest)
+
+
+def test_a_start_is_refused_before_anything_is_changed(state: StateDir) -> None:
+    run_to(state, 5, dedup={"0": saved(state)}, write={"database": 3})
+    saved(state)
+    with pytest.raises(StateError) as raised:
+        preflight(state, FACTS, database_seq=2)
+    assert str(raised.value).startswith(
+        f"the database ends at commit 2, but {state.path} goes on after commit 3: "
+        "it was deleted, or is an older copy; restore"
+    )
+    assert len(list(state.segments.folder.iterdir())) == 2
+    with pytest.raises(StateError, match="ends at commit 0, but"):
+        preflight(state, FACTS, database_seq=None)
+
+
+def test_an_empty_store_does_not_go_with_a_full_database(state: StateDir) -> None:
+    assert preflight(state, FACTS, database_seq=1).seq == 0, "it died within its first epoch"
+    with pytest.raises(StateError, match="the database has 2 commits of this state, but"):
+        preflight(state, FACTS, database_seq=2)
+
+
+def test_every_fault_is_a_sentence(state: StateDir) -> None:
+    def told(database_seq: int = 3) -> list[str]:
+        return list(problems(state, FACTS, database_seq, thoroughly=True))
+
+    good = saved(state)
+    run_to(state, 5, dedup={"0": good}, write={"database": 3})
+    assert told() == []
+
+    (name,) = files_of(good[-1])
+    (state.segments.folder / name).write_bytes(b"x" * 100_000)
+    (database, damaged) = told(database_seq=0)
+    assert "the database ends at commit 0" in database
+    assert "is damaged: the checksum" in damaged
+
+    run_to(state, 5, dedup={"0": (2, *good[1:])}, renamed={"0": 1})
+    unknown, newer = told()
+    assert "holds state of a step renamed" in unknown
+    assert "holds a snapshot (2, 'dedup'), expected (1, 'dedup'); start the" in newer
+
+    (file,) = state.recovery.folder.iterdir()
+    file.unlink()
+    (missing,) = told()
+    assert "recovery is not the complete recovery store" in missing
+    state.segments.folder.rename(state.path / "elsewhere")
+    (missing,) = told()
+    assert "segments is missing; restore" in missing
+
+
+def registry(**names: str) -> Registry:
+    documents = [
+        {"advertiser_id": "1", "event_source_id": source, "name": name}
+        for source, name in names.items()
+    ]
+    return Registry.from_documents(documents, allow_unregistered=True)
+
+
+def test_versions_of_sources_begin_and_end_when_a_start_sees_them(state: StateDir) -> None:
+    def spans(now: int, **names: str) -> dict[str, list[tuple[str, int, int]]]:
+        updated = update_registry(state, registry(**names), now)
+        assert updated.allow_unregistered
+        return {
+            source: [(each.name, each.valid_from, each.valid_to) for each in versions]
+            for (_, source), versions in updated.versions.items()
+        }
+
+    always = (BEGINNING_OF_TIME, END_OF_TIME)
+    assert spans(10, web="Web", app="App") == {"web": [("Web", *always)], "app": [("App", *always)]}
+    assert spans(20, web="Web", app="App") == {"web": [("Web", *always)], "app": [("App", *always)]}
+    first, second = ("Web", BEGINNING_OF_TIME, 30), ("Site", 30, END_OF_TIME)
+    gone = [("App", BEGINNING_OF_TIME, 30)]
+    new = [("Shop", 30, END_OF_TIME)]
+    assert spans(30, web="Site", shop="Shop") == {"web": [first, second], "app": gone, "shop": new}
+    assert spans(25, web="Web", shop="Shop") == {
+        "web": [first, ("Web", 30, END_OF_TIME)],
+        "app": gone,
+        "shop": new,
+    }, "the clock was set back: no version ends before it begins"
+    back = [*gone, ("App", 40, END_OF_TIME)]
+    assert spans(40, web="Web", shop="Shop", app="App")["app"] == back
+    assert (
+        update_registry(state, registry(), 50).versions
+        == update_registry(state, registry(), 60).versions
+    )
+
+
+def test_all_of_a_source_is_remembered(state: StateDir) -> None:
+    document = {
+        "advertiser_id": "1",
+        "event_source_id": "web",
+        "event_types": ["purchase", "page_view"],
+        "allowed_domains": ["example.com"],
+        "value_currencies": ["EUR"],
+        "test_event_code": "TEST1",
+    }
+    first = update_registry(state, Registry.from_documents([document], allow_unregistered=False), 1)
+    ended = update_registry(state, Registry.from_documents([], allow_unregistered=False), 9)
+    (version,) = first.versions["1", "web"]
+    assert ended.versions == {("1", "web"): (replace(version, valid_to=9),)}
+    state.registry_file.write_text("{}")
+    with pytest.raises(StateError, match=r"registry\.json cannot be read"):
+        update_registry(state, first, 10)
