@@ -1,6 +1,7 @@
-"""Bytes to the decoded log, partition by partition: reading, judging, and the order of arrival."""
+"""Bytes to the decoded log: reading, judging, and the order of arrival in each partition."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,11 +9,12 @@ import pyarrow as pa
 
 from attribution.columns import Array, Ints, keep, values
 from attribution.contract.times import FUTURE_TOLERANCE
-from attribution.decoded import EVENTS, REJECTIONS, TESTS, Decoded
+from attribution.decoded import EVENTS, REJECTIONS, TESTS, Decoded, Lift, Part
 from attribution.frames import START
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import WARNING_BITS, Warn
+from connectors.arrivals import Arrivals, Times
 from connectors.chunks import Chunk, positions
 from connectors.events import read_events
 from connectors.impressions import read_impressions
@@ -21,62 +23,103 @@ from connectors.sources import Sources
 
 
 class PartitionDecoder:
-    """Decodes the chunks of one partition in their order.
-
-    `maximum` is the partition's largest effective `received_at` so far, and so its watermark: no
-    later record has a smaller one.
-    """
+    """Decodes the lines of one partition in their order."""
 
     def __init__(self, stream: str, partition: str, *, policy: Policy, registry: Registry) -> None:
         """Start before the first record."""
-        self._stream = stream
-        self._partition = partition
-        self._policy = policy
-        self._registry = registry
-        self.maximum = START
+        self.stream = stream
+        self.partition = partition
+        self.policy = policy
+        self.registry = registry
+        self.arrivals = Arrivals()
 
-    def decode(self, content: bytes, *, first_line: int) -> Decoded:
-        """Decode whole lines; `first_line` is the number of the first of them."""
-        lines = Lines.of(content, first=first_line)
-        read = read_events if self._stream == "events" else read_impressions
-        chunk = read(lines, policy=self._policy)
-        received_at = self._effective(chunk)
-        if self._stream == "events":
-            chunk = _hold_against_sources(chunk, received_at, self._registry, self._policy)
-        rows = _set(chunk.rows, "received_at", received_at[values(chunk.rows, "line")])
-        if self._stream == "events":
-            rows = _set(rows, "warnings", _with_future(rows))
-        return Decoded(
-            stream=self._stream,
-            partition=self._partition,
-            first_line=first_line,
-            rows=rows,
-            keys=chunk.keys,
-            rejections=self._rejections(chunk, received_at, first_line),
-            tests=_batch([_timed(row, received_at) for row in chunk.tests], TESTS),
-            watermark=self.maximum,
-            lines=len(lines),
-            records=int(chunk.is_record.sum()),
+    @property
+    def maximum(self) -> int:
+        """The largest effective `received_at` so far: no later record has a smaller one."""
+        return self.arrivals.maximum
+
+    def raise_to(self, received_at: int) -> None:
+        """Count what follows as received at this instant or later."""
+        self.arrivals.raise_to(received_at)
+
+    def decode(
+        self, lines: Lines, offsets: Ints, *, promised: int = START, lifts: Sequence[Lift] = ()
+    ) -> Decoded:
+        """Decode the lines that come next, as `decode_together` does."""
+        return decode_together([Next(self, lines, offsets, promised, lifts)])
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The lines that come next in a partition, and their `offsets` in it.
+
+    Nothing is to arrive below `promised` any more: records that would are lifted to it. `lifts` are
+    those that an earlier reading of these lines made, and that are made again.
+    """
+
+    decoder: PartitionDecoder
+    lines: Lines
+    offsets: Ints
+    promised: int = START
+    lifts: Sequence[Lift] = ()
+
+
+def decode_together(nexts: Sequence[Next]) -> Decoded:
+    """Decode the next lines of some partitions of one stream.
+
+    To decode costs tens of milliseconds, whatever it is: so those who read little of many
+    partitions read them together.
+    """
+    decoder = nexts[0].decoder
+    is_events = decoder.stream == "events"
+    lines = Lines.together([each.lines for each in nexts])
+    offsets = np.concatenate([each.offsets for each in nexts])
+    chunk = (read_events if is_events else read_impressions)(lines, policy=decoder.policy)
+    received_at, parts = _arrive(nexts, chunk)
+    if is_events:
+        chunk = _hold_against_sources(chunk, received_at, decoder.registry, decoder.policy)
+    rows = _set(chunk.rows, "received_at", received_at[values(chunk.rows, "line")])
+    if is_events:
+        rows = _set(rows, "warnings", _with_future(rows))
+    decoded = Decoded(
+        stream=decoder.stream,
+        parts=parts,
+        offsets=offsets,
+        rows=rows,
+        keys=chunk.keys,
+        rejections=_batch([], REJECTIONS),
+        tests=_batch([_timed(row, received_at) for row in chunk.tests], TESTS),
+        records=int(chunk.is_record.sum()),
+    )
+    return replace(decoded, rejections=_rejections(decoded, chunk, received_at))
+
+
+def _arrive(nexts: Sequence[Next], chunk: Chunk) -> tuple[Ints, tuple[Part, ...]]:
+    """Give the effective `received_at` of every line, and what that makes of the partitions."""
+    received_at, parts, start = [], [], 0
+    for each in nexts:
+        mine = slice(start, start := start + len(each.lines))
+        effective, lift = each.decoder.arrivals.follow(
+            Times(chunk.arrived[mine], chunk.stand_in[mine], chunk.is_record[mine], each.offsets),
+            promised=each.promised,
+            lifts=each.lifts,
         )
+        received_at.append(effective)
+        parts.append(Part(each.decoder.partition, len(each.lines), each.decoder.maximum, lift))
+    return np.concatenate(received_at), tuple(parts)
 
-    def _effective(self, chunk: Chunk) -> Ints:
-        """Give the effective `received_at` of every line, and move the maximum on."""
-        arrived = chunk.arrived.copy()
-        if self.maximum == START:
-            known = np.flatnonzero((arrived != START) | (chunk.stand_in != START))
-            if len(known) and arrived[known[0]] == START:
-                arrived[known[0]] = chunk.stand_in[known[0]]
-        effective = np.maximum.accumulate(np.r_[self.maximum, arrived])[1:]
-        self.maximum = int(effective[-1]) if len(effective) else self.maximum
-        return effective
 
-    def _rejections(self, chunk: Chunk, received_at: Ints, first: int) -> pa.RecordBatch:
-        place = {"stream": self._stream, "source_partition": self._partition}
-        rows = [
-            _timed(row, received_at) | place | {"source_offset": first + row["line"]}
-            for row in sorted(chunk.refused, key=_place)
-        ]
-        return _batch(rows, REJECTIONS)
+def _rejections(decoded: Decoded, chunk: Chunk, received_at: Ints) -> pa.RecordBatch:
+    refused = sorted(chunk.refused, key=_place)
+    places = decoded.places(np.array([row["line"] for row in refused], dtype=np.int64))
+    columns = {name: column.to_pylist() for name, column in places.items()}
+    rows = [
+        _timed(row, received_at)
+        | {"stream": decoded.stream}
+        | {name: column[at] for name, column in columns.items()}
+        for at, row in enumerate(refused)
+    ]
+    return _batch(rows, REJECTIONS)
 
 
 def _place(row: dict[str, Any]) -> tuple[int, int]:

@@ -5,7 +5,7 @@ of each record. Chunk by chunk, so that memory does not grow with the log; rules
 which of the keys a policy uses, are the business of whoever reads the tables.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from attribution.registry import Registry
 from attribution.results import carries_column, warnings_column
 from attribution.vocabulary import KINDS
 from connectors.decode import PartitionDecoder
+from connectors.extents import Extent, decode_extents
 from connectors.files import Partition, find_files
 from connectors.keying import received
 
@@ -34,15 +35,23 @@ _COLUMNS: Final = {
 
 
 def load_log(
-    connection: duckdb.DuckDBPyConnection, folder: Path, policy: Policy, registry: Registry
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    policy: Policy,
+    registry: Registry,
+    extents: Sequence[Extent] | None = None,
 ) -> None:
-    """Decode every file of a folder into the log tables, which exist and are empty.
+    """Decode every file of a folder, or its `extents`, into the log tables, which are empty.
 
     Raises LogError when the folder holds no log or a file cannot be read; nothing is loaded then.
     """
+    if extents is None:
+        chunks = _decode(folder, policy, registry)
+    else:
+        chunks = decode_extents(folder, extents, policy, registry)
     connection.begin()
     try:
-        for decoded in _decode(folder, policy, registry):
+        for decoded in chunks:
             for table, rows in _tables(decoded, policy).items():
                 _insert(connection, table, rows)
     except BaseException:
@@ -92,9 +101,8 @@ def _placed(decoded: Decoded, **replaced: pa.Array | None) -> pa.RecordBatch:
     """Give the decoded rows with place and match keys; None takes a column away."""
     rows = decoded.rows
     columns = {name: rows[name] for name in rows.schema.names if name != "line"}
+    columns |= decoded.places(values(rows, "line"))
     columns |= {
-        "source_partition": pa.repeat(decoded.partition, rows.num_rows),
-        "source_offset": pa.array(values(rows, "line") + decoded.first_line),
         "match_keys": _key_lists(decoded.keys, rows.num_rows),
         **replaced,
     }

@@ -32,7 +32,7 @@ from connectors.chunks import (
     unreadable,
 )
 from connectors.event_columns import EventColumns
-from connectors.lines import WHITESPACE, Lines
+from connectors.lines import Lines
 from connectors.parse import ENVELOPE, parse, query
 
 _ID: Final = 256
@@ -133,11 +133,10 @@ class _Judged:
 
     def _judge_line(self, line: int) -> None:
         self.times[line] = (START, START)
-        text = self._lines[line]
-        if not text.strip(WHITESPACE):
+        if not self._lines.is_record(line):
             self.is_record[line] = False
             return
-        document = read_document(text)
+        document = read_document(self._lines[line])
         if isinstance(document, Unreadable):
             self.refused.append(unreadable(line, document.message))
             return

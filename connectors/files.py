@@ -3,6 +3,9 @@
 Knows files and bytes; what the bytes mean is the decoder's business.
 """
 
+import os
+import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +19,7 @@ from attribution.contract.times import parse_time
 from attribution.decoded import Decoded
 from attribution.frames import END, START
 from connectors.decode import PartitionDecoder
+from connectors.lines import Lines
 
 CHUNK_BYTES: Final = 8_000_000
 """Bytes decoded at once: a query costs 2 to 3 ms whatever it reads, so chunks must be large."""
@@ -25,6 +29,7 @@ PEEK_BYTES: Final = 1_000_000
 
 STREAMS: Final = ("events", "impressions")
 COMPRESSIONS: Final = {".gz": "gzip", ".zst": "zstd"}
+_NAME: Final = re.compile(r"(?P<stream>events|impressions).*\.ndjson(\.gz|\.zst)?", re.DOTALL)
 
 
 class LogError(Exception):
@@ -41,16 +46,17 @@ class LogFile:
     @property
     def partition(self) -> str:
         """The name that places refer to."""
-        return self.path.name.removesuffix(self.path.suffix) if self._is_packed else self.path.name
+        return self.path.name.removesuffix(self.path.suffix) if self.is_packed else self.path.name
 
     @property
-    def _is_packed(self) -> bool:
+    def is_packed(self) -> bool:
+        """Whether reading it means unpacking it."""
         return self.path.suffix in COMPRESSIONS
 
     def open(self) -> tuple[IO[bytes], IO[bytes]]:
         """Open the file: its content, and the file itself to ask how far reading has come."""
         raw = self.path.open("rb")
-        if not self._is_packed:
+        if not self.is_packed:
             return raw, raw
         packed = pa.CompressedInputStream(pa.PythonFile(raw), COMPRESSIONS[self.path.suffix])
         return cast("IO[bytes]", packed), raw
@@ -61,20 +67,30 @@ def find_files(folder: Path) -> list[LogFile]:
 
     Raises LogError when there are none, or when two files are one partition.
     """
-    if not folder.is_dir():
-        msg = f"{folder} is not a folder; expected one with events*.ndjson and impressions*.ndjson"
-        raise LogError(msg)
-    files = [
-        LogFile(stream, path)
-        for stream in STREAMS
-        for suffix in ("", *COMPRESSIONS)
-        for path in sorted(folder.glob(f"{stream}*.ndjson{suffix}"))
-    ]
+    files = list_files(folder)
     if not files:
         msg = f"{folder} holds no events*.ndjson or impressions*.ndjson (.gz and .zst may follow)"
         raise LogError(msg)
-    names = [_checked(file.partition) for file in files]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    return files
+
+
+def list_files(folder: Path) -> list[LogFile]:
+    """List the raw streams that a folder holds now, which may be none.
+
+    Raises LogError when it is no folder, or when two files are one partition.
+    """
+    try:
+        names = os.listdir(folder)  # noqa: PTH208  asked several times a second; names will do
+    except (FileNotFoundError, NotADirectoryError) as error:
+        msg = f"{folder} is not a folder; expected one with events*.ndjson and impressions*.ndjson"
+        raise LogError(msg) from error
+    except OSError as error:
+        msg = f"{folder} cannot be listed: {error.strerror}; let this user read the folder"
+        raise LogError(msg) from error
+    found = (_NAME.fullmatch(name) for name in names)
+    files = [LogFile(match["stream"], folder / match[0]) for match in found if match]
+    count = Counter(_checked(file.partition) for file in files)
+    if twice := sorted(name for name, times in count.items() if times > 1):
         msg = f"{folder} holds {', '.join(twice)} twice, packed and plain; keep one of each"
         raise LogError(msg)
     return sorted(files, key=lambda file: file.partition)
@@ -100,12 +116,16 @@ def _checked(name: str) -> str:
 
 
 @dataclass(slots=True)
-class _Tail:
-    """Whole lines of a file, chunk by chunk."""
+class Tail:
+    """Whole lines of a file that is complete, chunk by chunk.
+
+    `taken` counts the bytes of the lines given, those that were left out of a long one included.
+    """
 
     content: IO[bytes]
     chunk_bytes: int
     lines: int = 0
+    taken: int = 0
     _rest: bytes = b""
     _is_over: bool = False
 
@@ -115,18 +135,35 @@ class _Tail:
         Of a line beyond the limit for documents just enough is kept to see that it is beyond.
         """
         parts, size = [self._rest], len(self._rest)
+        self.taken += size
         self._rest = b""
         while not self._is_over:
             part = self.content.read(self.chunk_bytes)
             self._is_over = not part
+            self.taken += len(part)
             cut = part.rfind(b"\n") + 1
             if cut:
                 self._rest = part[cut:]
+                self.taken -= len(self._rest)
                 return b"".join([*parts, part[:cut]])
             if size <= MAX_DOCUMENT_BYTES:
                 parts.append(part)
                 size += len(part)
         return b"".join(parts)
+
+
+def read_whole_lines(file: LogFile, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """Give the content of a file in chunks of whole lines; raises LogError."""
+    with _reading(file):
+        content, raw = file.open()
+    with raw:
+        tail = Tail(content, chunk_bytes)
+        while True:
+            with _reading(file):
+                chunk = tail.read()
+            if not chunk:
+                return
+            yield chunk
 
 
 @dataclass(slots=True)
@@ -137,7 +174,7 @@ class Partition:
     decoder: PartitionDecoder
     chunk_bytes: int = CHUNK_BYTES
     watermark: int = START
-    _tail: _Tail | None = field(default=None)
+    _tail: Tail | None = field(default=None)
     _raw: IO[bytes] | None = field(default=None)
     consumed: int = 0
 
@@ -156,7 +193,7 @@ class Partition:
         with _reading(self.file):
             if self._tail is None:
                 content, self._raw = self.file.open()
-                self._tail = _Tail(content, self.chunk_bytes)
+                self._tail = Tail(content, self.chunk_bytes)
             chunk = self._tail.read()
         assert self._raw is not None
         self.consumed = self._raw.tell()
@@ -164,8 +201,9 @@ class Partition:
             self._raw.close()
             self.watermark = END
             return None
-        decoded = self.decoder.decode(chunk, first_line=self._tail.lines)
-        self._tail.lines += decoded.lines
+        lines = Lines.of(chunk)
+        decoded = self.decoder.decode(lines, lines.numbered(self._tail.lines))
+        self._tail.lines += len(lines)
         self.watermark = max(self.watermark, self.decoder.maximum)
         return decoded
 

@@ -29,7 +29,7 @@ from connectors.chunks import (
     typed,
     unreadable,
 )
-from connectors.lines import WHITESPACE, Lines
+from connectors.lines import Lines
 from connectors.parse import IMPRESSION, parse
 
 _ID: Final = 256
@@ -126,11 +126,10 @@ class _Judged:
     def judge(self, rows: Ints) -> None:
         for row in rows.tolist():
             self.times[row] = (START, START)
-            text = self._lines[row]
-            if not text.strip(WHITESPACE):
+            if not self._lines.is_record(row):
                 self.is_record[row] = False
                 continue
-            document = read_document(text)
+            document = read_document(self._lines[row])
             if isinstance(document, Unreadable):
                 self.refused.append(unreadable(row, document.message))
                 continue

@@ -74,21 +74,13 @@ def hash_keys(keys: Keys, advertiser: pa.Array, salts: Salts) -> KeyTable:
     return KeyTable(keys.row, keys.kind, values(hashed, "key_high"), values(hashed, "key_low"))
 
 
-def _place(decoded: Decoded) -> dict[str, pa.Array]:
-    rows = decoded.rows
-    zeros = pa.array(np.zeros(rows.num_rows, dtype=np.int32))
-    partition = pa.DictionaryArray.from_arrays(zeros, pa.array([decoded.partition]))
-    offset = values(rows, "line") + decoded.first_line
-    return {"source_partition": partition, "source_offset": pa.array(offset)}
-
-
 def key_impressions(decoded: Decoded, salts: Salts) -> dict[str, pa.RecordBatch]:
     """Give `unique` (rows to be counted once), and `clicks` and `views` (a row per match key)."""
     rows = decoded.rows
     hashed = query(
         f"select {salts.hash('impression_id', 'is_click', 'advertiser_id')} from input", input=rows
     )
-    place = _place(decoded)
+    place = decoded.places(values(rows, "line"))
     counted = {
         "key": hashed["key_high"],
         "key_low": hashed["key_low"],
@@ -177,7 +169,7 @@ def key_events(decoded: Decoded, salts: Salts) -> pa.RecordBatch:
     rows = decoded.rows
     keys = hash_keys(decoded.keys, rows["advertiser_id"], salts)
     lists, keyed, identity = _grouped(keys, rows.num_rows)
-    place = _place(decoded)
+    place = decoded.places(values(rows, "line"))
     table = pa.table(
         {name: rows[name] for name in rows.schema.names} | place | {"identity": pa.array(identity)}
     )

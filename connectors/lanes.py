@@ -94,16 +94,7 @@ class _LanePartition(StatefulSourcePartition[Read, None]):
 
     def _keyed(self, stream: str, decoded: Decoded) -> Read:
         watermark = self._watermark(stream)
-        tables = finished_rows(decoded)
-        if decoded.rows.num_rows == 0:
-            return Read(stream, self._number, watermark, {}, tables, decoded.records)
-        if stream == "events":
-            rows = {"unique": key_events(decoded, self._salts)}
-        else:
-            rows = key_impressions(decoded, self._salts)
-            tables["touchpoint_deltas"] = touchpoint_counts(
-                rows["unique"], records=1, duplicates=0, paid=1
-            )
+        rows, tables = keyed(decoded, self._salts)
         return Read(stream, self._number, watermark, rows, tables, decoded.records)
 
     def next_awake(self) -> datetime | None:
@@ -112,6 +103,20 @@ class _LanePartition(StatefulSourcePartition[Read, None]):
 
     def snapshot(self) -> None:
         """Keep nothing: a replay that was stopped starts over."""
+
+
+def keyed(
+    decoded: Decoded, salts: Salts
+) -> tuple[dict[str, pa.RecordBatch], dict[str, pa.RecordBatch]]:
+    """Give the rows of a chunk for the keyed steps, and those that are finished, by table."""
+    tables = finished_rows(decoded)
+    if decoded.rows.num_rows == 0:
+        return {}, tables
+    if decoded.stream == "events":
+        return {"unique": key_events(decoded, salts)}, tables
+    rows = key_impressions(decoded, salts)
+    counts = touchpoint_counts(rows["unique"], records=1, duplicates=0, paid=1)
+    return rows, tables | {"touchpoint_deltas": counts}
 
 
 def finished_rows(decoded: Decoded) -> dict[str, pa.RecordBatch]:

@@ -1,10 +1,11 @@
-"""Chunks of NDJSON: where the lines are, and which of them are strict JSON.
+"""Chunks of documents: where the lines are, and which of them are strict JSON.
 
 DuckDB's JSON reader, which does the decoding, is lenient: it takes NaN and trailing commas. So
 every chunk first passes msgspec, which reads strictly and skips without building anything.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -30,22 +31,42 @@ _SYNTAX: Final = msgspec.json.Decoder(_Object)
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Lines of one chunk; the last one may lack its line feed.
+    """Documents of one chunk: line i is `chunk[start[i]:start[i + 1]]`, its line feed included.
 
-    `first` is the number of the first line in its partition; line i is
-    `chunk[start[i]:start[i + 1]]`, its line feed included.
+    Cut out of a file, a line holds no other feed, the last one may lack its own, and a blank line
+    is no record. Messages (`are_messages`) may hold anything, and each of them is a record.
     """
 
     chunk: bytes
     start: Ints
-    first: int
+    are_messages: bool = False
 
     @classmethod
-    def of(cls, chunk: bytes, *, first: int) -> "Lines":
+    def of(cls, chunk: bytes) -> "Lines":
         """Find the lines of a chunk."""
         feeds = np.flatnonzero(np.frombuffer(chunk, dtype=np.uint8) == ord("\n"))
         ends = feeds + 1 if chunk.endswith(b"\n") else np.r_[feeds + 1, len(chunk)]
-        return cls(chunk, np.r_[0, ends], first)
+        return cls(chunk, np.r_[0, ends])
+
+    @classmethod
+    def of_documents(cls, documents: Sequence[bytes]) -> "Lines":
+        """Take documents as they were sent, one a line, whatever is in them."""
+        lengths = np.fromiter(map(len, documents), dtype=np.int64, count=len(documents))
+        chunk = b"\n".join([*documents, b""])
+        return cls(chunk, np.r_[0, np.cumsum(lengths + 1)], are_messages=True)
+
+    @classmethod
+    def together(cls, parts: Sequence["Lines"]) -> "Lines":
+        """Put lines of one kind in one chunk, one part after another."""
+        if len(parts) == 1:
+            return parts[0]
+        chunks = [
+            part.chunk if part.chunk.endswith(b"\n") else part.chunk + b"\n" for part in parts
+        ]
+        assert len({part.are_messages for part in parts}) == 1, "lines of files and messages"
+        begins = np.cumsum([0, *map(len, chunks)])
+        starts = [part.start[:-1] + at for part, at in zip(parts, begins, strict=False)]
+        return cls(b"".join(chunks), np.r_[*starts, begins[-1]], parts[0].are_messages)
 
     def __len__(self) -> int:
         """Count the lines."""
@@ -54,6 +75,14 @@ class Lines:
     def __getitem__(self, row: int) -> bytes:
         """One line, without its line feed."""
         return self.chunk[self.start[row] : self.start[row + 1]].removesuffix(b"\n")
+
+    def numbered(self, first: int) -> Ints:
+        """Give the lines the numbers from `first` on, as the offsets of a file go."""
+        return np.arange(first, first + len(self))
+
+    def is_record(self, row: int) -> bool:
+        """Tell whether a line counts: a blank one of a file does not."""
+        return self.are_messages or bool(self[row].strip(WHITESPACE))
 
     def length(self) -> Ints:
         """Bytes per line."""
@@ -80,12 +109,14 @@ class Lines:
     def strict(self) -> Mask:
         """Give the lines that begin as an object and that no reader of JSON can fail on.
 
-        A document that goes over several lines is not noticed: the reader that follows takes each
-        line for itself. Lines with surrogate escapes are left to the contract.
+        That several lines make a document together is not noticed: the reader that follows takes
+        each for itself. Surrogate escapes, and messages with line feeds, are left to the contract.
         """
         content = np.frombuffer(self.chunk, dtype=np.uint8)
         good = content[self.start[:-1]] == ord("{")
         good &= self.length() <= MAX_DOCUMENT_BYTES
+        if self.are_messages:
+            good[self._of_several_lines(content)] = False
         good[self._line_of(_surrogate_escapes(content))] = False
         beyond_ascii = np.unique(self._line_of(np.flatnonzero(content >= 0x80)))  # noqa: PLR2004
         good[[row for row in beyond_ascii.tolist() if not _is_utf8(self[row])]] = False
@@ -98,6 +129,11 @@ class Lines:
 
     def _line_of(self, place: Ints | int) -> Ints:
         return np.searchsorted(self.start, place, side="right") - 1
+
+    def _of_several_lines(self, content: Bytes) -> Ints:
+        feeds = np.flatnonzero(content == ord("\n"))
+        row = self._line_of(feeds)
+        return row[feeds + 1 != self.start[row + 1]]
 
     def _next_fault(self, row: int, end: int) -> int:
         """Give the first of the lines from `row` to `end` that breaks the syntax; -1 if none."""

@@ -11,7 +11,14 @@ import pyarrow.compute as pc
 
 from attribution.columns import Array, Ints, Mask, values
 from attribution.policy import Policy
-from attribution.registry import NOT_ALLOWED, UNKNOWN_SOURCE, Registry, SourceVersion
+from attribution.registry import (
+    BEGINNING_OF_TIME,
+    END_OF_TIME,
+    NOT_ALLOWED,
+    UNKNOWN_SOURCE,
+    Registry,
+    SourceVersion,
+)
 from attribution.results import quality
 from attribution.vocabulary import WARNING_BITS, Code, Warn
 from connectors.chunks import Chunk
@@ -102,7 +109,10 @@ class Sources:
 
 
 def _is_versioned(registry: Registry, name: tuple[str, str]) -> bool:
-    return len(registry.versions.get(name, ())) > 1
+    """Tell whether what holds depends on the time: one version may also begin, or end."""
+    always = (BEGINNING_OF_TIME, END_OF_TIME)
+    versions = registry.versions.get(name, ())
+    return any((version.valid_from, version.valid_to) != always for version in versions)
 
 
 def _distinct(envelopes: pa.RecordBatch) -> tuple[Ints, list[tuple[str, str]]]:

@@ -18,6 +18,7 @@ from attribution.registry import Registry
 from attribution.results import quality
 from attribution.vocabulary import KIND_CODES, KINDS, Warn
 from connectors.decode import PartitionDecoder
+from connectors.lines import Lines
 from connectors.parse import query
 from tests.oracle.log import DecodedLog, Refused, Tested, read_log
 from tests.oracle.semantics import Event, Impression
@@ -92,8 +93,8 @@ class BothDecoders:
         )
         tables: dict[str, Any] = {"rows": [], "rejections": [], "tests": [], "records": []}
         for first, last in pairwise(sorted({0, *cuts, len(lines)})):
-            chunk = b"".join(line + b"\n" for line in lines[first:last])
-            decoded = decoder.decode(chunk, first_line=first)
+            chunk = Lines.of(b"".join(line + b"\n" for line in lines[first:last]))
+            decoded = decoder.decode(chunk, chunk.numbered(first))
             tables["rows"] += _bulk_rows(decoded)
             tables["rejections"] += decoded.rejections.to_pylist()
             tables["tests"] += decoded.tests.to_pylist()
@@ -124,7 +125,7 @@ def _bulk_rows(decoded: Decoded) -> list[Row]:
         assert (KINDS[kind], value) not in keys[row] or kind != KIND_CODES["click"]
         keys[row].add((KINDS[kind], value))
     return [
-        row | {"source_offset": decoded.first_line + row["line"], "match_keys": sorted(found)}
+        row | {"source_offset": int(decoded.offsets[row["line"]]), "match_keys": sorted(found)}
         for row, found in zip(rows, keys, strict=True)
     ]
 

@@ -3,18 +3,28 @@
 import json
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 
+from attribution.columns import Ints
+from attribution.decoded import Decoded, Lift
 from attribution.frames import START
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.decode import PartitionDecoder
+from connectors.decode import Next, PartitionDecoder, decode_together
+from connectors.lines import Lines
 from tests.raw import HOUR, NOW, Document, envelope, event, impression, since_epoch
+
+REGISTRY = Registry.from_documents([], allow_unregistered=True)
 
 
 def decoder(stream: str) -> PartitionDecoder:
-    registry = Registry.from_documents([], allow_unregistered=True)
-    return PartitionDecoder(stream, "p", policy=Policy(), registry=registry)
+    return PartitionDecoder(stream, "p", policy=Policy(), registry=REGISTRY)
+
+
+def numbered(content: bytes, first: int) -> tuple[Lines, Ints]:
+    lines = Lines.of(content)
+    return lines, lines.numbered(first)
 
 
 def line(document: Document) -> bytes:
@@ -26,10 +36,10 @@ def arrivals(stream: str, *chunks: Sequence[Document]) -> tuple[list[int], list[
     decoding, first, rows, marks = decoder(stream), 0, [], []
     for chunk in chunks:
         content = b"".join(line(document) + b"\n" for document in chunk)
-        decoded = decoding.decode(content, first_line=first)
+        decoded = decoding.decode(*numbered(content, first))
         first += len(chunk)
         rows += decoded.rows["received_at"].to_pylist()
-        marks.append(decoded.watermark)
+        marks.append(decoded.parts[0].watermark)
     return [_hours(at) for at in rows], [_hours(at) for at in marks]
 
 
@@ -67,15 +77,98 @@ def test_a_refused_record_lifts_too_an_unreadable_one_does_not() -> None:
 
 @pytest.mark.parametrize("stream", ["events", "impressions"])
 def test_nothing_but_blank_lines(stream: str) -> None:
-    decoded = decoder(stream).decode(b"\n \r\n\t", first_line=0)
+    decoded = decoder(stream).decode(*numbered(b"\n \r\n\t", 0))
     assert (decoded.records, decoded.rows.num_rows, decoded.rejections.num_rows) == (0, 0, 0)
-    assert decoded.watermark == START
+    assert decoded.parts[0].watermark == START
+
+
+def lifted(stream: str, *documents: Document, promised: int) -> tuple[list[int], Lift | None]:
+    """Decode one chunk below a promise; give arrivals since NOW in hours, and the lift."""
+    content = b"".join(line(document) + b"\n" for document in documents)
+    decoded = decoder(stream).decode(
+        *numbered(content, 5), promised=since_epoch(NOW + promised * HOUR)
+    )
+    times = [
+        *decoded.rows["received_at"].to_pylist(),
+        *decoded.rejections["received_at"].to_pylist(),
+    ]
+    return sorted(map(_hours, times)), decoded.parts[0].lift
+
+
+def test_what_arrives_below_a_promise_is_lifted_to_it() -> None:
+    arrived, lift = lifted("impressions", sent(1), sent(None), sent(2), sent(3), promised=2)
+    assert (arrived, lift) == ([2, 2, 2, 3], Lift(5, 6, since_epoch(NOW + 2 * HOUR)))
+
+
+def test_what_arrives_at_a_promise_is_not_lifted() -> None:
+    assert lifted("impressions", sent(2), sent(1), promised=2) == ([2, 2], None)
+
+
+def test_a_lift_leaves_no_first_record_whose_own_time_would_count() -> None:
+    """As when it is read again: the maximum is raised before the line that was lifted."""
+    first = impression(time=NOW + 9 * HOUR, received_at=None)
+    assert lifted("impressions", first, promised=2) == ([9], None)
+    arrived, lift = lifted("impressions", b"{", first, promised=2)
+    assert (arrived, lift) == ([2, 2], Lift(5, 5, since_epoch(NOW + 2 * HOUR)))
+
+
+def test_messages_keep_their_offsets_and_an_empty_one_is_refused() -> None:
+    spread = json.dumps(sent(1), indent=1).encode()
+    lines = Lines.of_documents([spread, b"", line(sent(2)), line(sent(3)) + b"\n{}"])
+    decoded = decoder("impressions").decode(lines, np.array([3, 7, 8, 9]))
+    assert decoded.records == 4
+    assert sorted(decoded.offsets[decoded.rows["line"].to_numpy()].tolist()) == [3, 8]
+    assert decoded.rejections["source_offset"].to_pylist() == [7, 9]
+
+
+@pytest.mark.parametrize("stream", ["events", "impressions"])
+def test_partitions_decoded_together_are_as_apart(stream: str) -> None:
+    def document(hour: int | None) -> bytes:
+        at = None if hour is None else NOW + hour * HOUR
+        return line(envelope(event(), received_at=at) if stream == "events" else sent(hour))
+
+    contents = [
+        b"\n".join([document(None), b"{", document(3), document(1)]),
+        b"\n" + document(2) + b"\n",
+        b"[]",
+    ]
+    promised = since_epoch(NOW + 2 * HOUR)
+
+    def nexts() -> list[Next]:
+        return [
+            Next(
+                PartitionDecoder(stream, name, policy=Policy(), registry=REGISTRY), *read, promised
+            )
+            for name, read in zip("abc", (numbered(each, 7) for each in contents), strict=True)
+        ]
+
+    together = decode_together(nexts())
+    apart = [decode_together([each]) for each in nexts()]
+    assert together.parts == tuple(part for each in apart for part in each.parts)
+    assert [part.lift is None for part in together.parts] == [False, True, False]
+    assert together.records == sum(each.records for each in apart)
+    assert _placed([together]) == _placed(apart)
+    assert together.rejections.to_pylist() == [
+        row for each in apart for row in each.rejections.to_pylist()
+    ]
+
+
+def _placed(chunks: Sequence[Decoded]) -> list[tuple[str, int, int]]:
+    return sorted(
+        row
+        for each in chunks
+        for row in zip(
+            *(column.to_pylist() for column in each.places(each.rows["line"].to_numpy()).values()),
+            each.rows["received_at"].to_pylist(),
+            strict=True,
+        )
+    )
 
 
 def test_lines_are_numbered_through_all_chunks() -> None:
     decoding = decoder("impressions")
     places = []
     for first, content in ((0, b"\n{\n"), (2, b"[]\n\n"), (4, b"1")):
-        decoded = decoding.decode(content, first_line=first)
+        decoded = decoding.decode(*numbered(content, first))
         places += decoded.rejections["source_offset"].to_pylist()
     assert places == [1, 2, 4]

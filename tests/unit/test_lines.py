@@ -10,7 +10,7 @@ SOUND = b'{"a":[1,"x"]}'
 
 
 def strict(*lines: bytes) -> list[bool]:
-    return Lines.of(b"\n".join(lines) + b"\n", first=0).strict().tolist()
+    return Lines.of(b"\n".join(lines) + b"\n").strict().tolist()
 
 
 @pytest.mark.parametrize(
@@ -23,13 +23,21 @@ def strict(*lines: bytes) -> list[bool]:
     ],
 )
 def test_lines_are_cut_at_line_feeds(chunk: bytes, lines: list[bytes]) -> None:
-    found = Lines.of(chunk, first=0)
+    found = Lines.of(chunk)
     assert [found[row] for row in range(len(found))] == lines
+
+
+def test_messages_may_hold_anything_and_each_is_a_record() -> None:
+    messages = [SOUND, b"", b'{"a":\n1}', SOUND + b"\n", b"\r", SOUND]
+    lines = Lines.of_documents(messages)
+    assert [lines[row] for row in range(len(lines))] == messages
+    assert lines.strict().tolist() == [True, False, False, False, False, True]
+    assert all(lines.is_record(row) for row in range(len(lines)))
 
 
 def test_readable_lines_as_text_keep_their_feeds() -> None:
     readable = np.array([True, False, True])
-    assert Lines.of(b"a\n\nbc", first=0).as_text(readable) == pa.array(["a\n", None, "bc"])
+    assert Lines.of(b"a\n\nbc").as_text(readable) == pa.array(["a\n", None, "bc"])
 
 
 @pytest.mark.parametrize(
@@ -62,13 +70,13 @@ def test_a_document_that_ends_too_early_does_not_blame_its_neighbours() -> None:
 @pytest.mark.parametrize(("depth", "shallow"), [(1, True), (199, True), (200, False), (500, False)])
 def test_lines_that_nest_deeper_than_is_read(depth: int, *, shallow: bool) -> None:
     line = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
-    lines = Lines.of(line + b"\n" + SOUND, first=0)
+    lines = Lines.of(line + b"\n" + SOUND)
     asked = np.array([True, True])
     assert lines.shallow(asked, np.zeros(2, dtype=np.int64)).tolist() == [shallow, True]
 
 
 def test_brackets_in_strings_are_not_depth() -> None:
-    lines = Lines.of(b'{"a":"' + b"[" * 500 + b'"}', first=0)
+    lines = Lines.of(b'{"a":"' + b"[" * 500 + b'"}')
     assert lines.shallow(np.array([True]), np.zeros(1, dtype=np.int64)).tolist() == [True]
 
 

@@ -1,0 +1,208 @@
+"""One file of a raw stream that is read while it grows, and how far that has come.
+
+A file keeps its name for ever and only grows; whatever breaks that ends the run with a LogError,
+for records would be lost or read twice. A packed file is complete when it gets its name. Places
+count bytes of the content, packed or not, so that a file may be packed once it has been read.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from os import stat_result
+from typing import IO
+from zlib import crc32
+
+from attribution.contract.document import MAX_DOCUMENT_BYTES
+from connectors.files import CHUNK_BYTES, LogError, LogFile, Tail
+from connectors.intake import Documents
+from connectors.lines import Lines
+from connectors.place import Place
+
+Stamp = tuple[int, int, int]
+
+
+def _stamp(status: stat_result) -> Stamp:
+    return status.st_size, status.st_ino, status.st_mtime_ns
+
+
+@dataclass(slots=True)
+class Growing:
+    """One file as far as it has come.
+
+    `is_at_end`: the last read left nothing, unless a line that is not complete. `is_gone`: it found
+    no file. `grew_at` is its reader's to note, and to wonder how often to look.
+    """
+
+    file: LogFile
+    place: Place = field(default_factory=Place)
+    is_at_end: bool = False
+    is_gone: bool = False
+    grew_at: float = 0.0
+    _tail: Tail | None = None
+    _raw: IO[bytes] | None = None
+    _feedless: int = 0
+    _looked_at: Stamp = (0, 0, 0)
+
+    @property
+    def is_unpacking(self) -> bool:
+        """Whether a packed file is open."""
+        return self._raw is not None
+
+    def read(self, limit: int) -> Documents | None:
+        """Give the next whole lines, `limit` bytes of them or a single one; None without any."""
+        if self.is_at_end and self._is_untouched():
+            return None
+        with self._explaining():
+            content, taken = self._look(limit)
+        if not content:
+            return None
+        lines = Lines.of(content)
+        numbers = lines.numbered(self.place.line)
+        self.place = self.place.after(content, taken=taken, lines=len(lines))
+        self._feedless = 0
+        return Documents(self.file.stream, self.file.partition, lines, numbers)
+
+    def follow(self, file: LogFile) -> None:
+        """Go on in a file that was packed, or unpacked, under the same name."""
+        self.close()
+        self.file, self.is_at_end, self.is_gone = file, False, False
+
+    def has_become(self, file: LogFile) -> bool:
+        """Tell whether another file is this one, renamed."""
+        try:
+            if not self.place.byte or file.path.stat().st_ino != self.place.inode:
+                return False
+            content, raw = file.open()
+            with raw:
+                return self._has_head(content)
+        except OSError:  # gone again, or broken: whoever reads it will say so
+            return False
+
+    def close(self) -> None:
+        """Let go of a packed file; the next read opens it again."""
+        if self._raw is not None:
+            self._raw.close()
+        self._tail = self._raw = None
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            hint = "; a packed file must be complete when it gets its name"
+            msg = f"{self.file.path} cannot be read: {error}{hint if self.file.is_packed else ''}"
+            raise LogError(msg) from error
+
+    def _is_untouched(self) -> bool:
+        """Tell cheaply whether there is nothing to look at: most polls find most files so."""
+        try:
+            return _stamp(self.file.path.stat()) == self._looked_at
+        except OSError:
+            return False
+
+    def _look(self, limit: int) -> tuple[bytes, int]:
+        """Give the next lines, and how many bytes of the content they are."""
+        try:
+            status = self.file.path.stat()
+        except FileNotFoundError:
+            self.is_gone = True
+            return b"", 0
+        self.is_gone = False
+        self._looked_at = _stamp(status)
+        return (self._unpack if self.file.is_packed else self._read)(status, limit)
+
+    def _is_as_before(self, status: stat_result) -> bool:
+        return (status.st_size, status.st_ino) == (self.place.size, self.place.inode)
+
+    def _note(self, *, inode: int, size: int, is_at_end: bool, is_whole: bool) -> None:
+        self.is_at_end = is_at_end
+        self.place = replace(self.place, inode=inode, size=size, is_whole=is_whole)
+
+    def _read(self, status: stat_result, limit: int) -> tuple[bytes, int]:
+        if status.st_size < self.place.byte:
+            raise self._shrunk(status.st_size)
+        with self.file.path.open("rb") as content:
+            self._check_head(content)
+            content.seek(self.place.byte)
+            part = content.read(limit)
+            cut = part.rfind(b"\n") + 1
+            if cut or len(part) < limit:
+                is_at_end = len(part) < limit
+                self._note(
+                    inode=status.st_ino,
+                    size=self.place.byte + len(part) if is_at_end else status.st_size,
+                    is_at_end=is_at_end,
+                    is_whole=is_at_end and cut == len(part),
+                )
+                return part[:cut], cut
+            return self._read_long_line(content, status)
+
+    def _read_long_line(self, content: IO[bytes], status: stat_result) -> tuple[bytes, int]:
+        """Give one line; of one beyond the limit for documents just enough to be refused."""
+        begin = self.place.byte
+        end, is_complete = self._find_feed(content, begin + self._feedless)
+        self._feedless = end - begin
+        size = max(end, status.st_size)
+        self._note(inode=status.st_ino, size=size, is_at_end=not is_complete, is_whole=False)
+        if not is_complete:
+            return b"", 0
+        content.seek(begin)
+        if end - begin <= MAX_DOCUMENT_BYTES:
+            return content.read(end - begin), end - begin
+        return content.read(MAX_DOCUMENT_BYTES + 1) + b"\n", end - begin
+
+    def _find_feed(self, content: IO[bytes], at: int) -> tuple[int, bool]:
+        """Give the end of the line that goes on at `at`, and whether it has one."""
+        content.seek(at)
+        while part := content.read(CHUNK_BYTES):
+            if found := part.find(b"\n") + 1:
+                return at + found, True
+            at += len(part)
+        return at, False
+
+    def _unpack(self, status: stat_result, limit: int) -> tuple[bytes, int]:
+        if self._tail is None:
+            content, self._raw = self.file.open()
+            self._check_head(content)
+            if self.place.is_whole and self._is_as_before(status):
+                self.close()
+                self.is_at_end = True
+                return b"", 0
+            self._skip(content)
+            self._tail = Tail(content, limit)
+        self._tail.chunk_bytes = limit
+        before = self._tail.taken
+        part, taken = self._tail.read(), self._tail.taken - before
+        is_at_end = not part
+        self._note(
+            inode=status.st_ino, size=status.st_size, is_at_end=is_at_end, is_whole=is_at_end
+        )
+        if is_at_end:
+            self.close()
+        return part, taken
+
+    def _skip(self, content: IO[bytes]) -> None:
+        at = self.place.head_size
+        while at < self.place.byte:
+            part = content.read(min(CHUNK_BYTES, self.place.byte - at))
+            if not part:
+                raise self._shrunk(at)
+            at += len(part)
+
+    def _has_head(self, content: IO[bytes]) -> bool:
+        return crc32(content.read(self.place.head_size)) == self.place.head
+
+    def _check_head(self, content: IO[bytes]) -> None:
+        if not self._has_head(content):
+            msg = (
+                f"{self.file.path} does not begin as it did when {self.place.byte} of its bytes "
+                "were read; a file keeps its name for ever and only grows: put the old one back, "
+                "and give other content another name"
+            )
+            raise LogError(msg)
+
+    def _shrunk(self, size: int) -> LogError:
+        return LogError(
+            f"{self.file.path} has {size} bytes, and {self.place.byte} were read of it; a file "
+            "only grows: put back what was cut off, and rotate by starting a new file"
+        )

@@ -1,0 +1,78 @@
+"""What a live lane reads: partitions that keep coming, wherever they come from.
+
+Files that grow (`tails`) and Kafka give the same: documents of one partition at a time, with their
+offsets, and a position to go on from. What the documents mean is the decoder's business.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from attribution.columns import Ints
+from connectors.lines import Lines
+
+Position = tuple[Any, ...]
+"""Plain values that survive in a snapshot: first the version of the rest, third the next offset."""
+
+
+Headers = Sequence[tuple[str, bytes | None]]
+"""What a Kafka record carries beside key and value; a name may come more than once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """The records that documents came as, one per line: what dead letters give back."""
+
+    keys: Sequence[bytes | None]
+    values: Sequence[bytes | None]
+    headers: Sequence[Headers | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Documents of one partition, read at once.
+
+    `partition` is the name that places refer to: a file's base name, or `topic-3`. `offsets` are
+    ascending, one per line. Documents of a file have no `origins`.
+    """
+
+    stream: str
+    partition: str
+    lines: Lines
+    offsets: Ints
+    origins: Origins | None = None
+
+
+class Intake(Protocol):
+    """The partitions of one lane. A partition that was known once stays known."""
+
+    def poll(self, held: Collection[str]) -> list[Documents]:
+        """Give what is there now, at most some chunks of it; nothing of the partitions in `held`.
+
+        Never blocks for long. A partition is given once at most.
+        """
+
+    def partitions(self) -> list[tuple[str, str]]:
+        """Give stream and name of every partition known now; a poll may find more."""
+
+    def is_at_end(self, partition: str) -> bool:
+        """Tell whether all that was there at the last poll that did not hold it has been given."""
+
+    def position(self, partition: str) -> Position:
+        """Give where to go on after what was given."""
+
+    def next_offset(self, partition: str) -> int:
+        """Give the offset below which everything has been given."""
+
+    def commit(self, positions: Mapping[str, Position]) -> None:
+        """Note, for whoever watches, that a result holds all that is before these positions."""
+
+    def close(self) -> None:
+        """Let go of what is open; nothing is read afterwards."""
+
+
+class Intakes(Protocol):
+    """Opens the intake of each lane."""
+
+    def open(self, lane: int, positions: Mapping[str, Position]) -> Intake:
+        """Open the partitions of a lane; those in `positions` go on from there."""

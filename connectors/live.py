@@ -1,0 +1,258 @@
+"""Lanes as a Bytewax source that never ends: partitions that keep coming, and a clock.
+
+A partition's watermark is the latest arrival in it, but no later than the clock. One that was read
+to its end and is idle is carried along with the clock, or it would hold back all the others; a
+record that arrives below the watermark then is lifted to it, and the lift is kept with the result.
+Draining is not the end of time: a lane that is told to stop promises nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pyarrow as pa
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+
+from attribution.columns import concat
+from attribution.decoded import Decoded
+from attribution.frames import END, START
+from attribution.keyed import Read
+from attribution.policy import Policy
+from attribution.registry import Registry
+from connectors.alignment import Alignment
+from connectors.dead_letter_limit import DeadLetterLimit
+from connectors.dead_letters import replays_of
+from connectors.decode import Next, PartitionDecoder, decode_together
+from connectors.failpoints import reach
+from connectors.files import STREAMS
+from connectors.intake import Documents, Intakes, Position
+from connectors.keying import Salts
+from connectors.lanes import DEFAULT_SALTS, keyed
+from connectors.live_partition import LivePartition, lifted, moved
+
+POLL_INTERVAL: Final = timedelta(milliseconds=20)
+"""Between looks while nothing comes: a look costs some microseconds per partition."""
+
+GATHER_INTERVAL: Final = timedelta(milliseconds=100)
+"""After a read of what just came: to decode costs some 30 ms, be it one document or a hundred."""
+
+Clock = Callable[[], int]
+"""Gives the time in microseconds since the epoch."""
+
+Snapshot = tuple[str, int, dict[str, tuple[str, Position, int, int]], dict[str, int]]
+"""`lane`, version, (stream, position, maximum, watermark) by partition, promise by stream."""
+
+VERSION: Final = 1
+"""Of a lane's snapshot."""
+
+
+def _ignore(_stream: str, _records: int, _watermark: int) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What lanes decode and promise by; durations are in microseconds.
+
+    Documents refused as a whole become dead letters where `dead_letters` sets a limit to them.
+    `on_read` is told stream, documents and promise of all that a lane gives, from any thread.
+    """
+
+    policy: Policy
+    registry: Registry
+    clock: Clock
+    idle_grace: int
+    watermark_interval: int
+    salts: Salts = DEFAULT_SALTS
+    on_read: Callable[[str, int, int], None] = _ignore
+    dead_letters: DeadLetterLimit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSource(FixedPartitionedSource[Read, Snapshot]):
+    """Partitions that keep coming, dealt out to a fixed number of lanes.
+
+    Lanes end once `stopping` says so. `alignment` is shared by the lanes of a process.
+    """
+
+    intakes: Intakes
+    lanes: int
+    rules: Rules
+    stopping: Callable[[], bool]
+    alignment: Alignment = field(default_factory=Alignment)
+
+    def list_parts(self) -> list[str]:
+        """Name the lanes."""
+        return [str(lane) for lane in range(self.lanes)]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: Snapshot | None) -> "LiveLane":
+        """Open a lane where its snapshot left off."""
+        del step_id
+        return LiveLane(self, int(for_part), resume_state or _NEW)
+
+
+_NEW: Final[Snapshot] = ("lane", VERSION, {}, {})
+
+
+class LiveLane(StatefulSourcePartition[Read, Snapshot]):
+    """The partitions of one lane."""
+
+    def __init__(self, source: LiveSource, number: int, resumed: Snapshot) -> None:
+        """Open the partitions; those in the snapshot go on from there."""
+        kind, version, partitions, promised = resumed
+        assert (kind, version) == ("lane", VERSION), "preflight lets no other through"
+        self._source = source
+        self._rules = source.rules
+        self._number = number
+        limit = source.rules.dead_letters
+        self._dead_letters = None if limit is None else limit.watch()
+        positions = {name: position for name, (_, position, _, _) in partitions.items()}
+        self._intake = source.intakes.open(number, positions)
+        self._stored = positions
+        self._promised = dict.fromkeys(STREAMS, START) | promised
+        self._opened = source.rules.clock()
+        self._partitions: dict[str, LivePartition] = {}
+        for name, (stream, _, maximum, watermark) in partitions.items():
+            self._meet(stream, name, watermark).decoder.raise_to(maximum)
+        self._behind: list[str] = []
+        self._has_read = False
+
+    def next_batch(self) -> Iterable[Read]:
+        """Give what came since the last look, and promises where time has gone on."""
+        self._tell_stored()
+        if self._source.stopping():
+            raise StopIteration
+        # Before the look: what comes after it must not be below what the clock says here.
+        now = self._rules.clock()
+        held = self._held()
+        documents = self._intake.poll(held)
+        self._has_read = bool(documents)
+        self._meet_new()
+        streams = [[each for each in documents if each.stream == stream] for stream in STREAMS]
+        reads = [self._read(each, now) for each in streams if each]
+        self._advance(held, now)
+        return reads + self._due_promises(now)
+
+    def next_awake(self) -> datetime | None:
+        """Read on at once while there is a backlog; else let some documents gather."""
+        if self._behind:
+            return None
+        return datetime.now(UTC) + (GATHER_INTERVAL if self._has_read else POLL_INTERVAL)
+
+    def snapshot(self) -> Snapshot:
+        """Give where to go on, and what was promised."""
+        reach("source.snapshot")
+        partitions = {
+            name: (each.stream, self._intake.position(name), each.decoder.maximum, each.watermark)
+            for name, each in self._partitions.items()
+        }
+        self._stored = {name: position for name, (_, position, _, _) in partitions.items()}
+        return "lane", VERSION, partitions, dict(self._promised)
+
+    def close(self) -> None:
+        """Let go of the partitions."""
+        self._intake.close()
+
+    def _tell_stored(self) -> None:
+        """Tell how far the result is: the engine reads on only when the last snapshot is stored."""
+        if self._stored:
+            self._intake.commit(self._stored)
+            self._stored = {}
+
+    def _meet(self, stream: str, name: str, watermark: int) -> LivePartition:
+        decoder = PartitionDecoder(
+            stream, name, policy=self._rules.policy, registry=self._rules.registry
+        )
+        self._partitions[name] = LivePartition(stream, decoder, watermark, self._rules.clock())
+        return self._partitions[name]
+
+    def _meet_new(self) -> None:
+        """Start new partitions at what was promised of their stream without them."""
+        known = self._intake.partitions()
+        if len(known) != len(self._partitions):
+            for stream, name in known:
+                if name not in self._partitions:
+                    self._meet(stream, name, self._promised[stream])
+
+    def _held(self) -> set[str]:
+        """Name the partitions whose turn it is not: those ahead, and of those behind all but one.
+
+        So a backlog is read in the order of arrival, however many partitions it lies in.
+        """
+        limit = self._source.alignment.limit
+        if limit == END:
+            return set()
+        ahead = {name for name, each in self._partitions.items() if each.watermark > limit}
+        return ahead | set(self._behind[1:])
+
+    def _read(self, documents: list[Documents], now: int) -> Read:
+        """Decode what came of one stream, together: that costs the same for one and for many."""
+        read = {each.partition: self._partitions[each.partition] for each in documents}
+        pairs = zip(documents, read.values(), strict=True)
+        decoded = decode_together(
+            [Next(mine.decoder, each.lines, each.offsets, mine.watermark) for each, mine in pairs]
+        )
+        for partition in read.values():
+            partition.active_at = now
+            partition.advance(now, self._rules.idle_grace)
+        rows, tables = keyed(decoded, self._rules.salts)
+        if any(part.lift for part in decoded.parts):
+            tables["lifts"] = lifted(decoded)
+        next_offsets = {name: self._intake.next_offset(name) for name in read}
+        tables["positions"] = moved(decoded.stream, next_offsets)
+        tables |= self._set_aside(documents, decoded)
+        return self._given(decoded.stream, now, rows, tables, decoded.records)
+
+    def _set_aside(self, documents: list[Documents], decoded: Decoded) -> dict[str, pa.RecordBatch]:
+        """Give dead letters, and links of those that came back, by table."""
+        found: dict[str, list[pa.RecordBatch]] = defaultdict(list)
+        for each in documents:
+            if (replays := replays_of(each)) is not None:
+                found["replays"].append(replays)
+            if self._dead_letters is not None:
+                for name, letters in self._dead_letters.set_aside(each, decoded).items():
+                    found[name].append(letters)
+        return {name: concat(batches) for name, batches in found.items()}
+
+    def _advance(self, held: set[str], now: int) -> None:
+        """Move all watermarks on; only a partition that was looked at can be idle."""
+        for name, each in self._partitions.items():
+            if name not in held:
+                each.is_behind = not self._intake.is_at_end(name)
+            if each.is_behind or name in held:
+                each.active_at = now
+            each.advance(now, self._rules.idle_grace)
+        marks = [
+            (each.watermark, name) for name, each in self._partitions.items() if each.is_behind
+        ]
+        self._behind = [name for _, name in sorted(marks)]
+        self._source.alignment.note(self._number, min(marks)[0] if marks else END)
+
+    def _low(self, stream: str, now: int) -> int:
+        """Give what can be promised of a stream; without partitions that is an idle one's."""
+        marks = [each.watermark for each in self._partitions.values() if each.stream == stream]
+        if not marks and now - self._opened >= self._rules.idle_grace:
+            marks = [now - self._rules.idle_grace]
+        return max(self._promised[stream], min(marks, default=START))
+
+    def _due_promises(self, now: int) -> list[Read]:
+        due = self._rules.watermark_interval
+        return [
+            self._given(stream, now, {}, {}, 0)
+            for stream, promised in self._promised.items()
+            if self._low(stream, now) - promised >= due
+        ]
+
+    def _given(
+        self,
+        stream: str,
+        now: int,
+        rows: dict[str, pa.RecordBatch],
+        tables: dict[str, pa.RecordBatch],
+        records: int,
+    ) -> Read:
+        low = self._promised[stream] = self._low(stream, now)
+        self._rules.on_read(stream, records, low)
+        return Read(stream, self._number, low, rows, tables, records)

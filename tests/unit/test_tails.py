@@ -1,0 +1,295 @@
+"""Files that grow: what is read when, how a file is known again, and what it must not do."""
+
+import gzip
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from zlib import crc32
+
+import pytest
+
+from attribution.contract.document import MAX_DOCUMENT_BYTES
+from connectors.files import LogError
+from connectors.intake import Position
+from connectors.place import HEAD_BYTES
+from connectors.tails import FIRST_BYTES, PACKED_MAX, TailIntake, Tails
+
+NAME = "events.ndjson"
+LONG = [b"%07d" % number for number in range(1_000)]
+"""Lines that are more than a head together."""
+
+
+def joined(lines: Iterable[bytes]) -> bytes:
+    return b"".join(line + b"\n" for line in lines)
+
+
+class Folder:
+    """A folder, the intake of its only lane, and all that came out of it."""
+
+    def __init__(self, path: Path, chunk_bytes: int = 1_000_000) -> None:
+        self.path = path
+        self._tails = Tails(path, 1, chunk_bytes, listing_interval=0)
+        self.intake: TailIntake = self._tails.open(0, {})
+
+    def append(self, content: bytes, name: str = NAME) -> None:
+        with (self.path / name).open("ab") as file:
+            file.write(content)
+
+    def write(self, lines: Iterable[bytes], name: str = NAME) -> None:
+        (self.path / name).write_bytes(joined(lines))
+
+    def read(self, *held: str) -> list[tuple[str, int, bytes]]:
+        """Poll once; give partition, number and line of what came."""
+        return [
+            (each.partition, offset, each.lines[row])
+            for each in self.intake.poll(held)
+            for row, offset in enumerate(each.offsets.tolist())
+        ]
+
+    def read_all(self) -> list[bytes]:
+        """Poll until all files are at their end."""
+        lines = []
+        while True:
+            lines += [line for _, _, line in self.read()]
+            if all(self.intake.is_at_end(name) for _, name in self.intake.partitions()):
+                return lines
+
+    def read_on(self) -> list[bytes]:
+        """Read all after a restart."""
+        self.restart()
+        return self.read_all()
+
+    def restart(self) -> None:
+        """Open the lane anew where it is."""
+        positions: dict[str, Position] = {
+            name: self.intake.position(name) for _, name in self.intake.partitions()
+        }
+        self.intake.close()
+        self.intake = self._tails.open(0, positions)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def test_lines_are_given_once_they_are_whole(folder: Folder) -> None:
+    assert folder.read() == []
+    folder.append(b"a\nb")
+    assert folder.read() == [(NAME, 0, b"a")]
+    assert folder.intake.is_at_end(NAME)
+    assert folder.read() == []
+    folder.append(b"c\n\nd\n")
+    assert folder.read() == [(NAME, 1, b"bc"), (NAME, 2, b""), (NAME, 3, b"d")]
+    assert (folder.read(), folder.intake.next_offset(NAME)) == ([], 4)
+
+
+def test_a_new_file_is_found(folder: Folder) -> None:
+    folder.append(b"a\n")
+    assert folder.read() == [(NAME, 0, b"a")]
+    folder.append(b"b\n", "impressions-2.ndjson")
+    folder.append(b"c\n", "other.ndjson")
+    assert folder.read() == [("impressions-2.ndjson", 0, b"b")]
+    assert folder.intake.partitions() == [
+        ("events", NAME),
+        ("impressions", "impressions-2.ndjson"),
+    ]
+
+
+def test_a_new_file_waits_for_the_next_listing(tmp_path: Path) -> None:
+    intake = Tails(tmp_path, 1, listing_interval=3600).open(0, {})
+    (tmp_path / NAME).write_bytes(b"a\n")
+    assert (intake.poll(()), intake.partitions()) == ([], [])
+
+
+def test_what_is_held_is_left_alone(folder: Folder) -> None:
+    folder.append(b"a\n")
+    folder.append(b"b\n", "events-2.ndjson")
+    assert folder.read(NAME) == [("events-2.ndjson", 0, b"b")]
+    assert not folder.intake.is_at_end(NAME)
+    assert folder.read() == [(NAME, 0, b"a")]
+
+
+def test_every_file_is_one_lanes(tmp_path: Path) -> None:
+    names = [f"events-{number}.ndjson" for number in range(20)]
+    for name in names:
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(b"{}\n"))
+    tails = Tails(tmp_path, 3)
+    for lane in range(3):
+        found = [name for _, name in tails.open(lane, {}).partitions()]
+        assert found == sorted(name for name in names if crc32(name.encode()) % 3 == lane)
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 9, 100, 1_000_000])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_backlog_comes_in_chunks_across_restarts(
+    tmp_path: Path, chunk_bytes: int, *, packed: bool
+) -> None:
+    lines = LONG[:200]
+    content = joined(lines)
+    name = f"{NAME}.gz" if packed else NAME
+    (tmp_path / name).write_bytes(gzip.compress(content) if packed else content)
+    folder = Folder(tmp_path, chunk_bytes)
+    read: list[bytes] = []
+    while len(read) < len(lines):
+        given = folder.read()
+        assert len(given) <= max(chunk_bytes // 8, 1) or packed
+        read += [line for _, _, line in given]
+        folder.restart()
+    assert (read, folder.read_all()) == (lines, [])
+
+
+def test_the_first_chunk_of_a_file_is_small(folder: Folder) -> None:
+    folder.write([b"x" * 999] * 100)
+    assert len(folder.read()) == FIRST_BYTES // 1000
+    assert not folder.intake.is_at_end(NAME)
+    assert len(folder.read()) == 100 - FIRST_BYTES // 1000
+
+
+def test_a_poll_gives_about_a_chunk(tmp_path: Path) -> None:
+    folder = Folder(tmp_path, 100)
+    names = [f"events-{number}.ndjson" for number in range(9)]
+    for name in names:
+        folder.write([b"x" * 49], name)
+    assert [name for name, _, _ in folder.read()] == names[:2]
+    assert [folder.intake.is_at_end(name) for name in names] == [True] * 2 + [False] * 7
+    folder.write([b"x" * 49, b"y" * 49], names[0])
+    assert len(folder.read_all()) == 8
+
+
+def test_a_line_beyond_the_limit_is_cut_short(folder: Folder) -> None:
+    folder.append(b"a\n" + b"x" * (MAX_DOCUMENT_BYTES + 5_000))
+    assert (folder.read_all(), folder.intake.next_offset(NAME)) == ([b"a"], 1)
+    folder.append(b"y" * 5_000)
+    assert folder.read() == []
+    folder.append(b"\nb\n")
+    long, last = folder.read_all()
+    assert (len(long), last) == (MAX_DOCUMENT_BYTES + 1, b"b")
+
+
+def test_a_packed_line_beyond_the_limit_does_not_move_the_place(tmp_path: Path) -> None:
+    long = b"x" * (2 * MAX_DOCUMENT_BYTES + 5)
+    content = b"\n".join([b"a", long, b"b", b"c"])
+    (tmp_path / f"{NAME}.gz").write_bytes(gzip.compress(content, compresslevel=1))
+    folder = Folder(tmp_path, 8_000_000)
+    read: list[bytes] = []
+    while len(read) < 4:
+        read += [line for _, _, line in folder.read()]
+        folder.restart()
+    assert (read[0], read[2:]) == (b"a", [b"b", b"c"])
+    assert MAX_DOCUMENT_BYTES < len(read[1]) < len(long)
+
+
+def test_a_complete_file_may_go_and_come_back_packed(folder: Folder) -> None:
+    folder.write(LONG)
+    assert folder.read_all() == LONG
+    (folder.path / NAME).unlink()
+    assert (folder.read(), folder.intake.is_at_end(NAME)) == ([], True)
+    folder.restart()
+    assert folder.read() == []
+    (folder.path / f"{NAME}.gz").write_bytes(gzip.compress(joined([*LONG, b"more"])))
+    assert folder.read_all() == [b"more"]
+    folder.restart()
+    assert (folder.read_all(), folder.intake.next_offset(NAME)) == ([], len(LONG) + 1)
+
+
+def test_many_packed_files_at_once(tmp_path: Path) -> None:
+    names = [f"events-{number:03}.ndjson" for number in range(PACKED_MAX + 4)]
+    for name in names:
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(b"a\n" * 40_000))
+    folder = Folder(tmp_path)
+    total = 0
+    while not all(folder.intake.is_at_end(name) for name in names):
+        total += len(folder.read())
+        assert len(list(Path("/proc/self/fd").iterdir())) < PACKED_MAX + 60
+    assert total == 40_000 * len(names)
+
+
+def test_a_file_restored_from_a_copy_goes_on(folder: Folder) -> None:
+    folder.write(LONG)
+    folder.read_all()
+    (folder.path / "copy").write_bytes((folder.path / NAME).read_bytes() + b"more\n")
+    (folder.path / "copy").replace(folder.path / NAME)
+    assert folder.read_all() == [b"more"]
+
+
+def cut_off(folder: Folder) -> None:
+    folder.write(LONG[:10])
+
+
+def replaced(folder: Folder) -> None:
+    (folder.path / NAME).unlink()
+    folder.write(reversed(LONG))
+
+
+def rewritten(folder: Folder) -> None:
+    folder.write(reversed([*LONG, b"more"]))
+
+
+def renamed(folder: Folder) -> None:
+    (folder.path / NAME).rename(folder.path / "events-old.ndjson")
+
+
+def packed_beside(folder: Folder) -> None:
+    (folder.path / f"{NAME}.gz").write_bytes(gzip.compress(b"a\n"))
+
+
+def packed_shorter(folder: Folder) -> None:
+    (folder.path / NAME).unlink()
+    (folder.path / f"{NAME}.gz").write_bytes(gzip.compress(joined(LONG[:-1])))
+
+
+def packed_incomplete(folder: Folder) -> None:
+    (folder.path / "events-2.ndjson.gz").write_bytes(gzip.compress(b"{}\n" * 9_000)[:-20])
+
+
+def without_its_folder(folder: Folder) -> None:
+    folder.path.rename(folder.path.with_name("elsewhere"))
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(
+    ("break_rule", "said"),
+    [
+        (cut_off, "has 80 bytes, and 8000 were read of it; a file only grows"),
+        (replaced, r"does not begin as it did when 8000 of its bytes were read"),
+        (rewritten, r"does not begin as it did when 8000 of its bytes were read"),
+        (renamed, r"was renamed to events-old\.ndjson, and would be read once more"),
+        (packed_beside, r"holds events\.ndjson twice"),
+        (packed_shorter, "has 7992 bytes, and 8000 were read of it"),
+        (packed_incomplete, "a packed file must be complete when it gets its name"),
+        (without_its_folder, "is not a folder"),
+    ],
+)
+def test_what_a_file_must_not_do(
+    tmp_path: Path, break_rule: Callable[[Folder], None], said: str, *, restarts: bool
+) -> None:
+    path = tmp_path / "log"
+    path.mkdir()
+    folder = Folder(path)
+    folder.write(LONG)
+    assert folder.read_all() == LONG
+    break_rule(folder)
+    with pytest.raises(LogError, match=said):
+        (folder.read_on if restarts else folder.read_all)()
+
+
+def test_a_file_must_not_go_before_it_was_read(folder: Folder) -> None:
+    folder.append(b"a\nb")
+    folder.read()
+    (folder.path / NAME).unlink()
+    with pytest.raises(LogError, match="is gone, and only 2 of its bytes were read; put it back"):
+        folder.read()
+
+
+def test_a_file_that_has_only_moved_in_a_head_is_known(folder: Folder) -> None:
+    """The checksum covers what was read, be it less than a head."""
+    folder.append(b"short\n")
+    folder.read()
+    folder.append(b"x" * HEAD_BYTES + b"\n")
+    assert len(folder.read()) == 1
+    folder.restart()
+    assert folder.read() == []
+    (folder.path / NAME).write_bytes(b"short\n" + b"y" * HEAD_BYTES + b"\n")
+    folder.append(b"z\n")
+    with pytest.raises(LogError, match="does not begin as it did"):
+        folder.read()
