@@ -5,7 +5,6 @@ written outside of `snapshot`.
 """
 
 import json
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,12 +16,13 @@ import duckdb
 import pyarrow as pa
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from attribution.frames import END, START
+from attribution.frames import START
 from attribution.keyed import Rows
 from attribution.policy import Policy
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
 from connectors import schema
-from connectors.counts import COUNTED_ONLY, COUNTS
+from connectors.commits import Commit, Epoch
+from connectors.files import STREAMS
 
 CHECKPOINT_THRESHOLD: Final = "1GB"
 """Of write-ahead log. The default of 16 MB costs three times the CPU and pauses of a second."""
@@ -51,11 +51,16 @@ def create_database(path: Path, *, overwrite: bool) -> duckdb.DuckDBPyConnection
     except (OSError, duckdb.IOException) as error:
         msg = f"{path} cannot be written: {str(error).splitlines()[0]}"
         raise DatabaseError(msg) from error
+    prepare(connection)
+    schema.create(connection)
+    return connection
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set a connection that is to write."""
     connection.execute("set timezone = 'UTC'; set threads = 1")
     connection.execute(f"set checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
     connection.execute(f"set disabled_compression_methods = '{COSTLY_COMPRESSION}'")
-    schema.create(connection)
-    return connection
 
 
 def record_run(
@@ -87,8 +92,12 @@ def record_sources(connection: duckdb.DuckDBPyConnection, registry: Registry) ->
             "advertiser_id": source.advertiser_id,
             "event_source_id": source.event_source_id,
             "name": source.name,
-            "event_types": sorted(source.event_types) if source.event_types else None,
+            "event_types": sorted(source.event_types or ()) or None,
             "allowed_domains": list(source.allowed_domains) or None,
+            "value_currencies": sorted(source.value_currencies)
+            if source.value_currencies
+            else None,
+            "test_event_code": source.test_event_code,
             "valid_from": None if source.valid_from == BEGINNING_OF_TIME else source.valid_from,
             "valid_to": None if source.valid_to == END_OF_TIME else source.valid_to,
             "seq": 0,
@@ -109,6 +118,8 @@ _SOURCES: Final = pa.schema(
         "name": pa.string(),
         "event_types": pa.list_(pa.string()),
         "allowed_domains": pa.list_(pa.string()),
+        "value_currencies": pa.list_(pa.string()),
+        "test_event_code": pa.string(),
         "valid_from": pa.timestamp("us", "UTC"),
         "valid_to": pa.timestamp("us", "UTC"),
         "seq": pa.int64(),
@@ -136,52 +147,25 @@ class DatabaseSink(FixedPartitionedSink[Rows, int]):
 class _Writer(StatefulSinkPartition[Rows, int]):
     connection: duckdb.DuckDBPyConnection
     seq: int
-    records: int = 0
-    watermarks: dict[tuple[str, int], int] = field(default_factory=dict)
-    waiting: dict[str, list[pa.RecordBatch]] = field(default_factory=lambda: defaultdict(list))
+    epoch: Epoch = field(default_factory=Epoch)
+    read: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def write_batch(self, values: list[Rows]) -> None:
         """Let rows wait for the end of the epoch."""
         for rows in values:
-            self.records += rows.records
-            self.watermarks |= rows.watermarks
-            for table, batch in rows.tables.items():
-                self.waiting[table].append(batch)
+            self.epoch.take(rows)
+            self.read |= {by: at for by, at in rows.watermarks.items() if by[0] in STREAMS}
 
     def snapshot(self) -> int:
         """Commit what waits, in one transaction."""
-        if self.waiting or self.records:
+        if self.epoch:
             self.seq += 1
+            commit = Commit(self.connection, self.seq)
             self.connection.begin()
-            Commit(self.connection, self.seq).write(self.waiting)
-            lowest = min(self.watermarks.values(), default=START)
-            watermark = None if lowest in (START, END) else lowest
-            self.connection.execute(
-                "insert into commits values (?, ?, make_timestamptz(?), ?)",
-                [self.seq, datetime.now(UTC), watermark, self.records],
-            )
+            commit.write(self.epoch.tables())
+            watermark = min(self.read.values(), default=START)
+            # Of a replay nobody asks what has settled before it ends, and then everything has.
+            commit.note(self.epoch.records, watermark=watermark, settled=START)
             self.connection.commit()
-            self.waiting.clear()
-            self.records = 0
+            self.epoch = Epoch()
         return self.seq
-
-
-class Commit:
-    """Writes the rows of one transaction."""
-
-    def __init__(self, connection: duckdb.DuckDBPyConnection, seq: int) -> None:
-        """Take the number of the transaction; the caller begins and commits it."""
-        self._connection = connection
-        self._seq = seq
-
-    def write(self, rows: Mapping[str, list[pa.RecordBatch]]) -> None:
-        """Append rows by table, and the counts that follow from them."""
-        for name, batches in rows.items():
-            self._connection.register("batch", pa.Table.from_batches(batches))
-            if name not in COUNTED_ONLY:
-                self._connection.execute(
-                    f"insert into {name} by name select *, {self._seq} as seq from batch"
-                )
-            for statement in COUNTS.get(name, ()):
-                self._connection.execute(statement, {"seq": self._seq})
-            self._connection.unregister("batch")

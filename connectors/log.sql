@@ -39,3 +39,10 @@ create table kinds (                       -- strength 1 is the strongest
   kind varchar, strength integer, weight double, is_matchable boolean);
 create table windows (                     -- one row per event type
   event_type varchar, post_click bigint, post_view bigint, is_observed boolean);
+
+-- How far the result had come. What was received before `settled` is decided; of what was received
+-- since, only what the result decided early (a key group may be ahead of the others).
+
+create table progress (settled bigint);
+create table ahead (conversion_id varchar);
+create table ahead_duplicates (conversion_id varchar, received_at bigint);

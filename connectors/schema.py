@@ -1,13 +1,16 @@
 """Creates the tables and views of a result file.
 
 `schema.sql` is the schema; this file only runs it and gives a column that is not commented there
-the comment its name has where it appears first. It knows no rows and no run.
+the comment its name has where it appears first. The only row it writes says what the file is.
 """
 
 from importlib.resources import files
 from typing import Final
 
 import duckdb
+
+SCHEMA_VERSION: Final = 1
+"""Goes up when a live run of this version could not go on with a file of the version before."""
 
 TABLES: Final = (
     "conversions_final",
@@ -21,10 +24,16 @@ TABLES: Final = (
     "test_events",
     "event_sources",
     "lifts",
+    "positions",
+    "replays",
     "runs",
     "commits",
+    "database_info",
 )
-"""What the job appends to."""
+"""What the job writes to."""
+
+WITHOUT_SEQ: Final = frozenset({"runs", "database_info"})
+"""Tables whose rows belong to no commit."""
 
 VIEWS: Final = (
     "conversions",
@@ -58,11 +67,15 @@ where comment is null order by table_oid, column_name
 """
 
 
-def create(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create every table and view, with comments, in a transaction of its own."""
+def create(connection: duckdb.DuckDBPyConnection, *, state_id: str | None = None) -> None:
+    """Create every table and view, with comments, and say whose file it is: all or nothing."""
     connection.begin()
     connection.execute(files("connectors").joinpath("schema.sql").read_text(encoding="utf-8"))
     connection.execute(_carried_over(connection))
+    connection.execute(
+        "insert into database_info values (?, ?, now(), ?)",
+        [SCHEMA_VERSION, state_id, duckdb.__version__],
+    )
     connection.commit()
 
 

@@ -163,11 +163,14 @@ comment on column test_events.code is 'What the event would have been refused wi
 
 create table event_sources (
   advertiser_id varchar, event_source_id varchar, name varchar, event_types varchar[],
-  allowed_domains varchar[], valid_from timestamptz, valid_to timestamptz, seq bigint);
+  allowed_domains varchar[], value_currencies varchar[], test_event_code varchar,
+  valid_from timestamptz, valid_to timestamptz, seq bigint);
 comment on table event_sources is 'The registry, each version of a source by the time it held';
 comment on column event_sources.name is 'Name of the source';
 comment on column event_sources.event_types is 'Types the source may send; NULL for all';
 comment on column event_sources.allowed_domains is 'Domains its events may come from; NULL for all';
+comment on column event_sources.value_currencies is 'Currencies its values may be in; NULL for all';
+comment on column event_sources.test_event_code is 'Makes every event of the source a test; NULL for none';
 comment on column event_sources.valid_from is 'Events received from then on are judged by this version';
 comment on column event_sources.valid_to is 'Events received before then are judged by this version';
 
@@ -177,6 +180,18 @@ create table lifts (
 comment on table lifts is 'Records of a live run that arrived below the watermark and count as received then';
 comment on column lifts.first_offset is 'First offset of the lifted records';
 comment on column lifts.last_offset is 'Last offset of the lifted records';
+
+create table positions (
+  stream varchar, source_partition varchar, next_offset bigint, seq bigint);
+comment on table positions is 'How far each partition of a live run has been read, in the commits in which it moved; the latest row counts';
+comment on column positions.next_offset is 'Every record of the partition below this offset is in this result';
+
+create table replays (
+  stream varchar, source_partition varchar, source_offset bigint,
+  rejected_partition varchar, rejected_offset bigint, seq bigint);
+comment on table replays is 'Records that were sent again from the dead letters, and the rejections that they are linked to; those stay';
+comment on column replays.rejected_partition is 'Topic partition where the record was refused before, as in rejections';
+comment on column replays.rejected_offset is 'Its offset there';
 
 create table runs (
   run_id varchar, started_at timestamptz, version varchar, policy json, inputs json,
@@ -190,11 +205,21 @@ comment on column runs.inputs is 'What it read';
 comment on column runs.key_groups is 'Number of key groups of its state';
 
 create table commits (
-  seq bigint, committed_at timestamptz, watermark timestamptz, records bigint);
+  seq bigint, committed_at timestamptz, watermark timestamptz, records bigint,
+  settled timestamptz);
 comment on table commits is 'Transactions of the job, one row each';
 comment on column commits.committed_at is 'When it was committed';
-comment on column commits.watermark is 'Nothing will be received below it any more; NULL at the end of time';
+comment on column commits.watermark is 'Nothing will be received below it any more; NULL at the end of time, and while a start has not read of every lane';
 comment on column commits.records is 'Records read up to it since the commit before';
+comment on column commits.settled is 'Every conversion received before it is final; NULL in a replay, where all are in the end, and while it is not known';
+
+create table database_info (
+  schema_version integer, state_id varchar, created_at timestamptz, duckdb varchar);
+comment on table database_info is 'What kind of file this is, in one row';
+comment on column database_info.schema_version is 'Version of these tables; a program of another version leaves the file alone';
+comment on column database_info.state_id is 'State directory of the live run that writes here; NULL for a replay';
+comment on column database_info.created_at is 'When the file was made';
+comment on column database_info.duckdb is 'Version of DuckDB that made it';
 
 -- -------------------------------------------------------------------------------------- views
 

@@ -1,7 +1,8 @@
 -- What a result file must hold, computed by plain batch SQL from the decoded log (log.sql) and the
 -- policy. It is the rules of docs/semantics.md and nothing of how the job works: no order of
 -- reading, no batches, no state. Run from top to bottom; each table is one idea, the last ones are
--- what the tables of schema.sql are compared with.
+-- what the tables of schema.sql are compared with. A result that still grows is held to what it has
+-- decided so far.
 
 -- ====================================================================================== copies
 -- An event is known by advertiser, source, type and id. The first copy to arrive holds that key
@@ -50,11 +51,21 @@ select row_number() over () as c, events.*,
 from events join windows using (event_type) cross join policy
 where copy = first_copy;
 
+-- Those that have not settled are set aside: records that arrive late may still change them.
+create table unsettled as
+from conversions
+where received_at >= (select settled from progress)
+  and conversion_id not in (select conversion_id from ahead);
+
+delete from conversions where c in (select c from unsettled);
+
+create view known as from conversions union all from unsettled;
+
 -- The kinds it carried, strongest first, and how well they allow a match.
 create table qualities as
 select c, list(kind order by strength) as carries,
   round(1 - product(1 - weight), 12) as match_quality
-from (select c, unnest(carries) as kind from conversions) join kinds using (kind)
+from (select c, unnest(carries) as kind from known) join kinds using (kind)
 group by c;
 
 -- ================================================================================== match keys
@@ -228,18 +239,22 @@ from conversions;
 
 -- ===================================================================================== results
 
-create table expected_conversions_final as
-select conversion_id, advertiser_id, event_source_id, event_type, custom_event_name, event_id,
+-- What a row says of the event itself, whatever it matched.
+create view facts as
+select c, conversion_id, advertiser_id, event_source_id, event_type, custom_event_name, event_id,
   make_timestamptz(event_time) as event_time, make_timestamptz(received_at) as received_at,
   action_source, event_source_host, value, currency, order_id, num_items, content_ids,
-  json(custom_data) as custom_data, outcome, reason, matched_on,
+  json(custom_data) as custom_data, coalesce(qualities.carries, []) as carries,
+  coalesce(match_quality, 0) as match_quality, warnings, dropped,
+  source_partition, source_offset, source_index
+from known left join qualities using (c);
+
+create table expected_conversions_final as
+select facts.* exclude (c), outcome, reason, matched_on,
   if(is_click, 'click', if(is_click is null, null, 'view')) as touch_type, is_probabilistic,
   coalesce(path_length, 0)::integer as path_length,
-  (event_time - time) / 1e6 as seconds_to_convert, is_limited,
-  coalesce(qualities.carries, []) as carries, coalesce(match_quality, 0) as match_quality,
-  warnings, dropped, source_partition, source_offset, source_index
-from conversions join outcomes using (c)
-left join qualities using (c)
+  (epoch_us(event_time) - time) / 1e6 as seconds_to_convert, is_limited
+from facts join outcomes using (c)
 left join (from candidates where is_winner) using (c);
 
 create macro share_of(billionths) as
@@ -274,9 +289,11 @@ select duplicate.advertiser_id, duplicate.event_source_id, duplicate.event_type,
   duplicate.event_id, make_timestamptz(duplicate.received_at) as received_at, conversion_id,
   content(duplicate) is distinct from content(first) as is_changed
 from events as duplicate
-join conversions as first
+join known as first
   using (advertiser_id, event_source_id, event_type, event_id, first_copy)
-where duplicate.copy <> duplicate.first_copy;
+where duplicate.copy <> duplicate.first_copy
+  and (duplicate.received_at < (select settled from progress)
+    or (conversion_id, duplicate.received_at) in (from ahead_duplicates));
 
 create table expected_rejections as
 select * replace (make_timestamptz(received_at) as received_at) from log_rejections;
@@ -384,13 +401,34 @@ with recursive holder as (
   group by all)
 select advertiser_id, impression_id, type, copy from holder;
 
+create view judged_records as
+select record_copies.*, counted_records.copy is not null as is_counted
+from record_copies
+left join counted_records using (advertiser_id, impression_id, type, copy);
+
 create table expected_touchpoint_stats as
 select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type,
   hour_of(make_timestamptz(time)) as hour, count(*) filter (is_counted) as records,
   count(*) filter (not is_counted) as duplicates,
   coalesce(sum(spend) filter (is_counted), 0)::decimal(38,6) as spend, currency
+from judged_records group by all;
+
+-- A repeat counts as a record until it is decided, so these sums are not known yet.
+create table unsettled_touchpoint_stats as
+select distinct advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type,
+  hour_of(make_timestamptz(time)) as hour, currency
+from judged_records
+where not is_counted and received_at >= (select settled from progress);
+
+-- Events that were read and have no outcome yet.
+create table expected_in_flight as
+select advertiser_id, event_source_id, hour, sum(events)::bigint as in_flight
 from (
-  select record_copies.*, counted_records.copy is not null as is_counted
-  from record_copies
-  left join counted_records using (advertiser_id, impression_id, type, copy))
-group by all;
+  select advertiser_id, event_source_id, hour_of(make_timestamptz(received_at)) as hour,
+    1 as events
+  from log_events
+  union all
+  select advertiser_id, event_source_id, hour_of(received_at), -1 from expected_conversions_final
+  union all
+  select advertiser_id, event_source_id, hour_of(received_at), -1 from expected_duplicates)
+group by all having in_flight <> 0;

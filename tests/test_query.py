@@ -11,6 +11,8 @@ import duckdb
 import pytest
 
 from flows.query import QueryError, run_sql
+from flows.recorded import ResultError
+from flows.verify import verify
 from tests.decoded import event, impression, write_result
 
 ASKED = """select event_id, event_time, value, is_probabilistic, carries, custom_data
@@ -98,7 +100,7 @@ def test_table_ends_somewhere(result: Path) -> None:
     [
         ("selec 1", 'syntax error at or near "selec"'),
         ("select nope from conversions", 'column "nope" not found'),
-        ("insert into commits values (1, null, null, 0)", "read-only mode"),
+        ("insert into commits values (1, null, null, 0, null)", "read-only mode"),
         ("drop view conversions", "read-only mode"),
     ],
 )
@@ -120,13 +122,13 @@ def test_no_file(tmp_path: Path) -> None:
 
 def test_no_database(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no database at all, just text" * 100)
-    with pytest.raises(QueryError, match="cannot be opened as a result file"):
+    with pytest.raises(QueryError, match="cannot be read as a result file"):
         run_sql(tmp_path / "text", "select 1")
 
 
 @pytest.fixture
-def writer(tmp_path: Path) -> Iterator[Path]:
-    """Give a file that another process holds."""
+def writer(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """Give a file that another process holds, and which."""
     path = tmp_path / "busy.duckdb"
     duckdb.connect(path).close()
     code = f"import duckdb; c = duckdb.connect({str(path)!r}); print('open', flush=True); input()"
@@ -135,13 +137,18 @@ def writer(tmp_path: Path) -> Iterator[Path]:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
-        yield path
+        yield path, process.pid
         process.communicate("\n")
 
 
-def test_locked_file(writer: Path) -> None:
+def test_locked_file(writer: tuple[Path, int]) -> None:
+    path, pid = writer
     with pytest.raises(QueryError) as caught:
-        run_sql(writer, "select 1")
+        run_sql(path, "select 1")
     assert str(caught.value) == (
-        f"{writer} is being written by another process; ask again when it is done"
+        f"{path} is being written by process {pid}; ask again when it has ended "
+        "(a job ends on SIGTERM, and loses nothing)"
     )
+    with pytest.raises(ResultError) as refused:
+        verify(path)
+    assert str(refused.value) == str(caught.value)

@@ -1,0 +1,70 @@
+"""One epoch's rows: they wait, and one transaction writes them under one number.
+
+Nothing here begins or commits a transaction; the sinks do, in `snapshot` and nowhere else.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import duckdb
+import pyarrow as pa
+
+from attribution.frames import END, START
+from attribution.keyed import Rows
+from connectors.counts import COUNTED_ONLY, COUNTS
+
+
+@dataclass(slots=True)
+class Epoch:
+    """Rows that wait for the end of their epoch."""
+
+    records: int = 0
+    batches: dict[str, list[pa.RecordBatch]] = field(default_factory=lambda: defaultdict(list))
+
+    def take(self, rows: Rows) -> None:
+        """Let rows wait."""
+        self.records += rows.records
+        for table, batch in rows.tables.items():
+            self.batches[table].append(batch)
+
+    def __bool__(self) -> bool:
+        return bool(self.batches or self.records)
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Give what waits, by table."""
+        return {name: pa.Table.from_batches(batches) for name, batches in self.batches.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Writes the rows of one transaction."""
+
+    connection: duckdb.DuckDBPyConnection
+    seq: int
+
+    def write(self, tables: Mapping[str, pa.Table]) -> None:
+        """Append rows by table, and the counts that follow from them."""
+        for name, batch in tables.items():
+            # Registered, because a connection that serves queries may not look into our variables.
+            self.connection.register("batch", batch)
+            if name not in COUNTED_ONLY:
+                self._execute(f"insert into {name} by name select *, $seq as seq from batch")
+            if name in COUNTS:
+                self._execute(COUNTS[name])
+            self.connection.unregister("batch")
+
+    def note(self, records: int, *, watermark: int, settled: int) -> None:
+        """Add the row of the transaction itself; START and END are no instants and become NULL."""
+        self._execute(f"""
+            insert into commits by name
+            select $seq as seq, now() as committed_at, {_instant(watermark)} as watermark,
+              {records} as records, {_instant(settled)} as settled""")
+
+    def _execute(self, sql: str) -> None:
+        # Put in as text: for a bound value DuckDB looks for pandas, in vain, at a millisecond each.
+        self.connection.execute(sql.replace("$seq", str(self.seq)))
+
+
+def _instant(watermark: int) -> str:
+    return "null" if watermark in (START, END) else f"make_timestamptz({watermark})"

@@ -1,0 +1,214 @@
+"""The result file of a continuous run as a sink: it is there from the start and goes on for ever.
+
+What a restart resumes from may be one commit behind the file, never more: rows above it are deleted
+when the writer is built, and the flow gives them again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from attribution.frames import START, Frame, Watermarks
+from attribution.keyed import Rows
+from attribution.policy import Policy
+from attribution.registry import Registry
+from connectors import metrics, tallies
+from connectors.commits import Commit, Epoch
+from connectors.database import DatabaseError, record_run, record_sources
+from connectors.failpoints import reach
+from connectors.files import STREAMS
+from connectors.live_file import last_seq, open_live, wal_of, writing
+from connectors.schema import TABLES, WITHOUT_SEQ
+from connectors.upkeep import Upkeep
+
+Clock = Callable[[], int]
+"""Microseconds since 1970."""
+
+WAL_BYTES_MAX: Final = 64 << 20
+"""Of write-ahead log before a checkpoint. A start after a crash reads it back twice, at 25 ms of
+CPU per MB where commits are small; a checkpoint takes half a second, hardly less for less log."""
+
+RESUME_BEHIND_MAX: Final = 1
+"""Commits that the file may be ahead of the state: the engine begins no epoch before the last one
+is stored. A state further behind is an old copy, and upkeep may have merged what it would redo."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """One start of a continuous run, as its result file remembers it.
+
+    `inputs` say what is read: `folder` and `allow_unregistered`, or topics.
+    """
+
+    run_id: str
+    state_id: str
+    policy: Policy
+    registry: Registry
+    inputs: Mapping[str, Any]
+    lanes: int
+    key_groups: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
+    """One partition: a DuckDB file has one writer."""
+
+    path: Path
+    start: Start
+    clock: Clock
+
+    def list_parts(self) -> list[str]:
+        """Name the only partition."""
+        return ["database"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "LiveWriter":
+        """Take back what the state does not know of, and go on after it; raises DatabaseError."""
+        del step_id, for_part
+        connection = open_live(self.path, self.start.state_id)
+        try:
+            with writing(self.path):
+                _take_back(connection, self.path, resume_state or 0)
+                _record(connection, self.start)
+        except BaseException:
+            connection.close()
+            raise
+        return LiveWriter(self, connection, resume_state or 0)
+
+
+def _take_back(connection: duckdb.DuckDBPyConnection, path: Path, resumed: int) -> None:
+    """Delete the rows of the commit that the state does not know of."""
+    last = last_seq(connection)
+    if last < resumed or last > resumed + RESUME_BEHIND_MAX:
+        msg = (
+            f"{path} ends with commit {last}, the state with {resumed}: one of them is an old "
+            "copy; bring back two that belong together, or begin with a new file and a new state"
+        )
+        raise DatabaseError(msg)
+    if last > resumed:
+        connection.begin()
+        for table in TABLES:
+            if table not in WITHOUT_SEQ:
+                connection.execute(f"delete from {table} where seq > ?", [resumed])
+        connection.commit()
+
+
+def _record(connection: duckdb.DuckDBPyConnection, start: Start) -> None:
+    connection.begin()
+    record_run(
+        connection,
+        run_id=start.run_id,
+        policy=start.policy,
+        inputs={"mode": "run", "state_id": start.state_id, **start.inputs},
+        key_groups=start.key_groups,
+    )
+    connection.execute("delete from event_sources")
+    record_sources(connection, start.registry)
+    connection.commit()
+
+
+class Promises:
+    """What lanes and key groups have promised; START for those that have not spoken yet."""
+
+    def __init__(self, start: Start) -> None:
+        """Expect every lane and every key group."""
+        origins = {**dict.fromkeys(STREAMS, start.lanes), "credit": start.key_groups}
+        self._watermarks = Watermarks(origins)
+
+    def take(self, promised: Mapping[tuple[str, int], int]) -> None:
+        """Note promises, by who gave them."""
+        for (port, origin), watermark in promised.items():
+            self._watermarks.observe(Frame(port, origin, watermark, {}))
+
+    def of(self, port: str) -> tuple[int, ...]:
+        """Give the promises of all who feed a port."""
+        return dict(self._watermarks.held)[port]
+
+    @property
+    def watermark(self) -> int:
+        """Nothing will be received below it any more."""
+        return min(min(self.of(stream)) for stream in STREAMS)
+
+    @property
+    def settled(self) -> int:
+        """Every conversion received before it is final."""
+        return min(self.of("credit"))
+
+
+class LiveWriter(StatefulSinkPartition[Rows, int]):
+    """Writes one transaction per epoch that has rows."""
+
+    def __init__(
+        self, sink: LiveDatabaseSink, connection: duckdb.DuckDBPyConnection, seq: int
+    ) -> None:
+        """Go on after commit `seq`."""
+        self._path = sink.path
+        self._clock = sink.clock
+        self._connection = connection
+        self._seq = seq
+        self._upkeep = Upkeep.of(connection)
+        self._promises = Promises(sink.start)
+        self._epoch = Epoch()
+        # When the result last changed, while it is not known whether that has settled.
+        self._unsettled = sink.clock() if seq else None
+        tallies.begin(connection)
+
+    def write_batch(self, values: list[Rows]) -> None:
+        """Let rows wait for the end of the epoch."""
+        for rows in values:
+            self._epoch.take(rows)
+            self._promises.take(rows.watermarks)
+
+    def snapshot(self) -> int:
+        """Commit what waits, in one transaction; an epoch without rows is none."""
+        if self._epoch or self._has_settled():
+            with metrics.COMMIT_DURATION.time(), writing(self._path):
+                self._commit()
+            self._checkpoint()
+        metrics.beat()
+        self._report()
+        return self._seq
+
+    def _has_settled(self) -> bool:
+        """Tell whether all that was committed is final by now, which is worth a row of its own."""
+        return self._unsettled is not None and self._promises.settled >= self._unsettled
+
+    def _commit(self) -> None:
+        seq, tables = self._seq + 1, self._epoch.tables()
+        commit = Commit(self._connection, seq)
+        self._connection.begin()
+        commit.write(tables)
+        self._upkeep.run(seq)
+        commit.note(
+            self._epoch.records,
+            watermark=self._promises.watermark,
+            settled=self._promises.settled,
+        )
+        reach("sink.before_commit")
+        self._connection.commit()
+        reach("sink.after_commit")
+        self._seq = seq
+        self._unsettled = self._clock() if self._epoch else None
+        self._epoch = Epoch()
+        tallies.count(tables)
+
+    def _checkpoint(self) -> None:
+        """Empty the log when it has grown; DuckDB would do so in the middle of a commit."""
+        wal = wal_of(self._path)
+        if wal.exists() and wal.stat().st_size > WAL_BYTES_MAX:
+            reach("sink.before_checkpoint")
+            with writing(self._path):
+                self._connection.execute("checkpoint")
+
+    def _report(self) -> None:
+        for stream in STREAMS:
+            metrics.watermarks(stream, self._promises.of(stream))
+        if (settled := self._promises.settled) != START:
+            metrics.SETTLED.set(settled / 1e6)
+
+    def close(self) -> None:
+        """Let go of the file; what waits is not committed, because no state would know of it."""
+        self._connection.close()

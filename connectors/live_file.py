@@ -1,0 +1,155 @@
+"""Whose a result file is: a continuous run goes on only with a file that is its own.
+
+A run and its file find each other by the id of the state directory. DuckDB's lock on the file keeps
+a second writer out.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from connectors import schema
+from connectors.database import DatabaseError, prepare
+from connectors.holder import holder_of
+from connectors.lasting import UNFINISHED, sync_folder
+from connectors.schema import SCHEMA_VERSION
+
+_ANOTHER: Final = "name another file, or the state directory that it belongs to"
+
+
+def open_live(path: Path, state_id: str) -> duckdb.DuckDBPyConnection:
+    """Open the result file of a continuous run to write; where there is none it is created.
+
+    Raises DatabaseError when another process holds it, or when it is not this run's.
+    """
+    if not path.exists():
+        _create(path, state_id)
+    connection = _connect(path, read_only=False)
+    try:
+        prepare(connection)
+        with writing(path):
+            _own(connection, path, state_id)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _create(path: Path, state_id: str) -> None:
+    """Make the file under another name, and rename it when it is whole.
+
+    This DuckDB is not to be trusted with tables that are made in the log: a crash before the
+    checkpoint would leave a file that does not open.
+    """
+    unfinished = path.with_name(path.name + UNFINISHED)
+    for old in (unfinished, wal_of(unfinished)):
+        old.unlink(missing_ok=True)
+    with writing(path), closing(_connect(unfinished, read_only=False)) as connection:
+        prepare(connection)
+        _own(connection, unfinished, state_id)
+    wal_of(path).unlink(missing_ok=True)  # of a file that is gone: it is not for the new one
+    unfinished.replace(path)
+    sync_folder(path.parent)
+
+
+def _own(connection: duckdb.DuckDBPyConnection, path: Path, state_id: str) -> None:
+    if _is_empty(connection):
+        schema.create(connection, state_id=state_id)
+        connection.execute("checkpoint")
+    else:
+        _check(connection, path, state_id)
+
+
+def database_seq(path: Path, state_id: str) -> int | None:
+    """Give the latest commit of a run's result file, 0 when it has none; None without a file.
+
+    Raises DatabaseError as `open_live` does; nothing is written.
+    """
+    if not path.exists():
+        return None
+    with closing(_connect(path, read_only=True)) as connection:
+        if _is_empty(connection):
+            return None
+        _check(connection, path, state_id)
+        return last_seq(connection)
+
+
+def last_seq(connection: duckdb.DuckDBPyConnection) -> int:
+    """Give the number of the latest commit, 0 before the first."""
+    ((seq,),) = connection.execute("select coalesce(max(seq), 0) from commits").fetchall()
+    return int(seq)
+
+
+def wal_of(path: Path) -> Path:
+    """Name the file that DuckDB logs to until a checkpoint."""
+    return path.with_name(path.name + ".wal")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what an operator has to mend (a full disk, a file gone bad) into a DatabaseError."""
+    try:
+        yield
+    except (duckdb.OperationalError, duckdb.FatalException, duckdb.InternalException) as error:
+        msg = (
+            f"{path} cannot be written: {_first_line(error)}; "
+            "what is committed is safe: mend that and start again"
+        )
+        raise DatabaseError(msg) from error
+
+
+def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    try:
+        return duckdb.connect(str(path), read_only=read_only)
+    except duckdb.Error as error:
+        holder = holder_of(error)
+        msg = (
+            f"{path} is held open by {holder}; stop that, or name another file"
+            if holder
+            else f"{path} cannot be opened: {_first_line(error)}"
+        )
+        raise DatabaseError(msg) from error
+
+
+def _is_empty(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether nothing was ever made of the file, as when its creation was cut short."""
+    ((tables,),) = connection.execute("select count(*) from duckdb_tables()").fetchall()
+    return tables == 0
+
+
+def _check(connection: duckdb.DuckDBPyConnection, path: Path, state_id: str) -> None:
+    """Refuse a file that this run must not go on with."""
+    try:
+        found = connection.execute("select schema_version, state_id from database_info").fetchall()
+    except duckdb.CatalogException:
+        found = []
+    if len(found) != 1:
+        msg = f"{path} is not a result of this version of tributary; name another file"
+        raise DatabaseError(msg)
+    ((version, owner),) = found
+    if version != SCHEMA_VERSION:
+        msg = _other_version(path, version)
+    elif owner is None:
+        msg = f"{path} is the result of a replay, which nothing can be added to; name another file"
+    elif owner != state_id:
+        msg = f"{path} belongs to the state {owner}, this run's is {state_id}; {_ANOTHER}"
+    else:
+        return
+    raise DatabaseError(msg)
+
+
+def _other_version(path: Path, version: int) -> str:
+    of, way = (
+        ("a newer", "install it") if version > SCHEMA_VERSION else ("an older", "go on with it")
+    )
+    return (
+        f"{path} has tables of version {version}, this program's are {SCHEMA_VERSION}: "
+        f"it was made by {of} version; {way}, or name another file"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,240 @@
+"""Every metric of a continuous run, in one place: what it counts, and what to do when it moves.
+
+The help text of a metric says what it is, the comment above it when to look at it. They have a
+registry of their own, which `flows.monitor` serves; counters begin at 0 with the process. No label
+ever holds an identifier, and the number of label values is bounded by the program, not by data.
+
+Steps and lanes count in the process that runs them; what the sink counts, it counts for all.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import pyarrow as pa
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+
+from attribution.frames import START
+
+REGISTRY: Final = CollectorRegistry()
+
+NEVER: Final = float("nan")
+"""The value of a gauge of what has not happened yet."""
+
+_STARTED: Final = time.time()
+
+# ------------------------------------------------------------------------------------- reading
+
+# Its rate is the load. 0 while clients send: look at the lanes' watermarks and at the log.
+RECORDS_READ: Final = Counter(
+    "tributary_records_read", "Documents read", ["stream"], registry=REGISTRY
+)
+
+# The lane that stays behind holds the result back: a partition with a backlog, or a broker down.
+LANE_WATERMARK: Final = Gauge(
+    "tributary_lane_watermark_seconds",
+    "Unix time below which the lane will read nothing more",
+    ["stream", "lane"],
+    registry=REGISTRY,
+)
+
+# Records that came in late count as received later than they say. Many: clocks or a stuck sender.
+LIFTS: Final = Counter(
+    "tributary_lifts", "Records that arrived below the watermark", ["stream"], registry=REGISTRY
+)
+
+# Originals of refused records, set aside. Rising: ask `rejected_events` for the code.
+DEAD_LETTERS: Final = Counter(
+    "tributary_dead_letters", "Records given to the dead letters", ["stream"], registry=REGISTRY
+)
+
+# Names are librdkafka's; all of these are tried again. Rising without end: no broker answers.
+KAFKA_ERRORS: Final = Counter(
+    "tributary_kafka_errors", "Errors met while reading from Kafka", ["error"], registry=REGISTRY
+)
+
+# --------------------------------------------------------------------------------------- state
+
+# Grows with traffic until the attribution windows are full, then stays. If not: does the
+# watermark move?
+STATE_ROWS: Final = Gauge(
+    "tributary_state_rows", "Rows in the state of a step", ["step"], registry=REGISTRY
+)
+
+# What the rows take in memory; give the machine twice that.
+STATE_BYTES: Final = Gauge(
+    "tributary_state_bytes", "Bytes of the state of a step", ["step"], registry=REGISTRY
+)
+
+# Frames are what the flow pays for. Far more of them than records: raise flow.watermark_interval.
+FRAMES: Final = Counter("tributary_frames", "Frames taken by a step", ["step"], registry=REGISTRY)
+
+# ------------------------------------------------------------------------------------- results
+
+# Of events the outcomes of `match_stats`; of impressions `valid`, with repeats, and those once more
+# as `duplicate`. A jump of `rejected` is some client's bad deploy.
+OUTCOMES: Final = Counter(
+    "tributary_outcomes",
+    "Events, impressions and clicks whose outcome is committed",
+    ["stream", "outcome"],
+    registry=REGISTRY,
+)
+
+# Events that wait for their outcome: about the settle delay's worth of traffic. Growing without
+# end: the watermark stands.
+IN_FLIGHT: Final = Gauge(
+    "tributary_in_flight", "Events received whose outcome is not final yet", registry=REGISTRY
+)
+
+# Moves with the clock, less the idle grace. One stream standing: a lane of it stands.
+WATERMARK: Final = Gauge(
+    "tributary_watermark_seconds",
+    "Unix time below which nothing more will be read, by stream",
+    ["stream"],
+    registry=REGISTRY,
+)
+
+# Above a minute outside of a backlog: results are late. The lane watermarks tell whose fault it is.
+WATERMARK_LAG: Final = Gauge(
+    "tributary_watermark_lag_seconds",
+    "Seconds from the watermark to now, by stream",
+    ["stream"],
+    registry=REGISTRY,
+)
+
+# Stays behind the watermark by the settle delay.
+SETTLED: Final = Gauge(
+    "tributary_settled_seconds",
+    "Unix time before which every conversion received is final",
+    registry=REGISTRY,
+)
+
+# ------------------------------------------------------------------------------------- commits
+
+# The heartbeat: the sink is asked in every epoch, whether or not there are rows. Alert on it.
+COMMIT_AGE: Final = Gauge(
+    "tributary_commit_age_seconds", "Seconds since an epoch reached the sink", registry=REGISTRY
+)
+
+# Stands while nothing arrives; the age above does not.
+LAST_COMMIT: Final = Gauge(
+    "tributary_last_commit_seconds", "Unix time of the last transaction", registry=REGISTRY
+)
+
+# Keeps pace with the `attributed` outcomes, when conversions are published. Behind: look at Kafka.
+PUBLISHED: Final = Counter(
+    "tributary_published", "Attributed conversions given to their topic", registry=REGISTRY
+)
+
+# Tens of milliseconds, with upkeep some hundreds. Slower and slower: the disk, or many readers.
+COMMIT_DURATION: Final = Histogram(
+    "tributary_commit_duration_seconds",
+    "Duration of a transaction",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=REGISTRY,
+)
+
+# Far above flow.epoch_interval: the flow cannot keep up, or a snapshot or commit is slow.
+EPOCH_DURATION: Final = Histogram(
+    "tributary_epoch_duration_seconds",
+    "Seconds from one epoch's end to the next, as the sink sees it",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+    registry=REGISTRY,
+)
+
+# Falls to 0: the process was started again. Often: read its log.
+UPTIME: Final = Gauge("tributary_uptime_seconds", "Seconds since the start", registry=REGISTRY)
+UPTIME.set_function(lambda: time.time() - _STARTED)
+
+ProcessCollector(registry=REGISTRY)  # memory, CPU and open files of this process
+
+
+def read(stream: str, records: int, _watermark: int) -> None:
+    """Count what a lane has read; what it promises is noted when the sink hears of it."""
+    RECORDS_READ.labels(stream).inc(records)
+
+
+def kafka_error(error: str) -> None:
+    """Count an error that is tried again."""
+    KAFKA_ERRORS.labels(error).inc()
+
+
+def frames(step: str, taken: int) -> None:
+    """Count frames that a step took."""
+    FRAMES.labels(step).inc(taken)
+
+
+STATE_SIZE_SECONDS: Final = 5.0
+"""Between two looks at the size of a group's state: adding it up costs more than the rest here."""
+
+_looked: Final[dict[tuple[str, int], float]] = {}
+_sizes: Final[dict[str, dict[int, tuple[int, int]]]] = defaultdict(dict)
+
+
+def state_size(step: str, group: int, state: Mapping[str, Iterable[pa.RecordBatch]]) -> None:
+    """Note how large the state of a key group is, now and then; the metric is the step's sum."""
+    now = time.monotonic()
+    if now - _looked.get((step, group), -STATE_SIZE_SECONDS) < STATE_SIZE_SECONDS:
+        return
+    _looked[step, group] = now
+    batches = [batch for part in state.values() for batch in part]
+    sizes = _sizes[step]
+    sizes[group] = sum(batch.num_rows for batch in batches), sum(batch.nbytes for batch in batches)
+    # A copy, because the groups of other threads come and go.
+    rows, nbytes = zip(*list(sizes.values()), strict=True)
+    STATE_ROWS.labels(step).set(sum(rows))
+    STATE_BYTES.labels(step).set(sum(nbytes))
+
+
+def watermarks(stream: str, lanes: Iterable[int]) -> None:
+    """Note what the lanes promise of a stream (microseconds), those that have promised anything."""
+    promised = list(lanes)
+    for lane, at in enumerate(promised):
+        if at != START:
+            LANE_WATERMARK.labels(stream, lane).set(at / 1e6)
+    if (low := min(promised)) != START:
+        WATERMARK.labels(stream).set(low / 1e6)
+        WATERMARK_LAG.labels(stream).set_function(lambda: time.time() - low / 1e6)
+
+
+_heartbeat: float | None = None
+
+
+def beat() -> None:
+    """Note that an epoch has reached the sink."""
+    global _heartbeat  # noqa: PLW0603  there is one sink in a process, as there is one registry
+    now = time.monotonic()
+    if _heartbeat is not None:
+        EPOCH_DURATION.observe(now - _heartbeat)
+    _heartbeat = now
+
+
+def commit_age() -> float | None:
+    """Give the seconds since an epoch reached the sink; None before the first."""
+    return None if _heartbeat is None else time.monotonic() - _heartbeat
+
+
+def _commit_age() -> float:
+    age = commit_age()
+    return NEVER if age is None else age
+
+
+COMMIT_AGE.set_function(_commit_age)
+LAST_COMMIT.set(NEVER)
+SETTLED.set(NEVER)
+
+
+def values(metric: Counter | Gauge) -> list[float]:
+    """Give the values of a metric, one per combination of labels."""
+    return [
+        sample.value
+        for family in metric.collect()
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+    ]
+
+
+def total(metric: Counter | Gauge) -> float:
+    """Add up a metric over its labels."""
+    return sum(values(metric))

@@ -1,0 +1,60 @@
+"""What the rows of one commit add to the metrics."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from attribution.vocabulary import Outcome
+from connectors import metrics
+
+
+def begin(connection: duckdb.DuckDBPyConnection) -> None:
+    """Take over what a result file says is in flight."""
+    ((in_flight,),) = connection.execute(
+        "select coalesce(sum(in_flight), 0)::bigint from conservation"
+    ).fetchall()
+    metrics.IN_FLIGHT.set(in_flight)
+
+
+def count(tables: Mapping[str, pa.Table]) -> None:
+    """Count what is committed."""
+    decided = 0
+    for table, rows in tables.items():
+        for stream, outcome, number in _outcomes(table, rows):
+            metrics.OUTCOMES.labels(stream, outcome).inc(number)
+            decided += number if stream == "events" else 0
+    metrics.IN_FLIGHT.inc(_sum(tables["received"], "received") if "received" in tables else 0)
+    metrics.IN_FLIGHT.dec(decided)
+    if "lifts" in tables:
+        _count_lifts(tables["lifts"])
+
+
+def _outcomes(table: str, rows: pa.Table) -> Iterator[tuple[str, str, int]]:
+    """Give (stream, outcome, number) of the rows of one table."""
+    if table == "conversions_final":
+        for value in pc.value_counts(rows["outcome"]).to_pylist():
+            yield "events", value["values"], value["counts"]
+    elif table == "duplicates":
+        yield "events", Outcome.DUPLICATE, rows.num_rows
+    elif table == "test_events":
+        yield "events", Outcome.TEST, _sum(rows, "events")
+    elif table == "rejections":
+        for counted in rows.group_by("stream").aggregate([("events", "sum")]).to_pylist():
+            yield counted["stream"], Outcome.REJECTED, counted["events_sum"]
+    elif table == "touchpoint_deltas":
+        # A repeat is counted when it is read, and taken out of the records when it is recognised.
+        repeats = _sum(rows, "duplicates")
+        yield "impressions", "valid", _sum(rows, "records") + repeats
+        yield "impressions", Outcome.DUPLICATE, repeats
+
+
+def _count_lifts(rows: pa.Table) -> None:
+    for lift in rows.to_pylist():
+        metrics.LIFTS.labels(lift["stream"]).inc(lift["last_offset"] - lift["first_offset"] + 1)
+
+
+def _sum(rows: pa.Table, column: str) -> Any:  # noqa: ANN401  pyarrow ships no types
+    return pc.sum(rows[column]).as_py() or 0

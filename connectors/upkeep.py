@@ -1,0 +1,97 @@
+"""Keeps the result file of a continuous run small, without changing what a view answers.
+
+Each commit adds rows that only count until a later one: provisional rows until the final ones are
+there, deltas and positions until they can be added up. Every `UPKEEP_COMMITS` commits they go, in
+the transaction of that commit.
+
+Only rows of commits that no restart can take back are touched, and what replaces them is numbered
+like the last of those: a restart deletes the rows above the commit it resumes from, and those here
+must survive it. While commit n is written, every commit before it is such a one, because the
+engine lets an epoch begin only when the one before it is stored everywhere.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import duckdb
+
+UPKEEP_COMMITS: Final = 256
+"""Commits between two upkeeps: about a minute of them."""
+
+REACH_MAX: Final = 1024
+"""Upkeeps that a merge reaches back at most: about a day, and later hours are counted later."""
+
+_MERGED: Final = {
+    "match_deltas": """
+select advertiser_id, event_source_id, event_type, hour,
+  sum(received)::bigint as received, sum(test)::bigint as test, sum(rejected)::bigint as rejected,
+  sum(duplicate)::bigint as duplicate, sum(duplicate_changed)::bigint as duplicate_changed,
+  sum(observed)::bigint as observed, sum(attributed)::bigint as attributed,
+  sum(unattributed)::bigint as unattributed, sum(no_identifier)::bigint as no_identifier,
+  sum(too_old)::bigint as too_old, sum(no_touchpoint)::bigint as no_touchpoint,
+  sum(click_through)::bigint as click_through, sum(view_through)::bigint as view_through,
+  sum(probabilistic)::bigint as probabilistic, sum_maps(list(carries)) as carries,
+  sum_maps(list(matched_on)) as matched_on, sum_maps(list(dropped)) as dropped,
+  sum_maps(list(warnings)) as warnings, sum(quality_sum) as quality_sum,
+  sum(limited)::bigint as limited""",
+    "touchpoint_deltas": """
+select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type, hour,
+  sum(records)::bigint as records, sum(duplicates)::bigint as duplicates, sum(spend) as spend,
+  currency""",
+    "positions": "select stream, source_partition, max(next_offset) as next_offset",
+}
+"""How rows of the same key become one."""
+
+_SUPERSEDED: Final = """
+delete from {table} where seq <= $until and conversion_id in (
+  select conversion_id from conversions_final where seq > $since and seq <= $until)"""
+
+
+@dataclass(slots=True)
+class Upkeep:
+    """Does what is due in the transactions of one writer.
+
+    `pruned` is the commit up to which final rows have been looked through. It need not survive a
+    restart: no final row is older than its provisional one, so the oldest of these tells as well.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    pruned: int
+
+    @classmethod
+    def of(cls, connection: duckdb.DuckDBPyConnection) -> "Upkeep":
+        """Go on with a file as it is."""
+        ((oldest,),) = connection.execute(
+            "select coalesce(min(seq), 1) from conversions_provisional"
+        ).fetchall()
+        return cls(connection, oldest - 1)
+
+    def run(self, seq: int) -> None:
+        """Do what is due in commit `seq`, within its transaction."""
+        count, rest = divmod(seq, UPKEEP_COMMITS)
+        if rest == 0:
+            self.prune(until=seq - 1)
+            # The lowest bit: every second time twice as far, every fourth four times, ... so that
+            # rows are merged again and again, but each of them only a few times.
+            reach = min(count & -count, REACH_MAX)
+            self.merge(since=seq - 1 - reach * UPKEEP_COMMITS, until=seq - 1)
+
+    def prune(self, *, until: int) -> None:
+        """Drop provisional rows of conversions that are final."""
+        for table in ("credits_provisional", "conversions_provisional"):
+            self.connection.execute(
+                _SUPERSEDED.format(table=table), {"since": self.pruned, "until": until}
+            )
+        self.pruned = until
+
+    def merge(self, *, since: int, until: int) -> None:
+        """Replace the deltas and positions of the commits after `since` by their sums."""
+        span = f"seq > {since} and seq <= {until}"
+        for table, merged in _MERGED.items():
+            rows = self.connection.execute(
+                f"{merged}, {until}::bigint as seq from {table} where {span} group by all"
+            ).to_arrow_table()
+            self.connection.execute(f"delete from {table} where {span}")
+            self.connection.register("merged", rows)
+            self.connection.execute(f"insert into {table} by name from merged")
+            self.connection.unregister("merged")

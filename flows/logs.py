@@ -1,0 +1,36 @@
+"""What a continuous run says of itself on stderr: words on a terminal, else JSON lines.
+
+One line per change of the whole, never per record, and never an identifier.
+"""
+
+import sys
+from typing import Any, Final
+
+import structlog
+
+_STAMP: Final = structlog.processors.TimeStamper(fmt="iso", utc=True)
+
+
+class _Stderr:
+    """Stderr as it is when something is written: a status line on a terminal stands in for it."""
+
+    def write(self, text: str) -> None:
+        sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def set_up_logs(*, terminal: bool | None = None) -> None:
+    """Choose how lines look; without `terminal`, by whether stderr is one."""
+    words = sys.stderr.isatty() if terminal is None else terminal
+    render: Any = (
+        structlog.dev.ConsoleRenderer(colors=words)
+        if words
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, _STAMP, render],
+        logger_factory=structlog.WriteLoggerFactory(file=_Stderr()),  # type: ignore[arg-type]
+        cache_logger_on_first_use=False,
+    )

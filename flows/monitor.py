@@ -1,0 +1,102 @@
+"""A port on which a continuous run can be watched: `/metrics` and `/healthz`.
+
+Healthy means that epochs come through: the sink is asked at the end of each, even when nothing
+arrives, so an age of some epochs says that the flow stands.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Final
+
+import msgspec
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from connectors import metrics
+
+LOOPBACK: Final = "127.0.0.1"
+"""Metrics are for this machine; who wants them elsewhere puts a proxy in front."""
+
+COMMIT_AGE_MAX: Final = 60.0
+"""Seconds without an epoch at the sink before a run counts as stuck. An epoch of a run that works
+takes a second; a checkpoint, or a large backlog on a slow disk, takes some."""
+
+ANSWER_SECONDS: Final = 5.0
+"""How long a connection may take to ask."""
+
+
+class MonitorError(Exception):
+    """The port cannot be served; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the run is well, and if not, why."""
+
+    status: str
+    reason: str | None
+    commit_age_seconds: float | None
+
+    @classmethod
+    def now(cls, age_max: float) -> "Health":
+        """Judge the run by the age of the last epoch."""
+        age = metrics.commit_age()
+        if age is None:
+            return cls("starting", "no epoch has been committed yet", None)
+        if age > age_max:
+            return cls("stuck", f"no epoch was committed for more than {age_max:g} s", age)
+        return cls("ok", None, age)
+
+
+@contextmanager
+def serve(port: int, *, age_max: float = COMMIT_AGE_MAX) -> Iterator[int]:
+    """Serve while the block runs; port 0 means any, and the one in use is given.
+
+    Raises MonitorError when the port is taken.
+    """
+    try:
+        server = _Server((LOOPBACK, port), _handler(age_max))
+    except OSError as error:
+        msg = f"port {port} cannot be served: {error.strerror}; name another --metrics-port"
+        raise MonitorError(msg) from error
+    with server:
+        thread = Thread(target=server.serve_forever, args=(0.1,), name="monitor", daemon=True)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+
+def _handler(age_max: float) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = ANSWER_SECONDS
+
+        def do_GET(self) -> None:
+            if self.path == "/metrics":
+                self._answer(200, CONTENT_TYPE_LATEST, generate_latest(metrics.REGISTRY))
+            elif self.path == "/healthz":
+                health = Health.now(age_max)
+                body = msgspec.json.encode(health)
+                self._answer(200 if health.status == "ok" else 503, "application/json", body)
+            else:
+                self._answer(404, "text/plain", b"there are /metrics and /healthz\n")
+
+        def _answer(self, status: int, kind: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name it has
+            """Write no line per request."""
+
+    return Handler

@@ -1,0 +1,108 @@
+"""How a continuous run is doing, while it runs: a line on a terminal, else a log line now and then.
+
+Everything is read from the metrics of this process.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from threading import Event, Thread
+from typing import Final
+
+import structlog
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from connectors import metrics
+
+LOG: Final = structlog.get_logger("tributary")
+
+LINE_SECONDS: Final = 1.0
+"""Between two looks on a terminal."""
+
+LOG_SECONDS: Final = 10.0
+"""Between two log lines where there is no terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A run at one moment; what is not known yet is None."""
+
+    records_per_second: float
+    lag_seconds: float | None
+    in_flight: int
+    state_rows: int
+    state_bytes: int
+    commit_age_seconds: float | None
+
+    def line(self) -> str:
+        """Say it in a line."""
+        return (
+            f"{self.records_per_second:,.0f} records/s · lag {_seconds(self.lag_seconds)} · "
+            f"{self.in_flight:,} in flight · state {self.state_rows:,} rows, "
+            f"{self.state_bytes / 1e6:,.1f} MB · last epoch {_seconds(self.commit_age_seconds)} ago"
+        )
+
+
+class Observer:
+    """Looks at the metrics; a rate is that since the look before."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin to count records now."""
+        self._clock = clock
+        self._at, self._records = clock(), metrics.total(metrics.RECORDS_READ)
+
+    def look(self) -> Status:
+        """Give the state of things."""
+        now, records = self._clock(), metrics.total(metrics.RECORDS_READ)
+        rate = (records - self._records) / max(now - self._at, 1e-3)
+        self._at, self._records = now, records
+        lags = metrics.values(metrics.WATERMARK_LAG)
+        age = metrics.commit_age()
+        return Status(
+            records_per_second=round(rate, 1),
+            lag_seconds=round(max(lags), 3) if lags else None,
+            in_flight=int(metrics.total(metrics.IN_FLIGHT)),
+            state_rows=int(metrics.total(metrics.STATE_ROWS)),
+            state_bytes=int(metrics.total(metrics.STATE_BYTES)),
+            commit_age_seconds=None if age is None else round(age, 3),
+        )
+
+
+@contextmanager
+def shown_status(*, terminal: bool | None = None, every: float | None = None) -> Iterator[None]:
+    """Show how the run is doing while the block runs, from a thread of its own.
+
+    Without `terminal` it is what stderr says; `every` is the number of seconds between two looks.
+    """
+    on_terminal = sys.stderr.isatty() if terminal is None else terminal
+    stop = Event()
+    show, seconds = (_in_place, LINE_SECONDS) if on_terminal else (_logged, LOG_SECONDS)
+    thread = Thread(target=show, args=(stop, every or seconds), name="status", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _in_place(stop: Event, every: float) -> None:
+    observer = Observer()
+    console = Console(stderr=True, force_terminal=True)
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while not stop.wait(every):
+            live.update(Text(observer.look().line()), refresh=True)
+
+
+def _logged(stop: Event, every: float) -> None:
+    observer = Observer()
+    while not stop.wait(every):
+        LOG.info("running", **asdict(observer.look()))
+
+
+def _seconds(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:,.1f} s"
