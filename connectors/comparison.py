@@ -1,7 +1,7 @@
 """Compares what a result file holds with what it must hold, row by row.
 
 Works on one connection that has the `expected_*` tables of `verify.sql`, and the result file
-attached as `result`. It knows which columns tell rows apart and how exact a column can be.
+attached as `result`. What is compared with what is said in `comparisons`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,28 +10,8 @@ from typing import Final
 
 import duckdb
 
-from attribution.vocabulary import MODELS
-
 RELATIVE_TOLERANCE: Final = 1e-9
 """Sums of doubles depend on the order of adding up; doubles closer than this are the same."""
-
-_EVENT: Final = ("advertiser_id", "event_source_id", "event_type")
-_AD: Final = ("advertiser_id", "campaign_id", "media_buy_id", "package_id", "creative_id", "type")
-
-# Two machines may differ in the last bit of a weight, so a share may be rounded down one billionth
-# lower; the winner then has what the others lack. A value follows its share. Exact where it can be.
-_SLACK: Final = "if(e.last_touch = 1, e.path_length - 1, 1)"
-_WORTH: Final = """(select value from expected_conversions_final as c
-  where c.conversion_id = e.conversion_id)"""
-
-# An envelope without events may leave a row of zeros, or none.
-_COUNTS_ANYTHING: Final = """received + test + rejected + duplicate + observed + attributed
-  + unattributed > 0"""
-
-_WHOLES: Final = ", ".join(f"1 as {model}, value as {model}_value" for model in MODELS)
-_SUMS: Final = ", ".join(
-    f"sum({model}) as {model}, sum({model}_value) as {model}_value" for model in MODELS
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,71 +54,6 @@ class TableCheck:
     rows: int
     differing_rows: int
     differences: tuple[Difference, ...]
-
-
-COMPARISONS: Final = (
-    Comparison(
-        table="conversions_final",
-        expected="expected_conversions_final",
-        got="result.conversions_final",
-        key=("conversion_id",),
-    ),
-    Comparison(
-        table="credits_final",
-        expected="expected_credits_final",
-        got="result.credits_final",
-        key=("conversion_id", "impression_id"),
-        tolerances={
-            "time_decay": f"{_SLACK} * 1e-9",
-            "time_decay_value": f"{_SLACK} * ({_WORTH}::double * 1e-9 + 1e-6)",
-        },
-    ),
-    Comparison(
-        table="duplicates",
-        expected="expected_duplicates",
-        got="result.duplicates",
-        key=(*_EVENT, "event_id", "received_at", "conversion_id", "is_changed"),
-    ),
-    Comparison(
-        table="rejections",
-        expected="expected_rejections",
-        got="result.rejections",
-        key=("stream", "source_partition", "source_offset", "source_index"),
-    ),
-    Comparison(
-        table="test_events",
-        expected="expected_test_events",
-        got="result.test_events",
-        key=(*_EVENT, "event_id", "test_event_code", "received_at", "code", "events"),
-    ),
-    Comparison(
-        table="match_stats",
-        expected=f"(from expected_match_stats where {_COUNTS_ANYTHING})",
-        got=f"(from result.match_stats where {_COUNTS_ANYTHING})",
-        key=(*_EVENT, "hour"),
-    ),
-    Comparison(
-        table="touchpoint_stats",
-        expected="expected_touchpoint_stats",
-        got="result.touchpoint_stats",
-        key=(*_AD, "hour", "currency"),
-    ),
-    Comparison(
-        table="conservation",
-        expected="(select * replace (0 as in_flight) from result.conservation)",
-        got="result.conservation",
-        key=("advertiser_id", "event_source_id", "hour"),
-    ),
-    Comparison(
-        table="sums of shares",
-        expected=f"""(select conversion_id, {_WHOLES} from result.conversions_final
-          where outcome = 'attributed')""",
-        got=f"""(select conversion_id, {_SUMS} from result.credits_final
-          group by conversion_id)""",
-        key=("conversion_id",),
-    ),
-)
-"""What a verify looks at. The last two hold a result to its own promises."""
 
 
 def compare(

@@ -7,12 +7,16 @@ from importlib.resources import files
 
 import duckdb
 
+from attribution.frames import END, START
 from attribution.policy import Policy
 from attribution.vocabulary import EVENT_TYPES, OBSERVED_EVENT_TYPES
 
 
 def create_log(connection: duckdb.DuckDBPyConnection, policy: Policy) -> None:
-    """Create the tables of the decoded log, empty, and those of the policy, filled."""
+    """Create the tables of the decoded log, empty, and those of the policy, filled.
+
+    The result is taken for complete unless `note_progress` says otherwise.
+    """
     connection.execute("set timezone = 'UTC'")
     connection.execute(_script("log.sql"))
     limits = (
@@ -34,12 +38,39 @@ def create_log(connection: duckdb.DuckDBPyConnection, policy: Policy) -> None:
         for name in EVENT_TYPES
     ]
     connection.executemany("insert into windows values (?, ?, ?, ?)", windows)
+    connection.execute("insert into progress values (?)", [END])
+
+
+def note_progress(connection: duckdb.DuckDBPyConnection) -> None:
+    """Take from `result`, which still grows, what it had decided; before anything is computed."""
+    row = connection.execute("select max(epoch_us(settled)) from result.commits").fetchone()
+    settled = START if row is None or row[0] is None else row[0]
+    connection.execute("update progress set settled = ?", [settled])
+    early = "where epoch_us(received_at) >= ?"
+    connection.execute(
+        f"insert into ahead select conversion_id from result.conversions_final {early}", [settled]
+    )
+    connection.execute(
+        f"""insert into ahead_duplicates
+        select distinct conversion_id, epoch_us(received_at) from result.duplicates {early}""",
+        [settled],
+    )
 
 
 def compute_expected(connection: duckdb.DuckDBPyConnection) -> None:
     """Compute the `expected_*` tables from the log tables of the same connection."""
     for statement in connection.extract_statements(_script("verify.sql")):
         connection.execute(statement)
+
+
+def count_unsettled(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """Count the conversions, and the rows of touchpoint_stats, that are not decided yet."""
+    counts = connection.execute(
+        """select (select count(*) from unsettled),
+        (select count(*) from unsettled_touchpoint_stats)"""
+    ).fetchone()
+    assert counts is not None
+    return counts
 
 
 def _script(name: str) -> str:

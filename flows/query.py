@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 import duckdb
 import msgspec
 
+from flows.opening import absence, refusal
 from flows.text_table import text_table
 
 Format: TypeAlias = Literal["table", "csv", "json"]
@@ -45,20 +46,13 @@ def run_sql(database: Path, sql: str, fmt: Format = "table") -> str:
 def open_result(database: Path) -> duckdb.DuckDBPyConnection:
     """Open a result file to be read, with time in UTC; raises QueryError."""
     if not database.is_file():
-        msg = f"there is no result file {database}; make it with: tributary replay PATH --db FILE"
-        raise QueryError(msg)
+        raise QueryError(absence(database))
     try:
         connection = duckdb.connect(database, read_only=True)
     except duckdb.Error as error:
-        raise QueryError(_refusal(database, str(error))) from error
+        raise QueryError(refusal(database, error)) from error
     connection.execute("set timezone = 'UTC'")
     return connection
-
-
-def _refusal(database: Path, message: str) -> str:
-    if "lock" in message:
-        return f"{database} is being written by another process; ask again when it is done"
-    return f"{database} cannot be opened as a result file: {message}"
 
 
 def _table(columns: list[tuple[str, str]], rows: list[Row]) -> str:

@@ -9,8 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-import duckdb
-
+from flows.query import open_result
 from flows.text_table import text_table
 
 CAMPAIGNS_SHOWN: Final = 3
@@ -73,8 +72,8 @@ class Summary:
 
     @classmethod
     def of(cls, database: Path) -> "Summary":
-        """Read a result file."""
-        with duckdb.connect(database, read_only=True) as connection:
+        """Read a result file; raises QueryError."""
+        with open_result(database) as connection:
             [(records,)] = connection.execute(_RECORDS).fetchall()
             [counts] = connection.execute(_EVENTS).fetchall()
             return cls(

@@ -8,6 +8,7 @@ from pathlib import Path
 from attribution.policy import Policy
 from attribution.vocabulary import Outcome
 
+from .arrivals import Lifts
 from .compare import compare
 from .log import read_log
 from .semantics import convert, firsts, index_by_key
@@ -21,14 +22,21 @@ from .tables import (
     tested_row,
 )
 
-__all__ = ["compare", "replay_oracle"]
+__all__ = ["Lifts", "compare", "replay_oracle"]
 
 
 def replay_oracle(
-    folder: Path, policy: Policy, *, allow_unregistered: bool = False
+    folder: Path,
+    policy: Policy,
+    *,
+    allow_unregistered: bool = False,
+    lifts: Lifts | None = None,
 ) -> dict[str, list[Row]]:
-    """Compute every table from a folder of raw streams; deltas come summed, one row per key."""
-    log = read_log(folder, policy, allow_unregistered=allow_unregistered)
+    """Compute every table from a folder of raw streams; deltas come summed, one row per key.
+
+    `lifts` are those that a live run has recorded; a replay has none.
+    """
+    log = read_log(folder, policy, allow_unregistered=allow_unregistered, lifts=lifts)
     pairs = firsts(log.events, window=policy.dedup_window)
     index = index_by_key(log.impressions)
     conversions = [convert(event, index, policy) for event, first in pairs if event is first]

@@ -5,7 +5,7 @@ Instants are microseconds; `received_at` is always the effective one.
 """
 
 import gzip
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,10 @@ from attribution.contract.document import JsonObject, Unreadable, read_document
 from attribution.contract.times import parse_time
 
 JSON_WHITESPACE: Final = b" \t\r"
+
+Lifts = Mapping[tuple[str, str, int], int]
+"""What a live run promised before it read a record (stream, partition, offset): no document of the
+partition from there on counts as received earlier than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +32,16 @@ class Arrival:
     received_at: int | None
 
 
-def arrivals(folder: Path, stream: str) -> Iterator[tuple[Arrival, JsonObject | Unreadable]]:
+def arrivals(
+    folder: Path, stream: str, lifts: Lifts
+) -> Iterator[tuple[Arrival, JsonObject | Unreadable]]:
     """Yield every document with its effective `received_at`: a file's never goes back."""
     for partition, path in _partitions(folder, stream):
         latest: int | None = None
         for offset, line in _lines(path):
             document = read_document(line)
+            lift = lifts.get((stream, partition, offset))
+            latest = max((time for time in (latest, lift) if time is not None), default=None)
             if not isinstance(document, Unreadable):
                 stamped = _instant(document.get("received_at"))
                 known = [time for time in (stamped, latest) if time is not None]

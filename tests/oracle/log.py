@@ -23,7 +23,7 @@ from attribution.policy import Policy
 from attribution.registry import Registry, judge_source
 from attribution.vocabulary import Code, Warn
 
-from .arrivals import Arrival, arrivals
+from .arrivals import Arrival, Lifts, arrivals
 from .semantics import Event, Impression
 
 UNKNOWN_SOURCE: Final = "event_source_id is not registered for this advertiser"
@@ -77,13 +77,15 @@ class DecodedLog:
     tested: list[Tested] = field(default_factory=list)
 
 
-def read_log(folder: Path, policy: Policy, *, allow_unregistered: bool) -> DecodedLog:
+def read_log(
+    folder: Path, policy: Policy, *, allow_unregistered: bool, lifts: Lifts | None = None
+) -> DecodedLog:
     """Decode `events*` and `impressions*` of a folder, each line by the contract."""
     registry = _read_registry(folder, allow_unregistered=allow_unregistered)
     log = DecodedLog()
-    for arrival, document in arrivals(folder, "events"):
+    for arrival, document in arrivals(folder, "events", lifts or {}):
         _decode_events(log, arrival, document, registry=registry, policy=policy)
-    for arrival, document in arrivals(folder, "impressions"):
+    for arrival, document in arrivals(folder, "impressions", lifts or {}):
         _decode_impression(log, arrival, document, policy=policy)
     return log
 

@@ -1,0 +1,120 @@
+"""What a verify compares: the tables of a result, what each must equal, and how exactly."""
+
+from typing import Final
+
+from attribution.vocabulary import MODELS
+from connectors.comparison import Comparison
+
+_EVENT: Final = ("advertiser_id", "event_source_id", "event_type")
+_AD: Final = ("advertiser_id", "campaign_id", "media_buy_id", "package_id", "creative_id", "type")
+_DELIVERED: Final = (*_AD, "hour", "currency")
+
+# Two machines may differ in the last bit of a weight, so a share may be rounded down one billionth
+# lower; the winner then has what the others lack. A value follows its share. Exact where it can be.
+_SLACK: Final = "if(e.last_touch = 1, e.path_length - 1, 1)"
+_WORTH: Final = """(select value from expected_conversions_final as c
+  where c.conversion_id = e.conversion_id)"""
+
+# An envelope without events may leave a row of zeros, or none.
+_COUNTS_ANYTHING: Final = """received + test + rejected + duplicate + observed + attributed
+  + unattributed > 0"""
+
+_WHOLES: Final = ", ".join(f"1 as {model}, value as {model}_value" for model in MODELS)
+_SUMS: Final = ", ".join(
+    f"sum({model}) as {model}, sum({model}_value) as {model}_value" for model in MODELS
+)
+
+
+def _settled(relation: str) -> str:
+    """Leave out the sums that repeats may still change; columns may be null."""
+    same = " and ".join(f"s.{name} is not distinct from u.{name}" for name in _DELIVERED)
+    return f"(from {relation} as s anti join unsettled_touchpoint_stats as u on {same})"
+
+
+COMPARISONS: Final = (
+    Comparison(
+        table="conversions_final",
+        expected="expected_conversions_final",
+        got="result.conversions_final",
+        key=("conversion_id",),
+    ),
+    Comparison(
+        table="credits_final",
+        expected="expected_credits_final",
+        got="result.credits_final",
+        key=("conversion_id", "impression_id"),
+        tolerances={
+            "time_decay": f"{_SLACK} * 1e-9",
+            "time_decay_value": f"{_SLACK} * ({_WORTH}::double * 1e-9 + 1e-6)",
+        },
+    ),
+    Comparison(
+        table="duplicates",
+        expected="expected_duplicates",
+        got="result.duplicates",
+        key=(*_EVENT, "event_id", "received_at", "conversion_id", "is_changed"),
+    ),
+    Comparison(
+        table="rejections",
+        expected="expected_rejections",
+        got="result.rejections",
+        key=("stream", "source_partition", "source_offset", "source_index"),
+    ),
+    Comparison(
+        table="test_events",
+        expected="expected_test_events",
+        got="result.test_events",
+        key=(*_EVENT, "event_id", "test_event_code", "received_at", "code", "events"),
+    ),
+    Comparison(
+        table="match_stats",
+        expected=f"(from expected_match_stats where {_COUNTS_ANYTHING})",
+        got=f"(from result.match_stats where {_COUNTS_ANYTHING})",
+        key=(*_EVENT, "hour"),
+    ),
+    Comparison(
+        table="touchpoint_stats",
+        expected=_settled("expected_touchpoint_stats"),
+        got=_settled("result.touchpoint_stats"),
+        key=_DELIVERED,
+    ),
+    Comparison(
+        table="conservation",
+        expected="""(
+          select stated.* replace (coalesce(pending.in_flight, 0) as in_flight)
+          from result.conservation as stated left join expected_in_flight as pending
+          using (advertiser_id, event_source_id, hour))""",
+        got="result.conservation",
+        key=("advertiser_id", "event_source_id", "hour"),
+    ),
+    Comparison(
+        table="sums of shares",
+        expected=f"""(select conversion_id, {_WHOLES} from result.conversions
+          where outcome = 'attributed')""",
+        got=f"(select conversion_id, {_SUMS} from result.credits group by conversion_id)",
+        key=("conversion_id",),
+    ),
+)
+"""What a verify looks at. The last two hold a result to its own promises."""
+
+_FOUND: Final = """outcome, reason, matched_on, touch_type, is_probabilistic, path_length,
+  seconds_to_convert, is_limited, seq"""
+
+PROVISIONAL_COMPARISONS: Final = (
+    Comparison(
+        table="conversions_provisional",
+        expected="""(select * exclude (c) from facts
+          semi join result.conversions_provisional using (conversion_id))""",
+        got=f"(select distinct * exclude ({_FOUND}) from result.conversions_provisional)",
+        key=("conversion_id",),
+    ),
+    Comparison(
+        table="credits_provisional",
+        expected="""(from result.credits_provisional
+          semi join result.conversions_provisional using (conversion_id, seq))""",
+        got="result.credits_provisional",
+        key=("conversion_id", "impression_id", "seq"),
+    ),
+)
+"""What a verify looks at too while a result grows: what a conversion matched may still change, but
+not that there is one, nor what the event said."""

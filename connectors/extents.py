@@ -1,0 +1,99 @@
+"""How much of its log a result that still grows is made of, and how to read that much again.
+
+A continuous run notes how far it has read each partition, and which records it lifted because they
+arrived below what it had promised. With both, reading the log again gives the same records.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from attribution.decoded import Decoded, Lift
+from attribution.policy import Policy
+from attribution.registry import Registry
+from connectors.decode import PartitionDecoder
+from connectors.files import LogError, LogFile, find_files, read_whole_lines
+from connectors.lines import Lines
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The records of a partition that a result is made of: those below `next_offset`.
+
+    `lifts` are in the order of their offsets.
+    """
+
+    stream: str
+    partition: str
+    next_offset: int
+    lifts: tuple[Lift, ...] = ()
+
+    def lifts_among(self, first: int, beyond: int) -> list[Lift]:
+        """Give the lifts that begin at an offset from `first` to before `beyond`."""
+        return [lift for lift in self.lifts if first <= lift.first_offset < beyond]
+
+
+def read_extents(connection: duckdb.DuckDBPyConnection) -> list[Extent]:
+    """Read from `result` how far each of its partitions was read, by name."""
+    positions = connection.execute(
+        """select stream, source_partition, max(next_offset) from result.positions
+        group by all having max(next_offset) > 0 order by all"""
+    ).fetchall()
+    lifts: dict[tuple[str, str], list[Lift]] = {}
+    for stream, partition, *lift in connection.execute(
+        """select stream, source_partition, first_offset, last_offset, epoch_us(received_at)
+        from result.lifts order by all"""
+    ).fetchall():
+        lifts.setdefault((stream, partition), []).append(Lift(*lift))
+    return [
+        Extent(stream, partition, next_offset, tuple(lifts.get((stream, partition), ())))
+        for stream, partition, next_offset in positions
+    ]
+
+
+def decode_extents(
+    folder: Path, extents: Sequence[Extent], policy: Policy, registry: Registry
+) -> Iterator[Decoded]:
+    """Decode as much of the files of a folder as the result is made of.
+
+    Raises LogError when a file is gone, or shorter than it was.
+    """
+    files = {(file.stream, file.partition): file for file in find_files(folder)} if extents else {}
+    for extent in extents:
+        file = files.get((extent.stream, extent.partition))
+        if file is None:
+            msg = (
+                f"{folder / extent.partition} is gone, and the result is made of "
+                f"{extent.next_offset:,} lines of it; put the file back (it may be packed), "
+                "or name the folder it is in now"
+            )
+            raise LogError(msg)
+        yield from _decode(file, extent, policy, registry)
+
+
+def _decode(file: LogFile, extent: Extent, policy: Policy, registry: Registry) -> Iterator[Decoded]:
+    decoder = PartitionDecoder(extent.stream, extent.partition, policy=policy, registry=registry)
+    done = 0
+    for content in read_whole_lines(file):
+        lines = _first(Lines.of(content), extent.next_offset - done)
+        yield decoder.decode(
+            lines, lines.numbered(done), lifts=extent.lifts_among(done, done + len(lines))
+        )
+        done += len(lines)
+        if done == extent.next_offset:
+            return
+    if done < extent.next_offset:
+        msg = (
+            f"{file.path} ends after {done:,} lines, and the result is made of "
+            f"{extent.next_offset:,}: it was cut short or replaced; put the right file back"
+        )
+        raise LogError(msg)
+
+
+def _first(lines: Lines, count: int) -> Lines:
+    if len(lines) <= count:
+        return lines
+    start = lines.start[: count + 1]
+    return Lines(lines.chunk[: start[-1]], start)

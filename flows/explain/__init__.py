@@ -1,0 +1,72 @@
+"""`tributary explain`: what became of an event, and which rule put every touchpoint in its place.
+
+Reads the result file, and the log for what nearly matched. Kinds of identifiers are told, never the
+identifiers.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from connectors.files import LogError
+from flows.explain.credits import summary_and_credits
+from flows.explain.misses import told_misses
+from flows.explain.others import other_outcomes
+from flows.explain.rows import rows
+from flows.recorded import ResultError, Run, attach
+
+
+class UnknownEventError(Exception):
+    """No event of the result file has that id; the message says where else it may be."""
+
+
+_CONVERSIONS: Final = """from result.conversions where event_id = $id
+order by advertiser_id, event_source_id, event_type, received_at"""
+_CREDITS: Final = """from result.credits where conversion_id = $id
+order by type = 'click' desc, is_probabilistic, time desc, impression_id"""
+
+
+def explain(database: Path, event_id: str, folder: Path | None = None) -> str:
+    """Explain every event of that id, with near misses where the log can be read.
+
+    The log is looked for where the run found it, or in `folder`. Raises `UnknownEventError`, and
+    `ResultError` when the file, or a folder that was named, cannot be read.
+    """
+    with duckdb.connect() as connection:
+        attach(connection, database)
+        told = [*_conversions(connection, event_id, folder), *other_outcomes(connection, event_id)]
+    if not told:
+        msg = f"no event with id {event_id} in {database}; ids are compared exactly as sent"
+        raise UnknownEventError(msg)
+    return "\n\n\n".join(told)
+
+
+def _why_unread(connection: duckdb.DuckDBPyConnection, folder: Path | None) -> str | None:
+    """Decode the log; say why it cannot be read, when nobody insists on it."""
+    run = Run.last_of(connection)
+    try:
+        if folder is None and run.folder is not None and not run.folder.is_dir():
+            return f"the log is not at {run.folder}"
+        run.load(connection, folder)
+    except (ResultError, LogError) as error:
+        if folder is not None:
+            raise
+        return str(error)
+    return None
+
+
+def _conversions(
+    connection: duckdb.DuckDBPyConnection, event_id: str, folder: Path | None
+) -> Iterator[str]:
+    conversions = rows(connection, _CONVERSIONS, event_id)
+    unread = _why_unread(connection, folder) if conversions else None
+    for conversion in conversions:
+        credits_ = rows(connection, _CREDITS, conversion.conversion_id)
+        misses = (
+            f"Near misses: not known, for {unread}"
+            if unread
+            else told_misses(connection, conversion, credits_)
+        )
+        yield "\n\n".join([*summary_and_credits(conversion, credits_), misses])

@@ -1,0 +1,41 @@
+"""Rows of a result file by the names of their columns, and how an event's own are written."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import duckdb
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a query, its columns as attributes."""
+
+    cells: dict[str, Any]
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever the column holds
+        return self.cells[name]
+
+
+def rows(connection: duckdb.DuckDBPyConnection, sql: str, event_id: str) -> list[Row]:
+    """Give the rows that a query finds for `$id`."""
+    answer = connection.execute(sql, {"id": event_id})
+    names = [name for name, *_ in answer.description or ()]
+    return [Row(dict(zip(names, row, strict=True))) for row in answer.fetchall()]
+
+
+def title(event: Row) -> str:
+    """Name an event."""
+    source = event.event_source_id or "an unknown source"
+    return f"{event.event_type or 'event'} {event.event_id} of {event.advertiser_id}/{source}"
+
+
+def place(event: Row) -> str:
+    """Say where an event was read."""
+    index = "" if event.source_index is None else f" event {event.source_index}"
+    return f"{event.source_partition} line {event.source_offset}{index} (all from 0)"
+
+
+def instant(moment: datetime | None) -> str:
+    """Write an instant."""
+    return "at an unknown time" if moment is None else str(moment).replace("+00:00", "Z")
