@@ -66,7 +66,11 @@ class Replay:
 
 def load_registry(folder: Path, *, allow_unregistered: bool) -> Registry:
     """Read `event_sources.json`; raises LogError where it is missing or wrong."""
-    path = folder / REGISTRY
+    return load_sources(folder / REGISTRY, allow_unregistered=allow_unregistered)
+
+
+def load_sources(path: Path, *, allow_unregistered: bool) -> Registry:
+    """Read the registry from a file; raises LogError where it is missing or wrong."""
     if not path.exists():
         if allow_unregistered:
             return Registry.from_documents([], allow_unregistered=True)

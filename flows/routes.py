@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from attribution.columns import timestamps, values
-from attribution.frames import Frame
+from attribution.credit import Credited, Decided
+from attribution.frames import END, START, Frame
 from attribution.keyed import Read, Rows, split
+from attribution.match import Answers
 from attribution.policy import Policy
 from attribution.queries import match_queries
+from connectors.dead_letters import TABLE as DEAD_LETTERS
 from connectors.keying import touchpoint_counts
 from flows.steps import Advance
 
@@ -72,9 +75,12 @@ def found_by_conversion(groups: int) -> Callable[[Advanced], Iterable[Keyed]]:
 
     def route(matched: Advanced) -> Iterable[Keyed]:
         origin, advance = matched
-        for group, rows in enumerate(split(advance.result, groups, by="conversion_high")):
-            frame = Frame("found", int(origin), advance.watermark, _named(found=rows))
-            yield str(group), frame
+        answers = advance.result or Answers(None, None)
+        final = split(answers.final, groups, by="conversion_high")
+        provisional = split(answers.provisional, groups, by="conversion_high")
+        for group in range(groups):
+            rows = _named(final=final[group], provisional=provisional[group])
+            yield str(group), Frame("found", int(origin), advance.watermark, rows)
 
     return route
 
@@ -84,8 +90,21 @@ def _named(**rows: pa.RecordBatch | None) -> dict[str, pa.RecordBatch]:
 
 
 def read_rows(read: Read) -> Rows:
-    """Give what is finished as soon as it is read."""
-    return Rows(read.tables, read.records, {(read.stream, read.lane): read.watermark})
+    """Give what is finished as soon as it is read; dead letters are not for the result."""
+    tables = {name: rows for name, rows in read.tables.items() if name != DEAD_LETTERS}
+    return Rows(tables, read.records, {(read.stream, read.lane): read.watermark})
+
+
+def dead_letters(read: Read) -> Iterable[tuple[str, Rows]]:
+    """Give documents that are set aside, for the one who keeps them."""
+    if DEAD_LETTERS in read.tables:
+        yield DEAD_LETTERS, Rows({DEAD_LETTERS: read.tables[DEAD_LETTERS]})
+
+
+def settled(rows: Rows) -> Iterable[tuple[str, Rows]]:
+    """Give what is final and attributed, for the one who publishes it."""
+    if "credits_final" in rows.tables:
+        yield "publisher", rows
 
 
 def event_repeats(deduped: Advanced) -> Iterable[Rows]:
@@ -110,8 +129,23 @@ def impression_repeats(counted: Advanced) -> Iterable[Rows]:
         yield Rows({"touchpoint_deltas": counts})
 
 
-def credited_rows(credited: Advanced) -> Iterable[Rows]:
-    """Give final conversions and credits."""
-    result = credited[1].result
-    if result is not None:
-        yield Rows(_named(conversions_final=result.conversions, credits_final=result.credits))
+def credited_rows(policy: Policy) -> Callable[[Advanced], Rows]:
+    """Give conversions and credits, and up to which arrival they are final."""
+
+    def rows(credited: Advanced) -> Rows:
+        group, advance = credited
+        decided = advance.result or Decided(None, None)
+        tables = _results("final", decided.final) | _results("provisional", decided.provisional)
+        settled = advance.watermark
+        if settled not in (START, END):
+            settled -= policy.settle_delay
+        return Rows(tables, watermarks={("credit", int(group)): settled})
+
+    return rows
+
+
+def _results(stage: str, credited: Credited | None) -> dict[str, pa.RecordBatch]:
+    if credited is None:
+        return {}
+    rows = {f"conversions_{stage}": credited.conversions, f"credits_{stage}": credited.credits}
+    return _named(**rows)

@@ -17,13 +17,17 @@ from pydantic_core import ErrorDetails
 from attribution.durations import parse_duration
 from attribution.policy import Duration, Policy, Windows
 from attribution.vocabulary import EVENT_TYPES, KINDS
+from flows import kafka_settings
+from flows.kafka_settings import OPTIONS, KafkaSettings, is_secret
 
 SETTINGS_FILE: Final = Path("tributary.toml")
 """Read from the working directory when no other file is named."""
 
 PREFIX: Final = "TRIBUTARY_"
-NO_SETTINGS: Final = frozenset({"TRIBUTARY_PATH", "TRIBUTARY_DB"})
-"""What `flows.batch` is told in the environment, beside the settings."""
+NO_SETTINGS: Final = frozenset(
+    f"{PREFIX}{name}" for name in ("PATH", "DB", "DATA", "STATE", "FAILPOINT")
+)
+"""What `flows.batch`, `flows.live` and tests say in the environment, beside the settings."""
 
 DEFAULT: Final = "default"
 ENVIRONMENT: Final = "environment"
@@ -43,7 +47,10 @@ class FlowSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key_groups: Annotated[int, Field(ge=1, le=KEY_GROUPS_MAX)] = 16
+    # Each group costs some milliseconds of fixed time whenever the watermark moves, however few
+    # rows there are: with 16 groups a live epoch took twice as long as with 4. So as many as there
+    # may one day be workers, which is few; a cluster sets more before its first start.
+    key_groups: Annotated[int, Field(ge=1, le=KEY_GROUPS_MAX)] = 4
     watermark_interval: PositiveDuration = parse_duration("100ms")
     epoch_interval: PositiveDuration = parse_duration("250ms")
     idle_grace: Duration = parse_duration("250ms")
@@ -51,12 +58,13 @@ class FlowSettings(BaseModel):
 
 
 class Settings(BaseModel):
-    """All settings: the policy that is stored with every run, and how the job runs."""
+    """All settings: the policy that is stored with every run, and how and where the job runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     policy: Policy = Policy()
     flow: FlowSettings = FlowSettings()
+    kafka: KafkaSettings = KafkaSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +90,19 @@ KEYS: Final = frozenset(
     | {f"policy.weights.{kind}" for kind in KINDS}
     | {f"policy.windows.{event}.{name}" for event in EVENT_TYPES for name in Windows.model_fields}
     | {f"flow.{name}" for name in FlowSettings.model_fields}
+    | {f"kafka.{name}" for name in KafkaSettings.model_fields.keys() - kafka_settings.TABLES - {"options"}}
+    | {
+        f"kafka.{table}.{name}"
+        for table, model in kafka_settings.TABLES.items()
+        for name in model.model_fields
+    }
 )
-"""Every setting there is, in full: `policy.windows.purchase.post_click`."""
+"""Every setting there is, in full: `policy.windows.purchase.post_click`. Options of librdkafka come
+on top, as `kafka.options.<name>`."""
 
 TABLES: Final = frozenset(
     key.rsplit(".", depth)[0] for key in KEYS for depth in range(1, key.count(".") + 1)
-)
+) | {OPTIONS.removesuffix(".")}
 """What holds settings and is none itself: `policy.windows.purchase`, `policy.windows`, `policy`."""
 
 
@@ -106,8 +121,10 @@ def load_settings(*, config: Path | None, overrides: list[str]) -> Loaded:
     )
     values = {key: value for _, layer in layers for key, value in layer.items()}
     origins = {key: origin for origin, layer in layers for key in layer}
-    if unknown := values.keys() - KEYS:
+    if unknown := {key for key in values.keys() - KEYS if not key.startswith(OPTIONS)}:
         raise SettingsError(_explain_unknown(key, origins[key]) for key in sorted(unknown))
+    if open_ones := [key for key in values if is_secret(key) and origins[key] != ENVIRONMENT]:
+        raise SettingsError(_explain_secret(key, origins[key]) for key in sorted(open_ones))
     settings = _validate(values, origins)
     return Loaded(settings, {key: origins.get(key, DEFAULT) for key in _dump(settings)})
 
@@ -146,9 +163,14 @@ def _read_file(file: Path) -> dict[str, Any]:
     # A number goes on as its text, as in the other sources: a bare 30 would pass for microseconds
     # where a duration belongs, and `true` for 1.
     return {
-        key: value if isinstance(value, str | list | dict) else str(value)
+        key: value if isinstance(value, str | list | dict) else _as_text(key, value)
         for key, value in _flatten(tree)
     }
+
+
+def _as_text(key: str, value: object) -> str:
+    """Spell an option of librdkafka as the library does: true, not True."""
+    return str(value).lower() if key.startswith(OPTIONS) else str(value)
 
 
 def _environment() -> dict[str, str]:
@@ -183,17 +205,25 @@ def _read_texts(texts: dict[str, str]) -> dict[str, Any]:
 def _explain_unknown(key: str, origin: str) -> str:
     """Name the key as its source spells it, and the setting that was probably meant."""
     if key in TABLES:
-        inside = min(known for known in KEYS if known.startswith(f"{key}."))
+        inside = min(
+            (known for known in KEYS if known.startswith(f"{key}.")),
+            default=f"{OPTIONS}security.protocol",
+        )
         return f"{_place(key, origin)}: expected a table of settings, like {_spell(inside, origin)}"
     near = get_close_matches(key, sorted(KEYS), n=1)
     hint = f"did you mean {_spell(near[0], origin)}?" if near else "tributary config lists them all"
     return f"{_place(key, origin)}: there is no such setting; {hint}"
 
 
+def _explain_secret(key: str, origin: str) -> str:
+    place = _spell(key, ENVIRONMENT)
+    return f"{_place(key, origin)}: a secret, which others could read there; set {place} instead"
+
+
 def _validate(values: dict[str, Any], origins: Mapping[str, str]) -> Settings:
     tree: dict[str, Any] = {}
     for key, value in values.items():
-        *tables, name = key.split(".")
+        *tables, name = _path(key)
         table = tree
         for each in tables:
             table = table.setdefault(each, {})
@@ -202,6 +232,12 @@ def _validate(values: dict[str, Any], origins: Mapping[str, str]) -> Settings:
         return Settings.model_validate(tree)
     except ValidationError as error:
         raise SettingsError(_explain_bad(each, origins) for each in error.errors()) from error
+
+
+def _path(key: str) -> list[str]:
+    if key.startswith(OPTIONS):
+        return [*OPTIONS.removesuffix(".").split("."), key.removeprefix(OPTIONS)]
+    return key.split(".")
 
 
 def _explain_bad(error: ErrorDetails, origins: Mapping[str, str]) -> str:

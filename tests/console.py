@@ -24,6 +24,8 @@ BLOCK: Final = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 RECIPE: Final = re.compile(r"^\t\$\(BIN\)/tributary (.*)$", re.MULTILINE)
 HEAD: Final = re.compile(r" \| head -(\d+)$")
 FILE: Final = re.compile(r" > (\S+)$")
+ENDLESS: Final = ("tributary run ",)
+"""Commands that go on until they are told to end."""
 PACE: Final = re.compile(r"in [\d.]+ s, [\d,]+ per second")
 
 
@@ -67,6 +69,8 @@ def _commands(block: str) -> list[tuple[str, str]]:
 
 
 def _is_ours(command: str) -> bool:
+    if command.startswith(ENDLESS):
+        return False
     return command == "make demo" or command.startswith("tributary ")
 
 

@@ -18,6 +18,7 @@ from attribution.contract.impression import judge_impression
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decode import PartitionDecoder
+from connectors.lines import Lines
 from flows.generate import GenerateSpec, generate_log
 from tests.both_decoders import BothDecoders
 from tests.spoiled import FAULTS, ODD_LINES, VALUES, values_at
@@ -178,9 +179,9 @@ def test_a_clean_log_hardly_ever_reaches_the_contract(
     registry = Registry.from_documents(documents, allow_unregistered=True)
     rows = {}
     for stream in STREAMS:
-        content = (tmp_path / f"{stream}-00.ndjson").read_bytes()
+        lines = Lines.of((tmp_path / f"{stream}-00.ndjson").read_bytes())
         decoder = PartitionDecoder(stream, stream, policy=Policy(), registry=registry)
-        rows[stream] = decoder.decode(content, first_line=0).rows.num_rows
+        rows[stream] = decoder.decode(lines, lines.numbered(0)).rows.num_rows
     assert {stream: count >= 1_500 for stream, count in rows.items()} == dict.fromkeys(
         STREAMS, True
     )

@@ -7,7 +7,8 @@ import duckdb
 import pytest
 
 from attribution.policy import Policy
-from connectors.comparison import COMPARISONS, Difference, compare
+from connectors.comparison import Difference, compare
+from connectors.comparisons import COMPARISONS
 from tests.decoded import (
     HOUR,
     NOW,

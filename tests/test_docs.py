@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 from flows.cli import app
 from tests.console import PAGES, ROOT, outputs, prepare, settled
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
 COMMANDS = typer.main.get_group(app).commands
 PLACE = re.compile(r"`((?:attribution|connectors|flows)/[a-z_/]+\.(?:py|sql))(?::(\w+))?`")
@@ -28,8 +27,8 @@ def test_every_command_and_option_has_help(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_is_shown_in_the_readme(name: str) -> None:
-    assert f"\n$ tributary {name} " in README
+def test_every_command_is_shown_somewhere(name: str) -> None:
+    assert any(f"tributary {name} " in path.read_text(encoding="utf-8") for path in PAGES)
 
 
 def test_the_list_of_commands_cuts_no_sentence_short() -> None:

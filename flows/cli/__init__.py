@@ -7,9 +7,14 @@ import typer
 
 from flows.cli.ask import explain, sql, verify
 from flows.cli.config import config
+from flows.cli.dead_letters import dead_letters
 from flows.cli.generate import generate
 from flows.cli.options import Version
 from flows.cli.replay import replay
+from flows.cli.run import run
+from flows.cli.schema import schema
+from flows.cli.state import state
+from flows.cli.topics import topics
 
 app = typer.Typer(
     name="tributary",
@@ -26,5 +31,8 @@ def tributary(*, version: Version = False) -> None:
     """Raw log events and impressions in, attributed conversions and match statistics out."""
 
 
-for command in (replay, sql, explain, verify, generate, config):
+for command in (replay, run, sql, explain, verify, generate, config, schema):
     app.command()(command)
+app.add_typer(state)
+app.add_typer(topics, name="topics")
+app.add_typer(dead_letters, name="dead-letters")

@@ -1,0 +1,82 @@
+"""`tributary run`: a folder of raw streams that grow, into a result file that keeps up."""
+
+# ruff: noqa: PLC0415  a command imports when it runs
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.failures import told
+from flows.cli.options import Config, Overrides
+
+
+def run(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            show_default=False,
+            help="Folder with events*.ndjson, impressions*.ndjson and event_sources.json.",
+        ),
+    ],
+    state: Annotated[
+        Path,
+        typer.Option(
+            "--state", metavar="DIR", show_default=False, help="State directory; made if absent."
+        ),
+    ],
+    db: Annotated[
+        Path, typer.Option("--db", metavar="FILE", show_default=False, help="Its result file.")
+    ],
+    *,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Threads per process.")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes, started again together if one dies.")
+    ] = 1,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65_535, help="Serve /metrics and /healthz there, on loopback."),
+    ] = None,
+    allow_unregistered: Annotated[
+        bool,
+        typer.Option("--allow-unregistered", help="Accept events of sources nobody registered."),
+    ] = False,
+    config: Config = None,
+    overrides: Overrides = None,
+) -> None:
+    """Read a folder of raw streams for as long as it grows.
+
+    The result is kept up to date until SIGTERM or SIGINT; then what was read is committed, and the
+    next start goes on from there. Exits with 4 when an operator has to mend something.
+    """
+    from flows.stopping import Stopping, asked_by_signals
+
+    stopping = Stopping()
+    with asked_by_signals(stopping):  # first of all: to import the rest takes a second
+        from connectors.database import DatabaseError
+        from connectors.files import LogError
+        from connectors.state import StateError
+        from flows.job import Run
+        from flows.logs import set_up_logs
+        from flows.monitor import MonitorError
+        from flows.run import run_until_asked
+        from flows.settings import SettingsError, load_settings
+
+        set_up_logs()
+        with told(SettingsError, LogError, StateError, DatabaseError, MonitorError):
+            code = run_until_asked(
+                Run(
+                    data,
+                    state,
+                    db,
+                    load_settings(config=config, overrides=overrides or []),
+                    allow_unregistered=allow_unregistered,
+                    workers=workers,
+                    processes=processes,
+                    metrics_port=metrics_port,
+                ),
+                stopping,
+            )
+    raise typer.Exit(code)

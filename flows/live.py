@@ -1,0 +1,106 @@
+"""A continuous run for the engine's own command line: `python -m bytewax.run "flows.live:flow()"`.
+
+For clusters over several hosts, with `-r STATE/recovery -s 1 -b 0`, for without a recovery store
+nothing is kept. The environment says what to do: TRIBUTARY_DATA, TRIBUTARY_STATE and TRIBUTARY_DB
+are what `tributary run` is told. Process 0 locks and prepares the state. The others wait until
+there is one, and look at the registry when the engine opens their lanes: it does so when all are
+connected, which process 0 is only once it has prepared everything.
+"""
+
+import argparse
+import os
+import time
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from bytewax.dataflow import Dataflow
+
+from attribution.registry import Registry
+from connectors.live import LiveSource
+from connectors.state import STATE, Facts, StateDir
+from flows.crashing import Source, SourcePartition
+from flows.job import Prepared, Run
+from flows.logs import set_up_logs
+from flows.run import live_source, prepared_run, registry_of, wire
+from flows.settings import SettingsError, load_settings
+from flows.stopping import Stopping, asked_by_signals
+
+STATE_SECONDS_MAX: Final = 60.0
+"""How long a process waits for process 0 to make the state; it takes a second."""
+
+_HELD: Final = ExitStack()
+"""The lock of the state directory, and the handlers of signals, until the process ends."""
+
+
+def flow() -> Dataflow:
+    """Build the flow of the continuous run that the environment asks for.
+
+    Raises SettingsError, LogError, StateError or DatabaseError when it cannot.
+    """
+    set_up_logs()
+    state = _path("TRIBUTARY_STATE")
+    is_first = _index() == 0
+    facts = _known(StateDir(state), wait=not is_first)
+    job = Run(
+        _path("TRIBUTARY_DATA"),
+        state,
+        _path("TRIBUTARY_DB"),
+        load_settings(config=None, overrides=[]),
+        allow_unregistered=facts is not None and facts.allow_unregistered,
+    )
+    stopping = Stopping()
+    _HELD.enter_context(asked_by_signals(stopping))
+    if is_first:
+        prepared, _ = _HELD.enter_context(prepared_run(job))
+        return wire(job, prepared, live_source(job, prepared, stopping))
+    assert facts is not None
+    return wire(job, Prepared(facts, Registry(versions={})), _Joining(job, facts, stopping))
+
+
+def _index() -> int:
+    """Give the number of this process, which the engine is told by a flag or the environment."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("-i", "--process-id", type=int)
+    told, _ = parser.parse_known_args()
+    pod = os.environ.get("BYTEWAX_POD_NAME", "").rpartition("-")[2]
+    return int(told.process_id or os.environ.get("BYTEWAX_PROCESS_ID") or pod or 0)
+
+
+def _known(state: StateDir, *, wait: bool) -> Facts | None:
+    """Give what a state was made with; None where there is none, unless one is to be waited for."""
+    until = time.monotonic() + STATE_SECONDS_MAX
+    while wait and not (state.path / STATE).exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    return state.read() if wait or (state.path / STATE).exists() else None
+
+
+class _Joining(Source):
+    """The lanes of a process that is not the first: what they judge by is known when they open."""
+
+    def __init__(self, job: Run, facts: Facts, stopping: Stopping) -> None:
+        self._job = job
+        self._facts = facts
+        self._stopping = stopping
+
+    def list_parts(self) -> list[str]:
+        """Name the lanes."""
+        return [str(lane) for lane in range(self._facts.lanes)]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: Any) -> SourcePartition:  # noqa: ANN401
+        """Open a lane."""
+        return self._source.build_part(step_id, for_part, resume_state)
+
+    @cached_property
+    def _source(self) -> LiveSource:
+        prepared = Prepared(self._facts, registry_of(self._job, StateDir(self._job.state)))
+        return live_source(self._job, prepared, self._stopping)
+
+
+def _path(name: str) -> Path:
+    if not (text := os.environ.get(name)):
+        option = name.removeprefix("TRIBUTARY_").lower()
+        msg = f"{name} is not set; it names what `tributary run` is told as --{option}"
+        raise SettingsError([msg])
+    return Path(text)

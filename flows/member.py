@@ -1,0 +1,37 @@
+"""One of the processes of a run: `python -m flows.member`, started by `flows.members`.
+
+It is told what to run on its standard input, which stays open for as long as its supervisor lives:
+where it ends, the member ends too, whatever it is doing.
+"""
+
+# ruff: noqa: PLC0415  signals first: to import the rest takes a second
+
+import os
+import pickle
+import sys
+import threading
+
+from flows.stopping import AT_ONCE, Stopping, asked_by_signals
+
+
+def main() -> int:
+    """Be a member, and give the exit code."""
+    stopping = Stopping()
+    with asked_by_signals(stopping):
+        from flows.logs import set_up_logs
+        from flows.run import run_here
+
+        set_up_logs()
+        job, prepared, seat = pickle.load(sys.stdin.buffer)  # noqa: S301  from our own supervisor
+        threading.Thread(target=_end_with_the_supervisor, daemon=True).start()
+        return run_here(job, prepared, stopping, seat)
+
+
+def _end_with_the_supervisor() -> None:
+    while os.read(sys.stdin.fileno(), 1):  # not through the buffer, which the exit would wait for
+        pass
+    os._exit(AT_ONCE)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

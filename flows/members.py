@@ -1,0 +1,43 @@
+"""Starts the processes of one run; what each of them does is `flows.member`.
+
+Members inherit the lock of the state directory, so that nobody else starts while one is left.
+"""
+
+import pickle
+import socket
+import subprocess
+import sys
+from contextlib import ExitStack
+
+from flows.job import Prepared, Run, Seat
+from flows.supervisor import Process
+
+
+def start_members(job: Run, prepared: Prepared, lock: int) -> list[Process]:
+    """Start all processes of a run; they find each other on loopback."""
+    addresses = _free_addresses(job.processes)
+    seats = [Seat(index, addresses) for index in range(job.processes)]
+    return [_start(job, prepared, seat, lock) for seat in seats]
+
+
+def _start(job: Run, prepared: Prepared, seat: Seat, lock: int) -> Process:
+    # A group of its own: an interrupt from the terminal is the supervisor's to pass on.
+    member = subprocess.Popen(
+        [sys.executable, "-m", "flows.member"],
+        stdin=subprocess.PIPE,
+        pass_fds=[lock],
+        process_group=0,
+    )
+    assert member.stdin is not None
+    pickle.dump((job, prepared, seat), member.stdin)
+    member.stdin.flush()
+    return member
+
+
+def _free_addresses(count: int) -> tuple[str, ...]:
+    """Find ports that nobody listens on now; one taken meanwhile costs a restart."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return tuple(f"127.0.0.1:{each.getsockname()[1]}" for each in sockets)

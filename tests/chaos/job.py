@@ -1,0 +1,141 @@
+"""The job under test: `tributary run` as a process of its own, to be killed and started again."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from attribution.policy import Policy
+
+TIMES: Final = {
+    "post_click": "20s",
+    "post_view": "5s",
+    "probabilistic_window": "3s",
+    "settle_delay": "1s",
+    "max_event_delay": "1m",
+    "dedup_window": "4s",
+}
+"""Short, so that within seconds windows end, keys are free again and everything settles."""
+
+POLICY: Final = Policy.model_validate(TIMES)
+SETTINGS: Final = (
+    *(f"policy.{name}={duration}" for name, duration in TIMES.items()),
+    "flow.epoch_interval=100ms",
+    "flow.key_groups=4",
+)
+
+PATIENCE: Final = 30.0
+"""Seconds for anything that a job should do within a few."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One state, its log and its database; `run` at most once at a time."""
+
+    folder: Path
+    process: "subprocess.Popen[bytes] | None" = field(default=None, init=False)
+    _started: float = field(default=0.0, init=False)
+
+    @property
+    def data(self) -> Path:
+        """The log."""
+        return self.folder / "data"
+
+    @property
+    def database(self) -> Path:
+        """The result file."""
+        return self.folder / "result.duckdb"
+
+    @property
+    def state(self) -> Path:
+        """The state directory."""
+        return self.folder / "state"
+
+    @property
+    def said(self) -> str:
+        """What all runs have written on stderr."""
+        return (self.folder / "stderr").read_text(encoding="utf-8")
+
+    def start(self, *options: str, failpoint: str = "") -> None:
+        """Start the job; `failpoint` is a place and a count."""
+        words = [sys.executable, "-m", "tests.chaos.small", "run", "--data", str(self.data)]
+        words += ["--state", str(self.state), "--db", str(self.database)]
+        words += [word for setting in SETTINGS for word in ("--set", setting)]
+        words += options
+        self._started = time.time()
+        with (self.folder / "stderr").open("ab") as stderr:
+            self.process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                env=os.environ | {"TRIBUTARY_FAILPOINT": failpoint},
+            )
+
+    def wait(self, seconds: float) -> int | None:
+        """Give the exit code; None while it runs on."""
+        assert self.process is not None
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def wait_until_it_writes(self, times: int = 1) -> None:
+        """Wait until this run has written to the result file, unless it ends before.
+
+        The first time notes the start, all others are commits.
+        """
+        log, seen = self.folder / "result.duckdb.wal", {0}
+
+        def writes() -> bool:
+            status = log.stat() if log.exists() else None
+            if status is not None and status.st_mtime > self._started:
+                seen.add(status.st_mtime_ns)
+            return len(seen) > times
+
+        wait_until(lambda: writes() or self.wait(0) is not None)
+
+    def kill(self) -> int:
+        """End the job as a power cut would, if it still runs; give the exit code."""
+        assert self.process is not None
+        self.process.kill()
+        return self.process.wait()
+
+    def kill_a_child(self, at: int) -> None:
+        """End one of the processes of the job, which lets it start all of them again."""
+        assert self.process is not None
+        children = children_of(self.process.pid)
+        if children:
+            os.kill(children[at % len(children)], signal.SIGKILL)
+
+    def drain(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask the job to end, and give its exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        code = self.wait(PATIENCE)
+        assert code is not None, "the job does not drain"
+        return code
+
+
+def children_of(pid: int) -> list[int]:
+    """Give the processes that a process has started."""
+    try:
+        told = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    return [int(each) for each in told.split()]
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = PATIENCE) -> bool:
+    """Wait for something to happen; tell whether it did."""
+    until = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True

@@ -1,0 +1,76 @@
+"""What must hold of a result file at any moment, and from one moment to the next."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+FINAL: Final = {
+    "conversions_final": "conversion_id",
+    "credits_final": "conversion_id || ' ' || impression_id",
+}
+"""Tables whose rows never change, and what names a row."""
+
+OPEN_SECONDS: Final = 10.0
+"""Until a killed job's last process has let go of the file."""
+
+
+@contextmanager
+def opened(database: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a result file to be read, as soon as nobody writes it."""
+    until = time.monotonic() + OPEN_SECONDS
+    while True:
+        try:
+            connection = duckdb.connect(str(database), read_only=True)
+            break
+        except duckdb.IOException:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+    with connection:
+        connection.execute("set timezone = 'UTC'")
+        yield connection
+
+
+class Ledger:
+    """Remembers final rows from look to look; `differences` lists what should not be, in words."""
+
+    def __init__(self, database: Path) -> None:
+        """Start with nothing seen."""
+        self.differences: list[str] = []
+        self.commits = 0
+        self._database = database
+        self._seen: dict[str, dict[str, str]] = {table: {} for table in FINAL}
+
+    def look(self) -> None:
+        """Check the file as it is now, between two runs of the job."""
+        if not self._database.exists():
+            return
+        with opened(self._database) as connection:
+            self.commits = _number(connection, "select coalesce(max(seq), 0) from commits")
+            for table, name in FINAL.items():
+                self._compare(connection, table, name)
+            negative = _number(connection, "select count(*) from conservation where in_flight < 0")
+            if negative:
+                self.differences.append(f"{negative} rows of conservation are below zero")
+
+    def _compare(self, connection: duckdb.DuckDBPyConnection, table: str, name: str) -> None:
+        """Hold the rows against those seen before; the engine may yet take back the last commit."""
+        rows = connection.execute(
+            f"select {name}, md5(to_json(t)::varchar), seq from {table} t"
+        ).fetchall()
+        now = {key: content for key, content, _ in rows}
+        if len(now) < len(rows):
+            self.differences.append(f"{len(rows) - len(now)} rows of {table} are there twice")
+        changed = [key for key, content in self._seen[table].items() if now.get(key) != content]
+        self.differences += [f"{table} {key} has changed" for key in changed]
+        self._seen[table] = {key: content for key, content, seq in rows if seq < self.commits}
+
+
+def _number(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    row = connection.execute(sql).fetchone()
+    assert row is not None
+    return int(row[0])
