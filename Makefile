@@ -42,6 +42,14 @@ bench: .venv/project ## Replay 1.2 M records against batch SQL; the last line is
 growth: .venv/project ## Time per record at 0.2, 1 and 5 M records
 	$(BIN)/python -m benchmarks.growth
 
+.PHONY: chaos
+chaos: .venv/project ## Kill a continuous run 100 times, compare; CHAOS="--seed 7 --kills 300"
+	$(BIN)/python -m tests.chaos $(CHAOS)
+
+.PHONY: kafka
+kafka: ## Fetch Apache Kafka for the tests (needs Maven and Java 17)
+	scripts/kafka
+
 .PHONY: lint
 lint: .venv/project ## Check style, format and types
 	$(BIN)/ruff check
@@ -55,8 +63,8 @@ lock: ## Choose newer versions: rewrite requirements.lock (needs uv)
 		--output-file requirements.lock
 
 .PHONY: clean
-clean: ## Remove .venv, caches, bench data and the demo's database
-	rm -rf .venv .bench .hypothesis .mypy_cache .pytest_cache .ruff_cache demo.duckdb*
+clean: ## Remove .venv, .kafka, caches, bench data and the demo's database
+	rm -rf .venv .bench .hypothesis .kafka .mypy_cache .pytest_cache .ruff_cache demo.duckdb*
 	find attribution benchmarks connectors flows tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/locked: requirements.lock

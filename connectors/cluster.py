@@ -1,0 +1,206 @@
+"""A Kafka cluster: how it is reached, and what it says about topics.
+
+The only place that builds librdkafka clients. Knows no stream and no document.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+ANSWER_SECONDS_MAX: Final = 30
+"""How long a question may take before the cluster counts as out of reach."""
+
+RESERVED: Final = frozenset(
+    {
+        "acks",
+        "auto.offset.reset",
+        "bootstrap.servers",
+        "enable.auto.commit",
+        "enable.auto.offset.store",
+        "enable.idempotence",
+        "enable.partition.eof",
+        "group.id",
+        "isolation.level",
+        "message.max.bytes",
+        "message.timeout.ms",
+    }
+)
+"""Options that the job sets itself: with others it would lose or repeat records."""
+
+QUEUE_KILOBYTES: Final = 16_384
+"""What the library fetches ahead, per lane; its default is 64 MB."""
+
+LOG: Final = logging.getLogger("tributary.kafka")
+"""Where librdkafka's own messages go."""
+
+
+SEND_KILOBYTES: Final = 131_072
+"""What may wait to be sent, per producer: more than the largest record; its default is 1 GB."""
+
+
+Client = TypeVar("Client", Consumer, Producer, AdminClient)
+
+
+class ClusterError(Exception):
+    """Kafka cannot be read as asked; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the cluster says about a topic; another topic under the same name has another id."""
+
+    topic_id: str
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Where a cluster is and how to reach it. `options` are librdkafka's and may hold secrets."""
+
+    bootstrap_servers: str
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def admin(self) -> AdminClient:
+        """Give a client for questions and for making topics."""
+        return self._client(AdminClient, {})
+
+    def consumer(self, group: str, on_error: Callable[[KafkaError], None]) -> Consumer:
+        """Give a consumer that is told what to read, and never jumps or commits by itself."""
+        ours = {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "error_cb": on_error,
+            "queued.max.messages.kbytes": QUEUE_KILOBYTES,
+            # With a queue this short the library's own pause of a second would starve a backlog.
+            "fetch.queue.backoff.ms": 10,
+            # A broker without news answers after this long, and only then is an end known.
+            "fetch.wait.max.ms": 100,
+        }
+        return self._client(Consumer, ours)
+
+    def producer(self, *, record_bytes_max: int, seconds_max: float) -> Producer:
+        """Give a producer that keeps the order of a key and loses nothing without saying so.
+
+        Of each record it says within `seconds_max` whether it is safe.
+        """
+        ours = {
+            "acks": "all",
+            "enable.idempotence": True,
+            "message.max.bytes": record_bytes_max,
+            "message.timeout.ms": int(seconds_max * 1000),
+            "queue.buffering.max.kbytes": SEND_KILOBYTES,
+            "compression.type": "zstd",
+            # As the clients in Java do, so that a key is in one partition whoever wrote it.
+            "partitioner": "murmur2_random",
+        }
+        return self._client(Producer, ours)
+
+    def _client(self, kind: type[Client], ours: dict[str, Any]) -> Client:
+        if taken := sorted(RESERVED & self.options.keys()):
+            msg = f"kafka.options may not set {', '.join(taken)}: the job does; remove it"
+            raise ClusterError(msg)
+        config = {
+            "bootstrap.servers": self.bootstrap_servers,
+            "log.connection.close": False,
+            # A broker that is back is found within a second, not ten.
+            "reconnect.backoff.max.ms": 1000,
+            **ours,
+            **self.options,
+        }
+        try:
+            return kind(config, logger=LOG)
+        except KafkaException as error:
+            msg = f"kafka.options: {_reason(error)}; expected options that librdkafka has"
+            raise ClusterError(msg) from error
+
+
+class Question:
+    """Asks what a cluster says about topics, and does not wait for the answer."""
+
+    def __init__(self, admin: AdminClient, topics: Collection[str]) -> None:
+        """Ask."""
+        self._admin = admin  # answers come as long as it lives
+        self._answers: Mapping[str, Future[Any]] = admin.describe_topics(
+            TopicCollection(list(topics)), request_timeout=ANSWER_SECONDS_MAX
+        )
+
+    def is_answered(self) -> bool:
+        """Tell whether the answer is there."""
+        return all(answer.done() for answer in self._answers.values())
+
+    def answer(self) -> dict[str, Described]:
+        """Wait for the answer: the topics that exist. Raises KafkaException when there is none."""
+        found = {}
+        for topic, answer in self._answers.items():
+            try:
+                told = answer.result()
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    raise
+            else:
+                found[topic] = Described(str(told.topic_id), len(told.partitions))
+        return found
+
+
+class Lookout:
+    """Asks about topics again and again, and never waits for an answer."""
+
+    def __init__(self, cluster: Cluster, topics: Collection[str], seconds: float) -> None:
+        """Ask first when `seconds` have passed, for whoever looks out has just asked."""
+        self._admin = cluster.admin()
+        self._topics = topics
+        self._seconds = seconds
+        self._asked_at = time.monotonic()
+        self._question: Question | None = None
+
+    def news(self) -> dict[str, Described] | None:
+        """Give an answer that has come: the topics that exist. Raises KafkaException if it failed.
+
+        None when there is no answer yet, or when it is not yet time to ask.
+        """
+        if self._question is None:
+            if time.monotonic() - self._asked_at >= self._seconds:
+                self._question = Question(self._admin, self._topics)
+                self._asked_at = time.monotonic()
+            return None
+        if not self._question.is_answered():
+            return None
+        answered, self._question = self._question, None
+        return answered.answer()
+
+
+def describe(cluster: Cluster, topics: Collection[str]) -> dict[str, Described]:
+    """Give those of the topics that exist. Raises ClusterError when the cluster does not answer."""
+    try:
+        return Question(cluster.admin(), topics).answer()
+    except KafkaException as error:
+        raise unreachable(cluster, error) from error
+
+
+def require(cluster: Cluster, topic: str) -> Described:
+    """Give a topic that there has to be. Raises ClusterError when it does not exist."""
+    found = describe(cluster, [topic])
+    if topic not in found:
+        msg = f"topic {topic} does not exist; make it: tributary topics create"
+        raise ClusterError(msg)
+    return found[topic]
+
+
+def unreachable(cluster: Cluster, error: KafkaException) -> ClusterError:
+    """Explain that a cluster did not answer."""
+    return ClusterError(
+        f"Kafka at {cluster.bootstrap_servers} cannot be asked: {_reason(error)}. Check that it "
+        "runs, kafka.bootstrap_servers, and what kafka.options say of security"
+    )
+
+
+def _reason(error: KafkaException) -> str:
+    return str(error.args[0].str())

@@ -1,0 +1,104 @@
+"""When so much is refused that the job had better stop: a bad deploy must not drain a topic.
+
+A sender's mistake refuses a record here and there. Where most of a partition is refused, it is the
+sender's new version, or ours, that is broken, and what is set aside would have to be replayed.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from attribution.columns import Ints, Mask
+from attribution.decoded import Decoded
+from connectors.dead_letters import TABLE, dead_letters_of, refused_lines
+from connectors.intake import Documents
+
+WINDOW: Final = 1_000
+"""Records that a ratio is taken over: some seconds of a busy partition."""
+
+RATIO_MAX: Final = 0.5
+"""Half refused is no sender's slip any more."""
+
+CONSECUTIVE_MAX: Final = 1_000
+"""Refused one after the other."""
+
+
+class TooManyDeadLettersError(Exception):
+    """Too much of a partition is refused as a whole; the message says how much and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterLimit:
+    """How many of a partition's records may be refused as a whole.
+
+    At most `max_ratio` of any `window` records in a row, and `max_consecutive` without one between
+    that is not. A ratio of 1 and a large number switch either off.
+    """
+
+    window: int = WINDOW
+    max_ratio: float = RATIO_MAX
+    max_consecutive: int = CONSECUTIVE_MAX
+
+    def watch(self) -> "DeadLetterWatch":
+        """Begin to count; a restart begins anew."""
+        return DeadLetterWatch(self)
+
+
+class DeadLetterWatch:
+    """Looks at the latest records of each partition of one lane."""
+
+    def __init__(self, limit: DeadLetterLimit) -> None:
+        """Start without any."""
+        self._limit = limit
+        self._latest: dict[str, Mask] = {}
+        self._streak: dict[str, int] = {}
+
+    def set_aside(self, documents: Documents, decoded: Decoded) -> dict[str, pa.RecordBatch]:
+        """Give the dead letters of a partition's next documents, by table.
+
+        Raises TooManyDeadLettersError; then nothing of these documents may count.
+        """
+        refused = refused_lines(documents, decoded)
+        flags = np.zeros(len(documents.lines), dtype=bool)
+        flags[list(refused)] = True
+        code = refused[max(refused)]["code"] if refused else ""
+        self.take(documents.partition, flags, code)
+        letters = dead_letters_of(documents, decoded)
+        return {} if letters is None else {TABLE: letters}
+
+    def take(self, partition: str, refused: Mask, code: str) -> None:
+        """Count a partition's next records; `code` is why the last of the refused ones was."""
+        latest = np.r_[self._latest.get(partition, np.empty(0, dtype=bool)), refused]
+        most = _most_in_a_row_of(latest, self._limit.window)
+        if most > self._limit.max_ratio * self._limit.window:
+            raise self._too_many(partition, f"{most} of {self._limit.window} records", code)
+        streak = self._longest(partition, refused)
+        if streak > self._limit.max_consecutive:
+            raise self._too_many(partition, f"{streak} records in a row", code)
+        self._latest[partition] = latest[max(len(latest) - self._limit.window + 1, 0) :]
+
+    def _longest(self, partition: str, refused: Mask) -> int:
+        """Give the longest streak that these records make, and remember the one at the end."""
+        before = self._streak.get(partition, 0)
+        good: Ints = np.flatnonzero(~refused)
+        ends = np.r_[good, len(refused)]
+        lengths = np.diff(np.r_[-1 - before, ends]) - 1
+        self._streak[partition] = int(lengths[-1])
+        return int(lengths.max())
+
+    def _too_many(self, partition: str, much: str, code: str) -> TooManyDeadLettersError:
+        limit = self._limit
+        return TooManyDeadLettersError(
+            f"{partition}: {much} are refused as a whole, the latest with {code}; expected at most "
+            f"{limit.max_ratio:.0%} of {limit.window}, and {limit.max_consecutive} in a row. Mend "
+            "what sends them, or let them pass: --set kafka.dead_letters.max_ratio=1 --set "
+            "kafka.dead_letters.max_consecutive=1000000000"
+        )
+
+
+def _most_in_a_row_of(flags: Mask, window: int) -> int:
+    """Give the largest number of flags in any `window` neighbours; 0 while there are fewer."""
+    sums = np.cumsum(np.r_[0, flags])
+    return int((sums[window:] - sums[:-window]).max(initial=0))

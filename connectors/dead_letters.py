@@ -1,0 +1,204 @@
+"""Documents that were refused as a whole, as they came, and the headers that say why.
+
+A dead letter is a Kafka record: key, value and headers of the refused one, and headers of ours
+beside them (`dlq.*`, a namespace that is nobody else's). Nothing of it is ever written to the
+result, for it may hold personal data. A record that comes back from there says which one it was.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from attribution.contract.document import MAX_DOCUMENT_BYTES
+from attribution.decoded import Decoded
+from connectors.intake import Documents, Headers, Origins
+from connectors.producing import Outgoing
+
+TABLE: Final = "dead_letters"
+"""The name of their rows on the way to the sink; it is no table of the result."""
+
+LETTER_BYTES_MAX: Final = MAX_DOCUMENT_BYTES
+"""Key, value and headers. What is larger goes without them: it could not be sent, and would stop
+the job for ever; the place says where it still is."""
+
+OURS: Final = "dlq."
+REASON: Final = "dlq.reason"
+MESSAGE: Final = "dlq.message"
+TOPIC: Final = "dlq.topic"
+PARTITION: Final = "dlq.partition"
+OFFSET: Final = "dlq.offset"
+AT: Final = "dlq.at"
+OMITTED: Final = "dlq.omitted"
+REPLAY_OF: Final = "dlq.replay_of"
+
+HEADERS: Final = {
+    REASON: "Code of the rejection, as in table rejections",
+    MESSAGE: "Why it was refused, as a sentence",
+    TOPIC: "Topic of the refused record",
+    PARTITION: "Its partition",
+    OFFSET: "Its offset there",
+    AT: "When it was set aside",
+    OMITTED: "Bytes of key, value and headers, where they were too many to be kept",
+}
+"""What every dead letter says of itself; only the last may be missing."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_PLACE: Final = re.compile(r"([A-Za-z0-9._-]{1,249})/([0-9]{1,9})/([0-9]{1,18})")
+
+LETTERS: Final = pa.schema(
+    {
+        "stream": pa.string(),
+        "topic": pa.string(),
+        "partition": pa.int32(),
+        "offset": pa.int64(),
+        "code": pa.string(),
+        "message": pa.string(),
+        "key": pa.binary(),
+        "value": pa.binary(),
+        "headers": pa.list_(pa.struct({"name": pa.string(), "value": pa.binary()})),
+        "omitted": pa.int64(),
+    }
+)
+"""One row per dead letter on its way; `omitted` is null where it is whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter as it was found: what was refused, where and why."""
+
+    topic: str
+    partition: int
+    offset: int
+    code: str
+    message: str
+    at: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+    is_whole: bool
+
+    @property
+    def place(self) -> str:
+        """Where the refused record lies, as `dlq.replay_of` has it."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+def dead_letters_of(documents: Documents, decoded: Decoded) -> pa.RecordBatch | None:
+    """Give the rows (`LETTERS`) of documents refused as a whole; None where there are none.
+
+    Documents of files have no dead letters: they stay where they are.
+    """
+    refused = refused_lines(documents, decoded)
+    if documents.origins is None or not refused:
+        return None
+    topic, partition = _topic_of(documents.partition)
+    same = {"stream": documents.stream, "topic": topic, "partition": partition}
+    rows = [same | row | _original(documents.origins, line) for line, row in refused.items()]
+    return pa.RecordBatch.from_pylist(rows, schema=LETTERS)
+
+
+def refused_lines(documents: Documents, decoded: Decoded) -> dict[int, dict[str, Any]]:
+    """Give offset, code and message of the lines that were refused as a whole."""
+    if not decoded.rejections.num_rows:
+        return {}
+    mine = pc.equal(decoded.rejections["source_partition"], documents.partition)
+    is_whole = decoded.rejections["source_index"].is_null()
+    whole = decoded.rejections.filter(pc.and_(mine, is_whole))
+    found = whole.select(["source_offset", "code", "message"]).to_pylist()
+    lines = np.searchsorted(documents.offsets, [row["source_offset"] for row in found])
+    return {
+        line: {"offset": row["source_offset"], "code": row["code"], "message": row["message"]}
+        for line, row in zip(lines.tolist(), found, strict=True)
+    }
+
+
+def replays_of(documents: Documents) -> pa.RecordBatch | None:
+    """Give the rows of table `replays`: records that come from dead letters; None without any."""
+    if documents.origins is None or not any(documents.origins.headers):
+        return None
+    rows = [
+        {"source_offset": int(documents.offsets[line]), **rejected}
+        for line, headers in enumerate(documents.origins.headers)
+        for rejected in _rejected(headers or ())
+    ]
+    same = {"stream": documents.stream, "source_partition": documents.partition}
+    return pa.RecordBatch.from_pylist([same | row for row in rows]) if rows else None
+
+
+def outgoing(row: Mapping[str, Any], topic: str, now: int) -> Outgoing:
+    """Give the record of a dead letter, from a row of `LETTERS`; `now` is in microseconds."""
+    at = (_EPOCH + timedelta(microseconds=now)).isoformat(timespec="microseconds")
+    ours = {
+        REASON: row["code"],
+        MESSAGE: row["message"],
+        TOPIC: row["topic"],
+        PARTITION: row["partition"],
+        OFFSET: row["offset"],
+        AT: at.replace("+00:00", "Z"),
+        OMITTED: row["omitted"],
+    }
+    headers = [(each["name"], each["value"]) for each in row["headers"]]
+    headers += [(name, str(value).encode()) for name, value in ours.items() if value is not None]
+    return Outgoing(topic, row["value"], row["key"], headers)
+
+
+def read_letter(key: bytes | None, value: bytes | None, headers: Headers) -> Letter | None:
+    """Read a record of the topic of dead letters; None for one that is none."""
+    ours = {name: (text or b"").decode(errors="replace") for name, text in headers}
+    place = _PLACE.fullmatch("/".join(ours.get(name, "") for name in (TOPIC, PARTITION, OFFSET)))
+    if place is None or REASON not in ours:
+        return None
+    return Letter(
+        topic=place[1],
+        partition=int(place[2]),
+        offset=int(place[3]),
+        code=ours[REASON],
+        message=ours.get(MESSAGE, ""),
+        at=ours.get(AT, ""),
+        key=key,
+        value=value,
+        headers=headers,
+        is_whole=OMITTED not in ours,
+    )
+
+
+def replayed(letter: Letter) -> Outgoing:
+    """Give the refused record as it was, with a header that links it to its rejection."""
+    theirs = [header for header in letter.headers if not header[0].startswith(OURS)]
+    headers = [*theirs, (REPLAY_OF, letter.place.encode())]
+    return Outgoing(letter.topic, letter.value, letter.key, headers, letter.partition)
+
+
+def _topic_of(partition: str) -> tuple[str, int]:
+    topic, _, number = partition.rpartition("-")
+    return topic, int(number)
+
+
+def _original(origins: Origins, line: int) -> dict[str, Any]:
+    """Give what a record was, or how large where that is too much to be sent."""
+    key, value = origins.keys[line], origins.values[line]
+    # Of an earlier stay among the dead letters only the link is kept.
+    headers = [
+        (name, text)
+        for name, text in origins.headers[line] or ()
+        if name == REPLAY_OF or not name.startswith(OURS)
+    ]
+    size = len(key or b"") + len(value or b"")
+    size += sum(len(name.encode()) + len(text or b"") for name, text in headers)
+    if size > LETTER_BYTES_MAX:
+        return {"key": None, "value": None, "headers": [], "omitted": size}
+    pairs = [{"name": name, "value": text} for name, text in headers]
+    return {"key": key, "value": value, "headers": pairs, "omitted": None}
+
+
+def _rejected(headers: Headers) -> Iterator[dict[str, Any]]:
+    """Give the place that a record says it was refused at; anyone may have written the header."""
+    said = dict(headers).get(REPLAY_OF) or b""
+    if place := _PLACE.fullmatch(said.decode(errors="replace")):
+        yield {"rejected_partition": f"{place[1]}-{place[2]}", "rejected_offset": int(place[3])}

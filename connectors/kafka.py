@@ -1,0 +1,266 @@
+"""Topic-partitions as an intake: one consumer per lane, told which offsets to read.
+
+There is no consumer group to rebalance: a partition belongs to lane `number % lanes`, and where to
+go on is in the lane's snapshot. What is committed to Kafka is for tools that watch the lag.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+
+from connectors.cluster import Cluster, ClusterError, Described, Lookout, describe, unreachable
+from connectors.intake import Documents, Origins, Position
+from connectors.lane_partitions import LanePartition, LanePartitions
+from connectors.lines import Lines
+
+BATCH_MESSAGES: Final = 1000
+"""Messages taken from the library at once: enough to make the call cheap, few enough to count
+their bytes in time."""
+
+POLL_BYTES: Final = 8_000_000
+"""Bytes after which a poll ends; decoding them is one query per partition."""
+
+REFRESH_SECONDS: Final = 10.0
+"""How long a new partition may go unnoticed."""
+
+RANGE_SECONDS_MAX: Final = 5.0
+"""How long to wait to learn which offsets there are, for a message about one that is not."""
+
+HOPELESS: Final = frozenset(
+    {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
+)
+"""What no waiting mends; everything else that is not fatal librdkafka tries again by itself."""
+
+OnError = Callable[[str], None]
+
+
+def ignore(error: str) -> None:
+    """Take no notice of an error that was met; it is tried again anyway."""
+    del error
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaIntakes:
+    """Opens the partitions of topics, dealt out to lanes by their numbers.
+
+    `topics` gives the topic of each stream. Records of one key that are in partition k of both are
+    so read by one lane. `accept_gap` goes on after records that expired unread, instead of
+    stopping. `on_error` is told the name of each error that is tried again.
+    """
+
+    cluster: Cluster
+    topics: Mapping[str, str]
+    lanes: int
+    group: str = "tributary"
+    accept_gap: bool = False
+    on_error: OnError = ignore
+    refresh_seconds: float = REFRESH_SECONDS
+
+    def open(self, lane: int, positions: Mapping[str, Position]) -> "KafkaIntake":
+        """Open the partitions of a lane; those in `positions` go on from there.
+
+        Raises ClusterError when the cluster does not answer, a topic does not exist or is not the
+        one that was read before.
+        """
+        found = describe(self.cluster, self.topics.values())
+        return KafkaIntake(self, lane, found, positions)
+
+
+class KafkaIntake:
+    """The partitions of one lane."""
+
+    def __init__(
+        self,
+        settings: KafkaIntakes,
+        lane: int,
+        found: Mapping[str, Described],
+        positions: Mapping[str, Position],
+    ) -> None:
+        """Start reading; `found` is what the cluster says about the topics."""
+        self._settings = settings
+        self._partitions = LanePartitions(lane, settings.lanes, settings.topics)
+        self._partitions.add(found)
+        self._partitions.resume(positions)
+        self._is_unsure = False
+        topics, seconds = settings.topics.values(), settings.refresh_seconds
+        self._lookout = Lookout(settings.cluster, topics, seconds)
+        self._consumer: Consumer = settings.cluster.consumer(settings.group, self._note)
+        self._assign()
+
+    def partitions(self) -> list[tuple[str, str]]:
+        """Give stream and name of every partition known now; a poll may find more."""
+        return [(each.stream, each.name) for each in self._partitions]
+
+    def position(self, partition: str) -> Position:
+        """Give where to go on after what was given."""
+        return self._partitions[partition].position
+
+    def next_offset(self, partition: str) -> int:
+        """Give the offset below which everything that there is has been given."""
+        return max(self._partitions[partition].offset, 0)
+
+    def is_at_end(self, partition: str) -> bool:
+        """Tell whether all has been given that the broker had when it last answered a fetch."""
+        known = self._partitions[partition]
+        if not known.has_ended:
+            return False
+        # Comes with each answer; to ask for it apart would be slower, and some brokers make it up.
+        _, high = self._consumer.get_watermark_offsets(known.place, cached=True)
+        return bool(high <= known.offset)
+
+    def poll(self, held: Collection[str]) -> list[Documents]:
+        """Give what has been fetched, about POLL_BYTES of it; nothing of partitions in `held`."""
+        self._look_around()
+        if self._is_unsure:
+            self._ask_for_ends()
+        self._hold(held)
+        records: dict[str, list[Message]] = {}
+        others = []
+        for message in self._messages():
+            if message.error():
+                others.append(message)
+            else:
+                records.setdefault(_name(message), []).append(message)
+        given = [self._documents(*each) for each in records.items()]
+        # Last, for they may make the library fetch anew, from behind what is given now.
+        for message in others:
+            self._meet(message)
+        return given
+
+    def commit(self, positions: Mapping[str, Position]) -> None:
+        """Tell the group's offsets to Kafka, once a result holds all that is below them.
+
+        Only for tools that watch the lag: nothing is ever read from there, so failing is no harm.
+        """
+        due = (self._partitions[name].due(each) for name, each in positions.items())
+        places = [place for place in due if place is not None]
+        if not places:
+            return
+        try:
+            self._consumer.commit(offsets=places, asynchronous=True)
+        except KafkaException as error:
+            self._settings.on_error(error.args[0].name())
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._consumer.close()
+
+    def _assign(self) -> None:
+        """Fetch from where each partition goes on; what was fetched and not given comes again."""
+        self._hold(())  # the library would go on holding what it was told to hold before
+        for each in self._partitions:
+            each.has_ended = False
+        self._consumer.assign([each.place for each in self._partitions])
+
+    def _look_around(self) -> None:
+        """Find new partitions, without ever waiting for the cluster."""
+        try:
+            found = self._lookout.news()
+        except KafkaException as error:
+            self._note(error.args[0])
+        else:
+            if found is not None and self._partitions.add(found):
+                self._assign()
+
+    def _ask_for_ends(self) -> None:
+        """Forget which partitions are at their ends: without a broker nobody knows.
+
+        Fetching anew makes the broker tell again, once it is back.
+        """
+        self._is_unsure = False
+        if any(each.has_ended for each in self._partitions):
+            self._assign()
+
+    def _hold(self, held: Collection[str]) -> None:
+        changed = [each for each in self._partitions if each.is_held != (each.name in held)]
+        for each in changed:
+            each.is_held = not each.is_held
+        if pause := [each.place for each in changed if each.is_held]:
+            self._consumer.pause(pause)
+        if resume := [each.place for each in changed if not each.is_held]:
+            self._consumer.resume(resume)
+
+    def _messages(self) -> Iterator[Message]:
+        """Give what has been fetched: records, and errors in their places."""
+        size, count = 0, BATCH_MESSAGES
+        while size < POLL_BYTES and count == BATCH_MESSAGES:
+            batch = self._consumer.consume(BATCH_MESSAGES, 0)
+            count = len(batch)
+            size += sum(map(len, batch))
+            yield from batch
+
+    def _documents(self, name: str, messages: list[Message]) -> Documents:
+        known = self._partitions[name]
+        offsets = np.array([message.offset() for message in messages], dtype=np.int64)
+        assert offsets[0] >= known.offset
+        known.offset = int(offsets[-1]) + 1
+        # A record without a value is one that cannot be read, and so refused with its place.
+        values = [message.value() for message in messages]
+        lines = Lines.of_documents([value or b"" for value in values])
+        return Documents(known.stream, name, lines, offsets, _origins(messages, values))
+
+    def _meet(self, message: Message) -> None:
+        """Deal with what came instead of a record."""
+        error = message.error()
+        assert error is not None
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's spelling
+            self._meet_end(self._partitions[_name(message)], message)
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  as above
+            self._meet_gap(self._partitions[_name(message)])
+        elif error.fatal() or error.code() in HOPELESS:
+            msg = f"Kafka does not let {message.topic()} be read: {error.str()}; grant access to it"
+            raise ClusterError(msg)
+        else:
+            self._note(error)
+
+    @staticmethod
+    def _meet_end(known: LanePartition, message: Message) -> None:
+        end = message.offset()
+        assert end is not None
+        known.has_ended = True
+        # Behind the last record there may be marks of transactions, which are never given.
+        known.offset = max(known.offset, end)
+
+    def _meet_gap(self, known: LanePartition) -> None:
+        """Stop where records are gone, or go on behind them when that was accepted."""
+        low, high = self._range(known)
+        if 0 <= known.offset < low:
+            self._meet_expired(known, low, high)
+        elif known.offset > high:
+            raise known.gone(low, high, "are no longer there", "")
+        else:
+            # It is there after all: whoever was asked had not yet become the partition's leader.
+            self._settings.on_error("OFFSET_OUT_OF_RANGE")
+        self._assign()
+
+    def _meet_expired(self, known: LanePartition, low: int, high: int) -> None:
+        if not self._settings.accept_gap:
+            way_out = ", or go on without those between: --set kafka.accept_gap=true"
+            raise known.gone(low, high, "expired before they were read", way_out)
+        self._settings.on_error("GAP_ACCEPTED")
+        known.offset = low
+
+    def _range(self, known: LanePartition) -> tuple[int, int]:
+        try:
+            low, high = self._consumer.get_watermark_offsets(known.place, timeout=RANGE_SECONDS_MAX)
+        except KafkaException as error:
+            raise unreachable(self._settings.cluster, error) from error
+        return low, high
+
+    def _note(self, error: KafkaError) -> None:
+        """Count an error; librdkafka goes on trying. Also called by it, from within `consume`."""
+        self._settings.on_error(error.name())
+        self._is_unsure = True
+
+
+def _origins(messages: Sequence[Message], values: Sequence[bytes | None]) -> Origins:
+    keys = [message.key() for message in messages]
+    headers: list[Any] = [message.headers() for message in messages]
+    return Origins(keys, values, headers)
+
+
+def _name(message: Message) -> str:
+    return f"{message.topic()}-{message.partition()}"

@@ -1,0 +1,121 @@
+"""The topic-partitions of one lane: which they are, and how far each has been read.
+
+Asks nobody: what the cluster says about topics is handed in.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+
+from connectors.cluster import ClusterError, Described
+from connectors.intake import Position
+
+VERSION: Final = 1
+"""Of the positions: (VERSION, topic id, next offset or OFFSET_BEGINNING)."""
+
+
+@dataclass(slots=True)
+class LanePartition:
+    """One topic-partition: where to go on, and whether its end has been seen.
+
+    `has_ended` once the broker had nothing more to give, since fetching began the last time.
+    `committed` is the offset that the group was last told.
+    """
+
+    stream: str
+    topic: str
+    number: int
+    topic_id: str
+    offset: int = OFFSET_BEGINNING
+    has_ended: bool = False
+    is_held: bool = False
+    committed: int = OFFSET_BEGINNING
+
+    @property
+    def name(self) -> str:
+        """The name that places refer to."""
+        return f"{self.topic}-{self.number}"
+
+    @property
+    def place(self) -> TopicPartition:
+        """Where to go on, as the library has it."""
+        return TopicPartition(self.topic, self.number, self.offset)
+
+    @property
+    def position(self) -> Position:
+        """Where to go on, to be kept."""
+        return VERSION, self.topic_id, self.offset
+
+    def due(self, position: Position) -> TopicPartition | None:
+        """Give a position as the library has it; None when the group was told, or has no use."""
+        if position[2] in (self.committed, OFFSET_BEGINNING):
+            return None
+        self.committed = position[2]
+        return TopicPartition(self.topic, self.number, position[2])
+
+    def gone(self, low: int, high: int, why: str, way_out: str) -> ClusterError:
+        """Explain that what comes next is not among the offsets from `low` to before `high`."""
+        return ClusterError(
+            f"{self.name}: records from offset {self.offset} on {why}; the broker has {low} to "
+            f"{high - 1}. Start anew with another state directory and result{way_out}"
+        )
+
+
+class LanePartitions:
+    """The partitions of one lane, by name: those with `number % lanes == lane`."""
+
+    def __init__(self, lane: int, lanes: int, topics: Mapping[str, str]) -> None:
+        """Start without any; `topics` gives the topic of each stream."""
+        self._lane = lane
+        self._lanes = lanes
+        self._topics = topics
+        self._known: dict[str, LanePartition] = {}
+
+    def __iter__(self) -> Iterator[LanePartition]:
+        """Go over all of them."""
+        return iter(self._known.values())
+
+    def __getitem__(self, name: str) -> LanePartition:
+        """Give one of them."""
+        return self._known[name]
+
+    def add(self, found: Mapping[str, Described]) -> bool:
+        """Take on those that are new, from their beginning; tell whether there are any."""
+        before = len(self._known)
+        for stream, topic in self._topics.items():
+            if topic not in found:
+                msg = f"topic {topic} does not exist; make it: tributary topics create"
+                raise ClusterError(msg)
+            told = found[topic]
+            for number in range(self._lane, told.partitions, self._lanes):
+                new = LanePartition(stream, topic, number, told.topic_id)
+                _check_same(self._known.setdefault(new.name, new), told.topic_id)
+        return len(self._known) > before
+
+    def resume(self, positions: Mapping[str, Position]) -> None:
+        """Go on from positions that were kept."""
+        for name, (version, topic_id, offset) in positions.items():
+            assert version == VERSION
+            if name not in self._known:
+                raise self._missing(name)
+            _check_same(self._known[name], topic_id)
+            self._known[name].offset = offset
+
+    def _missing(self, name: str) -> ClusterError:
+        topics = ", ".join(sorted(self._topics.values()))
+        return ClusterError(
+            f"{name} was read before, and lane {self._lane} of {self._lanes} finds no such "
+            f"partition in {topics}; name the topics that were read, or start anew with another "
+            "state directory and result"
+        )
+
+
+def _check_same(known: LanePartition, topic_id: str) -> None:
+    if known.topic_id != topic_id:
+        msg = (
+            f"topic {known.topic} was deleted and made again since it was read, so that its "
+            "offsets mean other records; start anew with another state directory and result"
+        )
+        raise ClusterError(msg)

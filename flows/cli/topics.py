@@ -1,0 +1,49 @@
+"""`tributary topics`: the Kafka topics that the job reads and writes."""
+
+# ruff: noqa: PLC0415  a command imports when it runs
+
+import typer
+
+from flows.cli.failures import DIFFERENT, told
+from flows.cli.options import Config, Overrides
+
+topics = typer.Typer(
+    no_args_is_help=True, help="Make the Kafka topics, or check them against the settings."
+)
+
+
+@topics.command()
+def create(config: Config = None, overrides: Overrides = None) -> None:
+    """Make the topics that are missing.
+
+    Topics that exist stay as they are; `topics check` tells whether they will do.
+    """
+    from connectors.cluster import ClusterError
+    from flows.settings import SettingsError, load_settings
+    from flows.topics import create as create_missing
+
+    with told(SettingsError, ClusterError):
+        made = create_missing(load_settings(config=config, overrides=overrides or []).settings)
+    for name in made:
+        typer.echo(f"made {name}")
+    if not made:
+        typer.echo("all topics are there")
+
+
+@topics.command()
+def check(config: Config = None, overrides: Overrides = None) -> None:
+    """Tell which topics are missing or not as they should be.
+
+    More partitions and a longer retention will do. Exits with 1 when anything is not so.
+    """
+    from connectors.cluster import ClusterError
+    from flows.settings import SettingsError, load_settings
+    from flows.topics import check as differences
+
+    with told(SettingsError, ClusterError):
+        found = differences(load_settings(config=config, overrides=overrides or []).settings)
+    for line in found:
+        typer.echo(line)
+    if found:
+        raise typer.Exit(DIFFERENT)
+    typer.echo("all topics are as they should be")

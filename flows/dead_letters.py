@@ -1,0 +1,112 @@
+"""What operators do with dead letters: look at them, and give them back once the fault is mended.
+
+A payload is never shown: it may hold personal data.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from heapq import nlargest
+from typing import Final
+
+from connectors.cluster import Cluster
+from connectors.dead_letter_reader import DeadLetterReader
+from connectors.dead_letters import Letter, replayed
+from connectors.producing import Outbox, Outgoing
+from flows.settings import Settings
+from flows.topics import cluster_of
+
+HEADERS: Final = ("at", "topic", "partition", "offset", "code", "bytes", "message")
+"""The columns of a list of dead letters."""
+
+SEND_AT_ONCE: Final = 100
+"""Dead letters that are handed over together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which dead letters are meant: those with one of the codes and one of the offsets.
+
+    Empty means all; `partition` is one of a topic, like `adcp.events.v1-3`.
+    """
+
+    codes: frozenset[str] = frozenset()
+    partition: str | None = None
+    offsets: frozenset[int] = frozenset()
+
+    def has(self, letter: Letter) -> bool:
+        """Tell whether a dead letter is meant."""
+        return (
+            (not self.codes or letter.code in self.codes)
+            and self.partition in (None, f"{letter.topic}-{letter.partition}")
+            and (not self.offsets or letter.offset in self.offsets)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Replayable:
+    """What a selection found, and how much of it can be given back.
+
+    `incomplete` were too large to be kept, `foreign` come from topics that are not ours.
+    """
+
+    whole: int = 0
+    incomplete: int = 0
+    foreign: int = 0
+
+
+def latest(settings: Settings, selection: Selection, limit: int) -> list[tuple[str, ...]]:
+    """Give the latest dead letters, newest first, as rows of `HEADERS`. Raises ClusterError."""
+    reader = DeadLetterReader(cluster_of(settings.kafka), settings.kafka.topics.dead_letters)
+    # Rows, not letters: payloads must not pile up.
+    rows = (_row(letter) for letter in reader.read() if selection.has(letter))
+    return nlargest(limit, rows)
+
+
+def _row(letter: Letter) -> tuple[str, ...]:
+    size = f"{len(letter.value or b''):,}" if letter.is_whole else "not kept"
+    place = (letter.topic, str(letter.partition), str(letter.offset))
+    return (letter.at, *place, letter.code, size, letter.message)
+
+
+class Replay:
+    """Gives dead letters back to their topics: first it looks which, then it sends them."""
+
+    def __init__(self, settings: Settings, selection: Selection) -> None:
+        """Take the cluster and the topics of the settings."""
+        self._cluster: Cluster = cluster_of(settings.kafka)
+        topics = settings.kafka.topics
+        self._ours = frozenset({topics.events, topics.impressions})
+        self._selection = selection
+        self._reader = DeadLetterReader(self._cluster, topics.dead_letters)
+
+    def look(self) -> Replayable:
+        """Count what is meant; raises ClusterError."""
+        found = Replayable()
+        for letter in self._selected():
+            if letter.topic not in self._ours:
+                found = replace(found, foreign=found.foreign + 1)
+            elif not letter.is_whole:
+                found = replace(found, incomplete=found.incomplete + 1)
+            else:
+                found = replace(found, whole=found.whole + 1)
+        return found
+
+    def send(self) -> int:
+        """Send what was found, and give its number once all is safe.
+
+        Those refused again meanwhile are not met. Raises ClusterError or PublishError.
+        """
+        outbox, sent, records = Outbox(self._cluster), 0, list[Outgoing]()
+        for letter in self._selected():
+            if letter.is_whole and letter.topic in self._ours:
+                records.append(replayed(letter))
+                sent += 1
+            if len(records) == SEND_AT_ONCE:
+                outbox.send(records)
+                records = []
+        outbox.send(records)
+        outbox.flush()
+        return sent
+
+    def _selected(self) -> Iterator[Letter]:
+        return filter(self._selection.has, self._reader.read())

