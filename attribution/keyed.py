@@ -16,6 +16,9 @@ HASH: Final = pa.uint64()
 MATCH_KEYS: Final = pa.list_(pa.struct({"kind": pa.uint8(), "key_high": HASH, "key_low": HASH}))
 """The match keys of one conversion."""
 
+DEAD_LETTERS: Final = "dead_letters"
+"""Among the tables of a `Read`: documents refused as a whole, which no database is to have."""
+
 
 @dataclass(frozen=True, slots=True)
 class Read:

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from attribution.columns import Ints, Mask
 from attribution.decoded import Decoded
-from connectors.dead_letters import TABLE, dead_letters_of, refused_lines
+from attribution.keyed import DEAD_LETTERS
+from connectors.dead_letters import dead_letters_of, refused_lines
 from connectors.intake import Documents
 
 WINDOW: Final = 1_000
@@ -66,7 +67,7 @@ class DeadLetterWatch:
         code = refused[max(refused)]["code"] if refused else ""
         self.take(documents.partition, flags, code)
         letters = dead_letters_of(documents, decoded)
-        return {} if letters is None else {TABLE: letters}
+        return {} if letters is None else {DEAD_LETTERS: letters}
 
     def take(self, partition: str, refused: Mask, code: str) -> None:
         """Count a partition's next records; `code` is why the last of the refused ones was."""

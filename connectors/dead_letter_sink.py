@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from attribution.keyed import Rows
+from attribution.keyed import DEAD_LETTERS, Rows
 from connectors import metrics
 from connectors.cluster import Cluster, require
-from connectors.dead_letters import TABLE, outgoing
+from connectors.dead_letters import outgoing
 from connectors.producing import Outbox
 
 
@@ -26,7 +26,7 @@ class DeadLetterSink(FixedPartitionedSink[Rows, int]):
 
     def list_parts(self) -> list[str]:
         """Name the only partition."""
-        return [TABLE]
+        return [DEAD_LETTERS]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "DeadLetterBox":
         """Connect; raises ClusterError when the topic does not exist."""
@@ -47,7 +47,7 @@ class DeadLetterBox(StatefulSinkPartition[Rows, int]):
         """Send the dead letters among the rows."""
         now = self.sink.clock()
         for rows in values:
-            letters = rows.tables[TABLE].to_pylist() if TABLE in rows.tables else []
+            letters = rows.tables[DEAD_LETTERS].to_pylist() if DEAD_LETTERS in rows.tables else []
             self.outbox.send([outgoing(letter, self.sink.topic, now) for letter in letters])
             self.sent.update(letter["stream"] for letter in letters)
 

@@ -20,9 +20,6 @@ from attribution.decoded import Decoded
 from connectors.intake import Documents, Headers, Origins
 from connectors.producing import Outgoing
 
-TABLE: Final = "dead_letters"
-"""The name of their rows on the way to the sink; it is no table of the result."""
-
 LETTER_BYTES_MAX: Final = MAX_DOCUMENT_BYTES
 """Key, value and headers. What is larger goes without them: it could not be sent, and would stop
 the job for ever; the place says where it still is."""

@@ -12,11 +12,10 @@ import pyarrow.compute as pc
 from attribution.columns import timestamps, values
 from attribution.credit import Credited, Decided
 from attribution.frames import END, START, Frame
-from attribution.keyed import Read, Rows, split
+from attribution.keyed import DEAD_LETTERS, Read, Rows, split
 from attribution.match import Answers
 from attribution.policy import Policy
 from attribution.queries import match_queries
-from connectors.dead_letters import TABLE as DEAD_LETTERS
 from connectors.keying import touchpoint_counts
 from flows.steps import Advance
 

@@ -10,6 +10,7 @@ immutable batches (`connectors.segments`); what is not in a batch is a few numbe
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 from bytewax.operators import StatefulBatchLogic
@@ -19,7 +20,6 @@ from attribution.dedup import Dedup, Released
 from attribution.frames import END, START, Frame, Watermarks
 from attribution.match import Answers, Match
 from attribution.policy import Policy
-from connectors import metrics
 from connectors.failpoints import reach
 from connectors.segments import Batches, Segments, Snapshots
 
@@ -78,10 +78,14 @@ class Step(StatefulBatchLogic[Frame, Advance, Snapshot | None]):
         self._interval = interval
         self._advanced = START
         self._snapshots: Snapshots | None = None
+        self._measure: Callable[[Batches], None] | None = None
 
     def keep_in(self, segments: Segments, resumed: Snapshot | None) -> None:
         """Keep state in a directory, and go on from what was kept there."""
+        from connectors import metrics  # noqa: PLC0415  a replay, which keeps nothing, does without
+
         self._snapshots = segments.snapshots()
+        self._measure = partial(metrics.state_size, self._name, id(self))
         if resumed is not None:
             version, name, (self._advanced, held), manifest = resumed
             assert (version, name) == (STATE_VERSION, self._name), "preflight lets no other through"
@@ -102,11 +106,11 @@ class Step(StatefulBatchLogic[Frame, Advance, Snapshot | None]):
 
     def snapshot(self) -> Snapshot | None:
         """Store what is new since the last epoch; a replay that was stopped starts over."""
-        if self._snapshots is None:
+        if self._snapshots is None or self._measure is None:
             return None
         reach("step.snapshot")
         state = self._core.state
-        metrics.state_size(self._name, id(self), state)
+        self._measure(state)
         watermarks = (self._advanced, self._watermarks.held)
         return STATE_VERSION, self._name, watermarks, self._snapshots.save(state)
 
