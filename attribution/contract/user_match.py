@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from hashlib import sha256
+from socket import AF_INET6, inet_ntop, inet_pton
 from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
@@ -72,7 +73,12 @@ def spell_ip(given: str) -> str:
     if "%" in given:
         msg = "an address with a scope"
         raise ValueError(msg)
-    return ipaddress.ip_address(given).compressed
+    try:
+        spelled = inet_ntop(AF_INET6, inet_pton(AF_INET6, given))
+    except OSError:
+        spelled = "."
+    # What the C library does not read, or spells with dots in it, is for the slower reader.
+    return ipaddress.ip_address(given).compressed if "." in spelled else spelled
 
 
 def _to_ip(given: str) -> str:
