@@ -122,7 +122,7 @@ class _Tail:
             cut = part.rfind(b"\n") + 1
             if cut:
                 self._rest = part[cut:]
-                return b"".join([*parts, part[:cut]])
+                return b"".join([*parts, memoryview(part)[:cut]])
             if size <= MAX_DOCUMENT_BYTES:
                 parts.append(part)
                 size += len(part)

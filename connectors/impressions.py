@@ -135,9 +135,7 @@ def _like_numbers(text: pa.Array) -> list[str]:
     """
     rows = np.arange(0, len(text), max(1, len(text) // _SAMPLE))
     leaves = parse(text.take(pa.array(rows)), impression(()))
-    return [
-        name for name in IMPRESSION_IDS if (~surely_string(leaves[name])).mean() > _DOUBTFUL
-    ]
+    return [name for name in IMPRESSION_IDS if (~surely_string(leaves[name])).mean() > _DOUBTFUL]
 
 
 class _Judged:

@@ -29,7 +29,7 @@ IMPRESSION_IDS: Final = (
 
 
 def impression(quoted: Collection[str]) -> str:
-    """Spell out what is read of a line of the impressions stream; `quoted` ids keep their quotes."""
+    """Spell out what is read of an impression or click; `quoted` ids keep their quotes."""
     ids = (f'"{name}":"{"JSON" if name in quoted else "VARCHAR"}"' for name in IMPRESSION_IDS)
     return (
         f'{{{",".join(ids)},"type":"VARCHAR","time":"VARCHAR","received_at":"VARCHAR",'

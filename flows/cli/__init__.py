@@ -3,6 +3,8 @@
 Every command imports what it needs inside, for starting up is paid every time.
 """
 
+import os
+
 import typer
 
 from flows.cli.ask import explain, sql, verify
@@ -10,6 +12,9 @@ from flows.cli.config import config
 from flows.cli.generate import generate
 from flows.cli.options import Version
 from flows.cli.replay import replay
+
+# There is no linear algebra in here: numpy's library of it need not start a thread per core.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     name="tributary",
