@@ -12,7 +12,6 @@ from typing import Final
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from attribution.columns import Ints, Mask
 from attribution.contract.document import MAX_DEPTH, MAX_DOCUMENT_BYTES
@@ -88,8 +87,7 @@ class Lines:
         good = content[self.start[:-1]] == ord("{")
         good &= self.length() <= MAX_DOCUMENT_BYTES
         good[self._line_of(_surrogate_escapes(content))] = False
-        plain = pc.string_is_ascii(self.as_text(good)).fill_null(True)  # noqa: FBT003
-        beyond_ascii = np.flatnonzero(~plain.to_numpy(zero_copy_only=False))
+        beyond_ascii = np.unique(self._line_of(np.flatnonzero(content >= 0x80)))  # noqa: PLR2004
         good[[row for row in beyond_ascii.tolist() if not _is_utf8(self[row])]] = False
         for begin, end in _stretches(good):
             row = begin
