@@ -20,7 +20,7 @@ from attribution.contract.user_match import (
     UNMATCHED_UID_TYPES,
     spell_ip,
 )
-from attribution.texts import Text, is_hash, is_short, surely_string
+from attribution.texts import Text, is_hash, is_short_string, surely_string
 from attribution.vocabulary import KIND_CODES, UID_KINDS
 
 _OTHER: Final = KIND_CODES["other_uid"]
@@ -121,7 +121,7 @@ class _Reader:
 
     def click(self) -> None:
         given, types = self._leaf("click_id"), self._leaf("click_id_type")
-        self._proven &= is_short(given, _MAX_ID) & surely_string(given)
+        self._proven &= is_short_string(given, _MAX_ID)
         self._proven &= (Text.of(types).length <= _MAX_TYPE) & surely_string(types)
         rows = np.flatnonzero(self._there("click_id"))
         # A type without an id carries nothing, and the contract says so.
@@ -145,7 +145,7 @@ class _Reader:
         encoded = types.dictionary_encode()
         codes = np.array([_uid_code(text) for text in encoded.dictionary.to_pylist()] + [-1])
         code = codes[encoded.indices.fill_null(len(codes) - 1).to_numpy(zero_copy_only=False)]
-        sound = (code >= 0) & surely_string(value) & is_short(value, _MAX_ID)
+        sound = (code >= 0) & is_short_string(value, _MAX_ID)
         sound &= present(value)
         is_maid = np.flatnonzero(code == KIND_CODES["maid"])
         # Beyond ASCII, Arrow and Python disagree on what lower case is.
@@ -188,7 +188,7 @@ class _Reader:
         is_v4 = pc.match_substring_regex(address, _IPV4).to_numpy(zero_copy_only=False)
         address = _spelled(address, ~is_v4)
         good = present(address)
-        good &= surely_string(agent) & is_short(agent, MAX_USER_AGENT)
+        good &= is_short_string(agent, MAX_USER_AGENT)
         self._proven[rows[~good]] = False
         self._add(KIND_CODES["ip_ua"], rows, pc.binary_join_element_wise(address, agent, " "))
 

@@ -30,6 +30,8 @@ def _table(characters: str) -> Mask:
 
 _NUMBER: Final = _table("0123456789+-.eE")
 _NUMBER_START: Final = _table("0123456789-")
+_SIGN: Final = _table("+-")
+_EXPONENT: Final = _table("eE")
 _CONTAINER_START: Final = _table("{[")
 _LITERAL_START: Final = _table("tf")
 
@@ -69,13 +71,17 @@ def surely_string(column: pa.Array) -> Mask:
     sure[literal[text.length[literal] <= len("false")]] = False
     doubtful = filled[_NUMBER_START[first]]
     sure[doubtful] = False
+    before = text.at(doubtful, 0)
     for position in range(1, _PROBES):
-        doubtful = doubtful[text.length[doubtful] > position]
+        longer = text.length[doubtful] > position
+        doubtful, before = doubtful[longer], before[longer]
         if len(doubtful) == 0:
             break
-        telling = ~_NUMBER[text.at(doubtful, position)]
+        byte = text.at(doubtful, position)
+        # Inside of a number a sign follows the letter of the exponent, and nothing else.
+        telling = ~_NUMBER[byte] | (_SIGN[byte] & ~_EXPONENT[before])
         sure[doubtful[telling]] = True
-        doubtful = doubtful[~telling]
+        doubtful, before = doubtful[~telling], byte[~telling]
     return sure
 
 
@@ -87,9 +93,7 @@ def unquoted(column: pa.Array, most: int) -> tuple[pa.Array, Mask]:
     """
     if isinstance(column, pa.DictionaryArray):
         texts, good = unquoted(column.dictionary, most)
-        of_code = np.r_[good, True]
-        codes = column.indices.fill_null(len(good)).to_numpy(zero_copy_only=False)
-        return pa.DictionaryArray.from_arrays(column.indices, texts), of_code[codes]
+        return pa.DictionaryArray.from_arrays(column.indices, texts), _of_each(column, good)
     text = Text.of(column)
     filled = text.length > 0
     first = text.data[np.where(filled, text.start, 0)] if len(text.data) else filled
@@ -99,6 +103,19 @@ def unquoted(column: pa.Array, most: int) -> tuple[pa.Array, Mask]:
         escaped = pc.match_substring(column, "\\").fill_null(False)  # noqa: FBT003
         good &= ~escaped.to_numpy(zero_copy_only=False)
     return pc.utf8_slice_codeunits(column, 1, -1), good
+
+
+def is_short_string(column: pa.Array, most: int) -> Mask:
+    """Rows that are null, or surely strings of 1 to `most` bytes (in a dictionary: once each)."""
+    if isinstance(column, pa.DictionaryArray):
+        return _of_each(column, is_short_string(column.dictionary, most))
+    return is_short(column, most) & surely_string(column)
+
+
+def _of_each(column: pa.DictionaryArray, good: Mask) -> Mask:
+    """Spread what holds of the texts of a dictionary over its rows; nulls are good."""
+    codes = column.indices.fill_null(len(good)).to_numpy(zero_copy_only=False)
+    return np.r_[good, True][codes]
 
 
 def is_short(column: pa.Array, most: int) -> Mask:

@@ -26,9 +26,8 @@ from connectors.parse import IDENTITY, query
 
 _ID: Final = 256
 _MUST_BE_ABSENT: Final = ("value", "currency", "content_ids", "surface")
-_TYPES: Final = pa.array(
-    [name for name in EVENT_TYPES if name not in NONSTANDARD_EVENT_TYPES | {"watch_milestone"}]
-)
+_TYPES: Final = pa.array([name for name in EVENT_TYPES if name != "watch_milestone"])
+_NONSTANDARD: Final = pa.array(sorted(NONSTANDARD_EVENT_TYPES))
 _URL: Final = r"^https?://(?P<host>(?:[a-z0-9-]+\.)*[a-z0-9-]+)(?::[0-9]+)?(?:[/?#][!-~]*)?$"
 _CURRENCY: Final = "^[A-Z]{3}$"
 _COUNT: Final = "^[0-9]{1,15}$"
@@ -41,6 +40,7 @@ _BOUNDED: Final = {
     "search_string": 1024,
 }
 _NO_URL: Final = WARNING_BITS[Warn.MISSING_EVENT_SOURCE_URL]
+_NO_STANDARD: Final = WARNING_BITS[Warn.NONSTANDARD_EVENT_TYPE]
 
 _PAYLOAD: Final = (
     '{"value":"JSON","currency":"VARCHAR","order_id":"VARCHAR","content_ids":"JSON",'
@@ -147,8 +147,6 @@ class EventColumns:
         """
         of_line = pa.array(line)
         events = self._events
-        no_url = _mask(pc.equal(events["action_source"], "website").fill_null(False))  # noqa: FBT003
-        no_url &= ~self._there("event_source_url")
         count = len(line)
         columns = {
             **{name: column.take(of_line) for name, column in names.items()},
@@ -164,10 +162,18 @@ class EventColumns:
             "num_items": self._num_items(),
             "content_ids": self._content_ids(),
             "carries": pa.array(self._identities.carries),
-            "warnings": pa.array(np.where(no_url, _NO_URL, 0).astype(np.uint32)),
+            "warnings": pa.array(self._warnings()),
             "dropped": pa.nulls(count, pa.list_(pa.string())),
         }
         return typed(columns, EVENTS, self.proven), positions(self._identities.keys, self.proven)
+
+    def _warnings(self) -> Array:
+        """Give what the accepted rows are warned of; each source may add to that."""
+        events = self._events
+        no_url = _mask(pc.equal(events["action_source"], "website").fill_null(False))  # noqa: FBT003
+        no_url &= ~self._there("event_source_url")
+        nonstandard = _is_in(events["event_type"], _NONSTANDARD)
+        return (no_url * _NO_URL + nonstandard * _NO_STANDARD).astype(np.uint32)
 
     def _num_items(self) -> pa.Array:
         given = self._leaf("num_items")

@@ -73,7 +73,7 @@ class _Frames:
 
     def __init__(self, lines: Lines) -> None:
         readable = lines.strict()
-        leaves = parse(lines, ENVELOPE, readable)
+        leaves = parse(lines.as_text(readable), ENVELOPE)
         self.arrived, has_arrival = instants(leaves["received_at"])
         self.arrived[~has_arrival] = START
         held = leaves["events"]

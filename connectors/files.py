@@ -21,8 +21,8 @@ from attribution.frames import END, START
 from connectors.decode import PartitionDecoder
 from connectors.lines import Lines
 
-CHUNK_BYTES: Final = 8_000_000
-"""Bytes decoded at once: a query costs 2 to 3 ms whatever it reads, so chunks must be large."""
+CHUNK_BYTES: Final = 16_000_000
+"""Bytes decoded at once: a query costs about 1 ms whatever it reads, so chunks must be large."""
 
 PEEK_BYTES: Final = 1_000_000
 """Bytes looked at to learn when a file begins."""
@@ -145,7 +145,7 @@ class Tail:
             if cut:
                 self._rest = part[cut:]
                 self.taken -= len(self._rest)
-                return b"".join([*parts, part[:cut]])
+                return b"".join([*parts, memoryview(part)[:cut]])
             if size <= MAX_DOCUMENT_BYTES:
                 parts.append(part)
                 size += len(part)

@@ -88,10 +88,8 @@ def key_impressions(decoded: Decoded, salts: Salts) -> dict[str, pa.RecordBatch]
         **place,
         **{name: rows[name] for name in ("received_at", *_AD, "is_click", "time", "spend")},
     }
-    unique = pa.RecordBatch.from_pydict(counted)
-    order = np.argsort(values(unique, "key"))
     keys = hash_keys(decoded.keys, rows["advertiser_id"], salts)
-    return {"unique": pick(unique, order), **_by_window(rows, place, keys)}
+    return {"unique": pa.RecordBatch.from_pydict(counted), **_by_window(rows, place, keys)}
 
 
 _AD: Final = (
@@ -191,8 +189,7 @@ def key_events(decoded: Decoded, salts: Salts) -> pa.RecordBatch:
         "match_keys": lists,
         "keyed": pa.array(keyed),
     }
-    keyed_rows = pa.RecordBatch.from_pydict(columns)
-    return pick(keyed_rows, np.argsort(values(keyed_rows, "key")))
+    return pa.RecordBatch.from_pydict(columns)
 
 
 def _type_codes(column: pa.Array) -> Array:
@@ -257,7 +254,8 @@ def touchpoint_counts(
         "hour": pa.array(values(rows, "time") // HOUR),
         "spend": spend if paid > 0 else pc.negate(spend),
     }
-    grouped = pa.table(table).group_by([name for name in table if name != "spend"])
+    by = [name for name in table if name != "spend"]
+    grouped = pa.table(table).group_by(by, use_threads=False)
     counts = grouped.aggregate([("spend", "sum"), ("spend", "count")]).combine_chunks()
     batch = counts.to_batches()[0]
     number = values(batch, "spend_count")

@@ -4,14 +4,12 @@ Leaves come as text, whatever they were in the JSON; `attribution.texts` proves 
 matter. Leaves of type JSON keep their quotes, so that text and number can be told apart.
 """
 
+from collections.abc import Collection
 from functools import cache
 from typing import Final
 
 import duckdb
 import pyarrow as pa
-
-from attribution.columns import Mask
-from connectors.lines import Lines
 
 IDENTITY: Final = (
     '{"uids":[{"type":"VARCHAR","value":"VARCHAR"}],"hashed_email":"VARCHAR",'
@@ -20,12 +18,24 @@ IDENTITY: Final = (
 )
 """What is read of an identity block."""
 
-IMPRESSION: Final = (
-    '{"advertiser_id":"JSON","impression_id":"JSON","type":"VARCHAR","time":"VARCHAR",'
-    '"received_at":"VARCHAR","campaign_id":"JSON","media_buy_id":"JSON","package_id":"JSON",'
-    f'"creative_id":"JSON","price":"JSON","currency":"VARCHAR","user_match":{IDENTITY}}}'
+IMPRESSION_IDS: Final = (
+    "advertiser_id",
+    "impression_id",
+    "campaign_id",
+    "media_buy_id",
+    "package_id",
+    "creative_id",
 )
-"""What is read of a line of the impressions stream."""
+
+
+def impression(quoted: Collection[str]) -> str:
+    """Spell out what is read of an impression or click; `quoted` ids keep their quotes."""
+    ids = (f'"{name}":"{"JSON" if name in quoted else "VARCHAR"}"' for name in IMPRESSION_IDS)
+    return (
+        f'{{{",".join(ids)},"type":"VARCHAR","time":"VARCHAR","received_at":"VARCHAR",'
+        f'"price":"JSON","currency":"VARCHAR","user_match":{IDENTITY}}}'
+    )
+
 
 _EVENT: Final = (
     '{"event_id":"JSON","event_type":"VARCHAR","event_time":"VARCHAR",'
@@ -57,7 +67,8 @@ def query(sql: str, **tables: pa.Table | pa.RecordBatch) -> pa.RecordBatch:
     """Run a query over Arrow tables; give the rows as one batch, in the order of the input."""
     connection = engine().cursor()
     for name, table in tables.items():
-        connection.register(name, table)
+        # As a stream: a table would be scanned through Arrow's datasets, a millisecond each time.
+        connection.register(name, table.__arrow_c_stream__())
     # One batch for all rows: putting many together would copy them once more.
     reader = connection.execute(sql).to_arrow_reader(_ALL_ROWS)
     batches = list(reader)
@@ -65,9 +76,9 @@ def query(sql: str, **tables: pa.Table | pa.RecordBatch) -> pa.RecordBatch:
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=reader.schema)
 
 
-def parse(lines: Lines, schema: str, readable: Mask) -> pa.RecordBatch:
-    """Read the leaves of `schema`; a line that is not `readable`, or no JSON, is all null."""
-    table = pa.table({"line": lines.as_text(readable)})
+def parse(lines: pa.Array, schema: str) -> pa.RecordBatch:
+    """Read the leaves of `schema` from lines of text; one that is null, or no JSON, is all null."""
+    table = pa.record_batch({"line": lines})
     try:
         return query(f"select unnest(from_json(line, '{schema}')) from input", input=table)
     except _BAD_LINE:

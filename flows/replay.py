@@ -1,6 +1,7 @@
 """A bounded run over a folder of files: everything read, everything final, one result file."""
 
 import ctypes
+import gc
 import json
 import os
 import uuid
@@ -44,6 +45,9 @@ STRIDE: Final = 24 * 3_600_000_000
 its strides are long; what arrives within one is what its memory is for."""
 
 REGISTRY: Final = "event_sources.json"
+
+ALLOCATIONS: Final = 100_000
+"""Objects between two searches for cycles of garbage (the interpreter's default is 700)."""
 
 UNFINISHED: Final = ".unfinished"
 """Follows the name of a result file until it is complete."""
@@ -127,6 +131,9 @@ def replay(job: Replay) -> None:
     # A panic of the engine prints its own stack, which says nothing about this program.
     os.environ["RUST_BACKTRACE"] = "0"
     _keep_memory()
+    # What a chunk leaves behind is in no cycles, and looking for some among its rows takes long.
+    gc.freeze()
+    gc.set_threshold(ALLOCATIONS)
     with _result_file(job) as connection:
         record(connection, job, log)
         cli_main(  # type: ignore[no-untyped-call]

@@ -41,6 +41,15 @@ def test_any_value_in_any_place(decoders: BothDecoders, stream: str) -> None:
     assert decoders.differences(stream, lines) == ""
 
 
+@pytest.mark.parametrize("usual", [text("name"), text("4711"), b"4711"])
+@pytest.mark.parametrize("name", ["advertiser_id", "impression_id"])
+def test_any_value_among_usual_ids(decoders: BothDecoders, name: str, usual: bytes) -> None:
+    """How an id is read depends on what most of a chunk's ids look like; what it is does not."""
+    sound = put(DOCUMENTS["impressions"], (name,), usual)
+    odd = [write(put(sound, (name,), value)) for value in values_at((name,))]
+    assert decoders.differences("impressions", [write(sound)] * (20 * len(odd)) + odd) == ""
+
+
 @pytest.mark.parametrize("stream", STREAMS)
 def test_what_is_no_json_in_any_place(decoders: BothDecoders, stream: str) -> None:
     sound = DOCUMENTS[stream]

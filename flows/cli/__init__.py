@@ -3,6 +3,8 @@
 Every command imports what it needs inside, for starting up is paid every time.
 """
 
+import os
+
 import typer
 
 from flows.cli.ask import explain, sql, verify
@@ -15,6 +17,9 @@ from flows.cli.run import run
 from flows.cli.schema import schema
 from flows.cli.state import state
 from flows.cli.topics import topics
+
+# There is no linear algebra in here: numpy's library of it need not start a thread per core.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
     name="tributary",
