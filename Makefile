@@ -23,7 +23,7 @@ NO_PYTHON := No usable Python: tributary needs 3.11 or 3.12 with the venv module
 .PHONY: help
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
-		printf '  make %-7s %s\n' "$$name" "$$what"; done
+		printf '  make %-8s %s\n' "$$name" "$$what"; done
 
 .PHONY: demo
 demo: .venv/project ## Replay the demo log into demo.duckdb, then verify every row
@@ -41,6 +41,18 @@ bench: .venv/project ## Replay 1.2 M records against batch SQL; the last line is
 .PHONY: growth
 growth: .venv/project ## Time per record at 0.2, 1 and 5 M records
 	$(BIN)/python -m benchmarks.growth
+
+.PHONY: latency
+latency: .venv/project ## Append to committed row at 1,000, 5,000 and 20,000 records per second
+	$(BIN)/python -m benchmarks.latency --picture
+
+.PHONY: recovery
+recovery: .venv/project ## What recovery costs, and how soon a killed run is back; the last line is JSON
+	$(BIN)/python -m benchmarks.recovery
+
+.PHONY: soak
+soak: .venv/project ## Run at a steady rate for ten minutes; draw docs/soak.svg
+	$(BIN)/python -m benchmarks.soak --picture
 
 .PHONY: chaos
 chaos: .venv/project ## Kill a continuous run 100 times, compare; CHAOS="--seed 7 --kills 300"

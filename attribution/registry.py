@@ -75,7 +75,7 @@ class Registry:
                 message = "each source is expected once per advertiser"
                 faults.append(_fault(index, "event_source_id", message))
             else:
-                versions[key] = (_version(source),)
+                versions[key] = (version_of(source),)
         if faults:
             raise RegistryError("; ".join(faults))
         return cls(versions=versions, allow_unregistered=allow_unregistered)
@@ -107,7 +107,8 @@ def judge_source(version: SourceVersion, record: EventRecord) -> Rejection | Eve
     return record
 
 
-def _version(source: EventSource) -> SourceVersion:
+def version_of(source: EventSource) -> SourceVersion:
+    """Give an event source as it is for all time."""
     types, currencies = source.event_types, source.value_currencies
     return SourceVersion(
         advertiser_id=source.advertiser_id,

@@ -1,16 +1,20 @@
 """What a touchpoint costs in match state, per match key it is found by."""
 
 import json
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from attribution.decoded import Decoded
+import pyarrow as pa
+
 from attribution.match import Match
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decode import PartitionDecoder
-from connectors.files import CHUNK_BYTES, Partition, find_files
+from connectors.files import find_files, read_whole_lines
 from connectors.keying import Salts, key_impressions
+from connectors.lines import Lines
 
 CHUNKS: Final = 12
 """Chunks that are indexed: enough for runs to be merged."""
@@ -18,23 +22,28 @@ CHUNKS: Final = 12
 
 def bytes_per_key(folder: Path) -> float:
     """Index the first chunks of a log; give the bytes of all runs per row, one row per key."""
-    policy = Policy()
-    registry = Registry.from_documents(
-        json.loads((folder / "event_sources.json").read_bytes()), allow_unregistered=False
-    )
-    file = next(file for file in find_files(folder) if file.stream == "impressions")
-    decoder = PartitionDecoder(file.stream, file.partition, policy=policy, registry=registry)
-    partition = Partition(file, decoder, CHUNK_BYTES)
-    match = Match(policy)
-    for _ in range(CHUNKS):
-        decoded = partition.read()
-        if decoded is not None:
-            _index(match, decoded)
+    match = Match(Policy())
+    for rows in islice(_chunks(folder), CHUNKS):
+        match.insert(rows["clicks"], as_click=True)
+        match.insert(rows["views"], as_click=False)
     indexes = (match.clicks.runs, match.views.runs)
     return round(sum(runs.nbytes for runs in indexes) / sum(len(runs) for runs in indexes), 1)
 
 
-def _index(match: Match, decoded: Decoded) -> None:
-    rows = key_impressions(decoded, Salts())
-    match.insert(rows["clicks"], as_click=True)
-    match.insert(rows["views"], as_click=False)
+def match_rows(folder: Path) -> pa.RecordBatch:
+    """Give the rows of views that MATCH would keep of the first chunk of a log."""
+    return next(_chunks(folder))["views"]
+
+
+def _chunks(folder: Path) -> Iterator[dict[str, pa.RecordBatch]]:
+    """Give what MATCH is fed of a log of impressions, chunk by chunk."""
+    registry = Registry.from_documents(
+        json.loads((folder / "event_sources.json").read_bytes()), allow_unregistered=False
+    )
+    file = next(file for file in find_files(folder) if file.stream == "impressions")
+    decoder = PartitionDecoder(file.stream, file.partition, policy=Policy(), registry=registry)
+    offset = 0
+    for content in read_whole_lines(file):
+        lines = Lines.of(content)
+        yield key_impressions(decoder.decode(lines, lines.numbered(offset)), Salts())
+        offset += len(lines)

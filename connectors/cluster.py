@@ -189,9 +189,13 @@ def require(cluster: Cluster, topic: str) -> Described:
     """Give a topic that there has to be. Raises ClusterError when it does not exist."""
     found = describe(cluster, [topic])
     if topic not in found:
-        msg = f"topic {topic} does not exist; make it: tributary topics create"
-        raise ClusterError(msg)
+        raise missing(topic)
     return found[topic]
+
+
+def missing(topic: str) -> ClusterError:
+    """Explain that a topic does not exist."""
+    return ClusterError(f"topic {topic} does not exist; make it: tributary topics create")
 
 
 def unreachable(cluster: Cluster, error: KafkaException) -> ClusterError:

@@ -54,11 +54,15 @@ class Commit:
                 self._execute(COUNTS[name])
             self.connection.unregister("batch")
 
-    def note(self, records: int, *, watermark: int, settled: int) -> None:
-        """Add the row of the transaction itself; START and END are no instants and become NULL."""
+    def note(self, records: int, *, watermark: int, settled: int, now: int | None = None) -> None:
+        """Add the row of the transaction itself; START and END are no instants and become NULL.
+
+        Without `now` (us) it counts as committed when it began.
+        """
+        committed_at = "now()" if now is None else f"make_timestamptz({now})"
         self._execute(f"""
             insert into commits by name
-            select $seq as seq, now() as committed_at, {_instant(watermark)} as watermark,
+            select $seq as seq, {committed_at} as committed_at, {_instant(watermark)} as watermark,
               {records} as records, {_instant(settled)} as settled""")
 
     def _execute(self, sql: str) -> None:

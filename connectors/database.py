@@ -5,7 +5,7 @@ written outside of `snapshot`.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,7 +19,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from attribution.frames import START
 from attribution.keyed import Rows
 from attribution.policy import Policy
-from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
+from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry, SourceVersion
 from connectors import schema
 from connectors.commits import Commit, Epoch
 from connectors.files import STREAMS
@@ -87,6 +87,15 @@ def record_run(
 
 def record_sources(connection: duckdb.DuckDBPyConnection, registry: Registry) -> None:
     """Write the registry as the events of this run were judged by it."""
+    sources = source_rows(source for each in registry.versions.values() for source in each)
+    if sources.num_rows:
+        connection.register("sources", sources)
+        connection.execute("insert into event_sources by name select *, 0 as seq from sources")
+        connection.unregister("sources")
+
+
+def source_rows(versions: Iterable[SourceVersion]) -> pa.RecordBatch:
+    """Give the rows of table `event_sources` for versions."""
     rows = [
         {
             "advertiser_id": source.advertiser_id,
@@ -94,21 +103,14 @@ def record_sources(connection: duckdb.DuckDBPyConnection, registry: Registry) ->
             "name": source.name,
             "event_types": sorted(source.event_types or ()) or None,
             "allowed_domains": list(source.allowed_domains) or None,
-            "value_currencies": sorted(source.value_currencies)
-            if source.value_currencies
-            else None,
+            "value_currencies": sorted(source.value_currencies or ()) or None,
             "test_event_code": source.test_event_code,
             "valid_from": None if source.valid_from == BEGINNING_OF_TIME else source.valid_from,
             "valid_to": None if source.valid_to == END_OF_TIME else source.valid_to,
-            "seq": 0,
         }
-        for versions in registry.versions.values()
         for source in versions
     ]
-    if rows:
-        connection.register("sources", pa.Table.from_pylist(rows, schema=_SOURCES))
-        connection.execute("insert into event_sources by name from sources")
-        connection.unregister("sources")
+    return pa.RecordBatch.from_pylist(rows, schema=_SOURCES)
 
 
 _SOURCES: Final = pa.schema(
@@ -122,7 +124,6 @@ _SOURCES: Final = pa.schema(
         "test_event_code": pa.string(),
         "valid_from": pa.timestamp("us", "UTC"),
         "valid_to": pa.timestamp("us", "UTC"),
-        "seq": pa.int64(),
     }
 )
 

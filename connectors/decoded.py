@@ -1,11 +1,11 @@
-"""Fills the tables of the decoded log (`log.sql`) from a folder of raw streams.
+"""Fills the tables of the decoded log (`log.sql`) from raw streams, wherever they are.
 
 What a verify, an explanation and the flow start from is so one and the same: what the decoder says
 of each record. Chunk by chunk, so that memory does not grow with the log; rules of attribution, and
 which of the keys a policy uses, are the business of whoever reads the tables.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,6 @@ from attribution.registry import Registry
 from attribution.results import carries_column, warnings_column
 from attribution.vocabulary import KINDS
 from connectors.decode import PartitionDecoder
-from connectors.extents import Extent, decode_extents
 from connectors.files import Partition, find_files
 from connectors.keying import received
 
@@ -34,24 +33,11 @@ _COLUMNS: Final = {
 """What is inserted, where that is not the rows as they are: in the log, none is an empty list."""
 
 
-def load_log(
-    connection: duckdb.DuckDBPyConnection,
-    folder: Path,
-    policy: Policy,
-    registry: Registry,
-    extents: Sequence[Extent] | None = None,
-) -> None:
-    """Decode every file of a folder, or its `extents`, into the log tables, which are empty.
-
-    Raises LogError when the folder holds no log or a file cannot be read; nothing is loaded then.
-    """
-    if extents is None:
-        chunks = _decode(folder, policy, registry)
-    else:
-        chunks = decode_extents(folder, extents, policy, registry)
+def load_log(connection: duckdb.DuckDBPyConnection, log: Iterable[Decoded], policy: Policy) -> None:
+    """Put a decoded log into the log tables, which are empty; if its reading fails, nothing."""
     connection.begin()
     try:
-        for decoded in chunks:
+        for decoded in log:
             for table, rows in _tables(decoded, policy).items():
                 _insert(connection, table, rows)
     except BaseException:
@@ -60,7 +46,8 @@ def load_log(
     connection.commit()
 
 
-def _decode(folder: Path, policy: Policy, registry: Registry) -> Iterator[Decoded]:
+def decode_folder(folder: Path, policy: Policy, registry: Registry) -> Iterator[Decoded]:
+    """Decode every file of a folder; raises LogError when it holds no log or one is unreadable."""
     for file in find_files(folder):
         decoder = PartitionDecoder(file.stream, file.partition, policy=policy, registry=registry)
         partition = Partition(file, decoder)

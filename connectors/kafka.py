@@ -4,12 +4,13 @@ There is no consumer group to rebalance: a partition belongs to lane `number % l
 go on is in the lane's snapshot. What is committed to Kafka is for tools that watch the lag.
 """
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 
 from connectors.cluster import Cluster, ClusterError, Described, Lookout, describe, unreachable
 from connectors.intake import Documents, Origins, Position
@@ -23,8 +24,16 @@ their bytes in time."""
 POLL_BYTES: Final = 8_000_000
 """Bytes after which a poll ends; decoding them is one query per partition."""
 
+POLL_SPAN: Final = 24 * 3_600_000
+"""How much time (ms of message timestamps) a poll takes of one partition: a small topic would be
+read whole at once, days ahead of a large one, and have to wait for it in memory."""
+
 REFRESH_SECONDS: Final = 10.0
 """How long a new partition may go unnoticed."""
+
+TELL_ALL_SECONDS: Final = 10.0
+"""Between two times that the group is told all offsets, and not only those that moved: what a
+coordinator did not take, it hears again."""
 
 RANGE_SECONDS_MAX: Final = 5.0
 """How long to wait to learn which offsets there are, for a message about one that is not."""
@@ -84,7 +93,9 @@ class KafkaIntake:
         self._partitions = LanePartitions(lane, settings.lanes, settings.topics)
         self._partitions.add(found)
         self._partitions.resume(positions)
+        self._left: dict[str, list[Message]] = {}
         self._is_unsure = False
+        self._told_all_at = time.monotonic()
         topics, seconds = settings.topics.values(), settings.refresh_seconds
         self._lookout = Lookout(settings.cluster, topics, seconds)
         self._consumer: Consumer = settings.cluster.consumer(settings.group, self._note)
@@ -105,7 +116,7 @@ class KafkaIntake:
     def is_at_end(self, partition: str) -> bool:
         """Tell whether all has been given that the broker had when it last answered a fetch."""
         known = self._partitions[partition]
-        if not known.has_ended:
+        if not known.has_ended or partition in self._left:
             return False
         # Comes with each answer; to ask for it apart would be slower, and some brokers make it up.
         _, high = self._consumer.get_watermark_offsets(known.place, cached=True)
@@ -116,15 +127,17 @@ class KafkaIntake:
         self._look_around()
         if self._is_unsure:
             self._ask_for_ends()
-        self._hold(held)
-        records: dict[str, list[Message]] = {}
-        others = []
+        self._hold({*held, *self._left})
         for message in self._messages():
-            if message.error():
-                others.append(message)
-            else:
-                records.setdefault(_name(message), []).append(message)
-        given = [self._documents(*each) for each in records.items()]
+            self._left.setdefault(_name(message), []).append(message)
+        given, others = [], []
+        for name in [name for name in self._left if name not in held]:
+            messages, rest = _first_span(self._left.pop(name))
+            if rest:
+                self._left[name] = rest
+            others += [each for each in messages if each.error()]
+            if records := [each for each in messages if not each.error()]:
+                given.append(self._documents(name, records))
         # Last, for they may make the library fetch anew, from behind what is given now.
         for message in others:
             self._meet(message)
@@ -135,6 +148,10 @@ class KafkaIntake:
 
         Only for tools that watch the lag: nothing is ever read from there, so failing is no harm.
         """
+        if time.monotonic() - self._told_all_at > TELL_ALL_SECONDS:
+            self._told_all_at = time.monotonic()
+            for known in self._partitions:
+                known.committed = OFFSET_BEGINNING
         due = (self._partitions[name].due(each) for name, each in positions.items())
         places = [place for place in due if place is not None]
         if not places:
@@ -151,6 +168,7 @@ class KafkaIntake:
     def _assign(self) -> None:
         """Fetch from where each partition goes on; what was fetched and not given comes again."""
         self._hold(())  # the library would go on holding what it was told to hold before
+        self._left.clear()
         for each in self._partitions:
             each.has_ended = False
         self._consumer.assign([each.place for each in self._partitions])
@@ -260,6 +278,14 @@ def _origins(messages: Sequence[Message], values: Sequence[bytes | None]) -> Ori
     keys = [message.key() for message in messages]
     headers: list[Any] = [message.headers() for message in messages]
     return Origins(keys, values, headers)
+
+
+def _first_span(messages: list[Message]) -> tuple[list[Message], list[Message]]:
+    """Cut messages where they leave the span of the first."""
+    times = [message.timestamp()[1] for message in messages]
+    end = times[0] + POLL_SPAN
+    cut = next((at for at, time in enumerate(times) if time > end), len(times))
+    return messages[:cut], messages[cut:]
 
 
 def _name(message: Message) -> str:

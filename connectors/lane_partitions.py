@@ -9,7 +9,7 @@ from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
-from connectors.cluster import ClusterError, Described
+from connectors.cluster import ClusterError, Described, missing
 from connectors.intake import Position
 
 VERSION: Final = 1
@@ -86,8 +86,7 @@ class LanePartitions:
         before = len(self._known)
         for stream, topic in self._topics.items():
             if topic not in found:
-                msg = f"topic {topic} does not exist; make it: tributary topics create"
-                raise ClusterError(msg)
+                raise missing(topic)
             told = found[topic]
             for number in range(self._lane, told.partitions, self._lanes):
                 new = LanePartition(stream, topic, number, told.topic_id)

@@ -31,12 +31,17 @@ from connectors.intake import Documents, Intakes, Position
 from connectors.keying import Salts
 from connectors.lanes import DEFAULT_SALTS, keyed
 from connectors.live_partition import LivePartition, lifted, moved
+from connectors.registry_topic import RegistryTopic
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)
 """Between looks while nothing comes: a look costs some microseconds per partition."""
 
 GATHER_INTERVAL: Final = timedelta(milliseconds=100)
 """After a read of what just came: to decode costs some 30 ms, be it one document or a hundred."""
+
+BACKLOG: Final = 10_000_000
+"""How far (us of arrival time) a partition that has more to read is behind the clock before others
+wait for it. Where all is recent, waiting in turn would cost a look per partition."""
 
 Clock = Callable[[], int]
 """Gives the time in microseconds since the epoch."""
@@ -57,6 +62,7 @@ class Rules:
     """What lanes decode and promise by; durations are in microseconds.
 
     Documents refused as a whole become dead letters where `dead_letters` sets a limit to them.
+    Where a registry is `followed`, events are judged by that one, as soon as it is up to date.
     `on_read` is told stream, documents and promise of all that a lane gives, from any thread.
     """
 
@@ -68,6 +74,7 @@ class Rules:
     salts: Salts = DEFAULT_SALTS
     on_read: Callable[[str, int, int], None] = _ignore
     dead_letters: DeadLetterLimit | None = None
+    followed: RegistryTopic | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +123,9 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         self._partitions: dict[str, LivePartition] = {}
         for name, (stream, _, maximum, watermark) in partitions.items():
             self._meet(stream, name, watermark).decoder.raise_to(maximum)
-        self._behind: list[str] = []
+            if stream == "events" and self._rules.followed is not None:
+                self._rules.followed.resume(maximum)
+        self._has_backlog = False
         self._has_read = False
 
     def next_batch(self) -> Iterable[Read]:
@@ -126,18 +135,18 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             raise StopIteration
         # Before the look: what comes after it must not be below what the clock says here.
         now = self._rules.clock()
-        held = self._held()
+        held = self._held() | self._unjudgeable(now)
         documents = self._intake.poll(held)
         self._has_read = bool(documents)
         self._meet_new()
         streams = [[each for each in documents if each.stream == stream] for stream in STREAMS]
         reads = [self._read(each, now) for each in streams if each]
         self._advance(held, now)
-        return reads + self._due_promises(now)
+        return reads + self._due_promises(now) + self._news(now)
 
     def next_awake(self) -> datetime | None:
         """Read on at once while there is a backlog; else let some documents gather."""
-        if self._behind:
+        if self._has_backlog:
             return None
         return datetime.now(UTC) + (GATHER_INTERVAL if self._has_read else POLL_INTERVAL)
 
@@ -177,19 +186,29 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
                     self._meet(stream, name, self._promised[stream])
 
     def _held(self) -> set[str]:
-        """Name the partitions whose turn it is not: those ahead, and of those behind all but one.
-
-        So a backlog is read in the order of arrival, however many partitions it lies in.
-        """
+        """Name the partitions that are too far ahead of the slowest for their turn."""
         limit = self._source.alignment.limit
-        if limit == END:
+        return {name for name, each in self._partitions.items() if each.watermark > limit}
+
+    def _unjudgeable(self, now: int) -> set[str]:
+        """Name the partitions of events while it is not known by what registry to judge them."""
+        if self._rules.followed is None or self._rules.followed.look(now):
             return set()
-        ahead = {name for name, each in self._partitions.items() if each.watermark > limit}
-        return ahead | set(self._behind[1:])
+        return {name for name, each in self._partitions.items() if each.stream == "events"}
+
+    def _news(self, now: int) -> list[Read]:
+        """Give what changed in the registry; one lane does, for there is one table."""
+        if self._rules.followed is None or self._number:
+            return []
+        news = self._rules.followed.news()
+        return [self._given("events", now, {}, {"event_sources": news}, 0)] if news else []
 
     def _read(self, documents: list[Documents], now: int) -> Read:
         """Decode what came of one stream, together: that costs the same for one and for many."""
         read = {each.partition: self._partitions[each.partition] for each in documents}
+        if self._rules.followed is not None:
+            for partition in read.values():
+                partition.decoder.registry = self._rules.followed.current()
         pairs = zip(documents, read.values(), strict=True)
         decoded = decode_together(
             [Next(mine.decoder, each.lines, each.offsets, mine.watermark) for each, mine in pairs]
@@ -225,10 +244,12 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
                 each.active_at = now
             each.advance(now, self._rules.idle_grace)
         marks = [
-            (each.watermark, name) for name, each in self._partitions.items() if each.is_behind
+            each.watermark
+            for each in self._partitions.values()
+            if each.is_behind and now - each.watermark > BACKLOG
         ]
-        self._behind = [name for _, name in sorted(marks)]
-        self._source.alignment.note(self._number, min(marks)[0] if marks else END)
+        self._has_backlog = bool(marks)
+        self._source.alignment.note(self._number, min(marks, default=END))
 
     def _low(self, stream: str, now: int) -> int:
         """Give what can be promised of a stream; without partitions that is an idle one's."""

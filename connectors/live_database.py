@@ -186,12 +186,14 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
             self._epoch.records,
             watermark=self._promises.watermark,
             settled=self._promises.settled,
+            now=self._clock(),
         )
         reach("sink.before_commit")
         self._connection.commit()
         reach("sink.after_commit")
-        self._seq = seq
-        self._unsettled = self._clock() if self._epoch else None
+        self._seq, now = seq, self._clock()
+        metrics.LAST_COMMIT.set(now / 1e6)
+        self._unsettled = now if self._epoch else None
         self._epoch = Epoch()
         tallies.count(tables)
 

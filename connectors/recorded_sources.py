@@ -9,11 +9,15 @@ from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry, Sourc
 
 
 def read_registry(connection: duckdb.DuckDBPyConnection, *, allow_unregistered: bool) -> Registry:
-    """Read the versions of every event source from `result`, oldest first."""
+    """Read the versions of every event source from `result`, oldest first.
+
+    A source that changes during a run gets rows for all its versions anew.
+    """
     rows = connection.execute(
         """select advertiser_id, event_source_id, name, event_types, allowed_domains,
           value_currencies, test_event_code, epoch_us(valid_from), epoch_us(valid_to)
         from result.event_sources
+        qualify seq = max(seq) over (partition by advertiser_id, event_source_id)
         order by advertiser_id, event_source_id, valid_from nulls first"""
     ).fetchall()
     versions: dict[tuple[str, str], tuple[SourceVersion, ...]] = {}

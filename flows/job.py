@@ -4,8 +4,10 @@ They travel from a supervisor to the processes of a run.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from attribution.registry import Registry
 from connectors.state import Facts
@@ -14,9 +16,13 @@ from flows.settings import Loaded
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What to run, and how."""
+    """What to run, and how.
 
-    folder: Path
+    Without a `folder` it reads the topics of its settings. Event sources come from a topic too,
+    unless `sources` names a file or all are let in.
+    """
+
+    folder: Path | None
     state: Path
     database: Path
     settings: Loaded
@@ -24,6 +30,13 @@ class Run:
     workers: int = 1
     processes: int = 1
     metrics_port: int | None = None
+    sources: Path | None = None
+
+    @property
+    def follows_registry(self) -> bool:
+        """Tell whether event sources come from a topic."""
+        is_named = self.sources is not None or self.allow_unregistered
+        return self.folder is None and not is_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +49,14 @@ class Seat:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What a start goes on with: the state as it was made, and the registry as of now."""
+    """What a start goes on with: the state as it was made, and the registry as of now.
+
+    `inputs` is what its result remembers of what it reads.
+    """
 
     facts: Facts
     registry: Registry
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def clock() -> int:

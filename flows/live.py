@@ -2,7 +2,8 @@
 
 For clusters over several hosts, with `-r STATE/recovery -s 1 -b 0`, for without a recovery store
 nothing is kept. The environment says what to do: TRIBUTARY_DATA, TRIBUTARY_STATE and TRIBUTARY_DB
-are what `tributary run` is told. Process 0 locks and prepares the state. The others wait until
+are what `tributary run` is told; where the settings name a Kafka cluster, its topics are read
+instead of TRIBUTARY_DATA. Process 0 locks and prepares the state. The others wait until
 there is one, and look at the registry when the engine opens their lanes: it does so when all are
 connected, which process 0 is only once it has prepared everything.
 """
@@ -23,7 +24,8 @@ from connectors.state import STATE, Facts, StateDir
 from flows.crashing import Source, SourcePartition
 from flows.job import Prepared, Run
 from flows.logs import set_up_logs
-from flows.run import live_source, prepared_run, registry_of, wire
+from flows.registry_run import registry_of
+from flows.run import live_source, prepared_run, wire
 from flows.settings import SettingsError, load_settings
 from flows.stopping import Stopping, asked_by_signals
 
@@ -42,12 +44,13 @@ def flow() -> Dataflow:
     set_up_logs()
     state = _path("TRIBUTARY_STATE")
     is_first = _index() == 0
+    settings = load_settings(config=None, overrides=[])
     facts = _known(StateDir(state), wait=not is_first)
     job = Run(
-        _path("TRIBUTARY_DATA"),
+        None if settings.settings.kafka.bootstrap_servers else _path("TRIBUTARY_DATA"),
         state,
         _path("TRIBUTARY_DB"),
-        load_settings(config=None, overrides=[]),
+        settings,
         allow_unregistered=facts is not None and facts.allow_unregistered,
     )
     stopping = Stopping()
@@ -95,7 +98,7 @@ class _Joining(Source):
     @cached_property
     def _source(self) -> LiveSource:
         prepared = Prepared(self._facts, registry_of(self._job, StateDir(self._job.state)))
-        return live_source(self._job, prepared, self._stopping)
+        return live_source(self._job, prepared, self._stopping, is_first=False)
 
 
 def _path(name: str) -> Path:

@@ -8,9 +8,13 @@ import socket
 import subprocess
 import sys
 from contextlib import ExitStack
+from typing import Final
 
 from flows.job import Prepared, Run, Seat
 from flows.supervisor import Process
+
+MEMBER: Final = "flows.member"
+"""The module that each process runs."""
 
 
 def start_members(job: Run, prepared: Prepared, lock: int) -> list[Process]:
@@ -23,7 +27,7 @@ def start_members(job: Run, prepared: Prepared, lock: int) -> list[Process]:
 def _start(job: Run, prepared: Prepared, seat: Seat, lock: int) -> Process:
     # A group of its own: an interrupt from the terminal is the supervisor's to pass on.
     member = subprocess.Popen(
-        [sys.executable, "-m", "flows.member"],
+        [sys.executable, "-m", MEMBER],
         stdin=subprocess.PIPE,
         pass_fds=[lock],
         process_group=0,

@@ -1,23 +1,34 @@
 """The run behind a result file: its policy, what it read, and the decoded log of that.
 
 `runs.inputs` is a JSON object with `folder`, where the log was or is, `allow_unregistered`, and in
-a continuous run the `mode` "run". Such a run may have been started many times, with one policy.
+a continuous run the `mode` "run". Such a run may have been started many times, with one policy. One
+over Kafka has instead of a folder `topics`, by stream, and `beginnings`, the first offsets that
+there were, by partition; how a cluster is reached is not remembered.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
 import duckdb
 
+from attribution.decoded import Decoded
 from attribution.policy import Policy
-from connectors.decoded import load_log
-from connectors.extents import read_extents
+from attribution.registry import Registry
+from connectors.decoded import decode_folder, load_log
+from connectors.extents import Extent, decode_extents, read_extents
 from connectors.recorded_sources import read_registry
+from connectors.topic_log import TopicLog
 from connectors.verification import create_log, note_progress
+from flows.kafka_settings import KafkaSettings
 from flows.opening import absence, refusal
 from flows.replay import load_registry
+from flows.topics import cluster_of
+
+_DecodeExtents = Callable[[Sequence[Extent], Policy, Registry], Iterator[Decoded]]
 
 CONTINUOUS: Final = "run"
 """The mode of a run that goes on, as it is noted in its inputs; a replay notes none."""
@@ -32,19 +43,22 @@ class Run:
     """What a run was told: the rules, the folder, and whether unknown sources were let in.
 
     `is_continuous` if its log may grow and its result with it. There is no folder when it read
-    something else.
+    `topics`; `beginnings` are those of its first start.
     """
 
     policy: Policy
     folder: Path | None
     allow_unregistered: bool
     is_continuous: bool = False
+    topics: frozenset[str] = frozenset()
+    beginnings: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def last_of(cls, connection: duckdb.DuckDBPyConnection) -> Self:
         """Read the latest run of the result file that is attached as `result`."""
         recorded = connection.execute(
-            "select policy, inputs from result.runs order by started_at desc limit 1"
+            """select last(policy order by started_at), last(inputs order by started_at),
+            first(inputs order by started_at) from result.runs having count(*) > 0"""
         ).fetchone()
         if recorded is None:
             msg = "the file records no run, so there is no log to hold it against; replay it again"
@@ -56,31 +70,60 @@ class Run:
             folder=None if folder is None else Path(folder),
             allow_unregistered=inputs.get("allow_unregistered", False),
             is_continuous=inputs.get("mode") == CONTINUOUS,
+            topics=frozenset(inputs.get("topics", {}).values()),
+            beginnings=json.loads(recorded[2]).get("beginnings", {}),
         )
 
-    def load(self, connection: duckdb.DuckDBPyConnection, folder: Path | None) -> None:
+    def load(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        folder: Path | None = None,
+        kafka: KafkaSettings | None = None,
+    ) -> None:
         """Decode the log once more into the log tables; from `folder` if it has moved.
 
         Of a continuous run just as much of it as the result is made of, under the registry that the
         result has noted. Raises `ResultError` when there is no such folder, `LogError` when it is
-        not, or no longer, the log.
+        not, or no longer, the log, `ClusterError` when the topics, on the cluster of `kafka`, are
+        not.
         """
-        folder = folder or self.folder
-        if folder is None:
-            msg = "the run read no files; name a folder of files that hold the same records"
-            raise ResultError(msg)
-        if not folder.is_dir():
-            msg = f"the log is not at {folder}; name the folder it is in now"
-            raise ResultError(msg)
+        folder = self._folder_to_read(folder)
         create_log(connection, self.policy)
-        if self.is_continuous:
-            note_progress(connection)
-            registry = read_registry(connection, allow_unregistered=self.allow_unregistered)
-            extents = read_extents(connection)
-            load_log(connection, folder, self.policy, registry, extents)
+        if folder is None:
+            log = self._grown(connection, partial(self._decode_topics, kafka or KafkaSettings()))
+        elif self.is_continuous:
+            log = self._grown(connection, partial(decode_extents, folder))
         else:
             registry = load_registry(folder, allow_unregistered=self.allow_unregistered)
-            load_log(connection, folder, self.policy, registry)
+            log = decode_folder(folder, self.policy, registry)
+        load_log(connection, log, self.policy)
+
+    def _folder_to_read(self, moved: Path | None) -> Path | None:
+        if self.topics and moved is not None:
+            msg = f"the run read the topics {', '.join(sorted(self.topics))}; leave --log out"
+            raise ResultError(msg)
+        folder = moved or self.folder
+        if folder is None and not self.topics:
+            msg = "the run read no files; name a folder of files that hold the same records"
+            raise ResultError(msg)
+        if folder is not None and not folder.is_dir():
+            msg = f"the log is not at {folder}; name the folder it is in now"
+            raise ResultError(msg)
+        return folder
+
+    def _grown(
+        self, connection: duckdb.DuckDBPyConnection, decode: _DecodeExtents
+    ) -> Iterator[Decoded]:
+        """Decode as much of a log that grows as the result is made of."""
+        note_progress(connection)
+        registry = read_registry(connection, allow_unregistered=self.allow_unregistered)
+        return decode(read_extents(connection), self.policy, registry)
+
+    def _decode_topics(
+        self, kafka: KafkaSettings, extents: Sequence[Extent], policy: Policy, registry: Registry
+    ) -> Iterator[Decoded]:
+        log = TopicLog(cluster_of(kafka), self.topics, self.beginnings)
+        return log.decode(extents, policy, registry)
 
 
 def attach(connection: duckdb.DuckDBPyConnection, database: Path) -> None:

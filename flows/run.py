@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 from uuid import uuid4
@@ -12,22 +13,19 @@ from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig
 from bytewax.run import cli_main
 
-from attribution.registry import Registry
 from connectors import metrics
-from connectors.files import list_files
 from connectors.live import LiveSource, Rules
 from connectors.live_database import LiveDatabaseSink, Start
 from connectors.live_file import database_seq
 from connectors.preflight import preflight
-from connectors.source_versions import update_registry
 from connectors.state import StateDir
-from connectors.tails import Tails
 from flows.attribution import Io, build_flow
 from flows.crashing import EndingSegments, EndingSink, EndingSource, Source, quiet_engine
+from flows.inputs import inputs_of
 from flows.job import Prepared, Run, Seat, clock
 from flows.members import start_members
 from flows.monitor import serve
-from flows.replay import load_registry
+from flows.registry_run import followed_registry, registry_of
 from flows.state import OpenState, open_state
 from flows.status import shown_status
 from flows.stopping import Stopping
@@ -43,30 +41,24 @@ NO_BACKUP: Final = timedelta(0)
 def prepared_run(job: Run) -> Iterator[tuple[Prepared, OpenState]]:
     """Lock and check the state of a run, or make a new one.
 
-    Raises StateError, DatabaseError or LogError when the run cannot start.
+    Raises StateError, DatabaseError, LogError or ClusterError when the run cannot start.
     """
     # Before the state is touched: where there is no log, none is made.
-    list_files(job.folder)
-    load_registry(job.folder, allow_unregistered=job.allow_unregistered)
+    inputs = inputs_of(job)
+    inputs.check()
     unregistered = job.allow_unregistered
     with open_state(
         job.state, job.database, job.settings, allow_unregistered=unregistered, now=clock()
     ) as opened:
         if opened.is_new:
             LOG.info("new state", folder=str(job.state), state_id=opened.facts.state_id)
-        yield Prepared(opened.facts, registry_of(job, opened.state)), opened
-
-
-def registry_of(job: Run, state: StateDir) -> Registry:
-    """Give all versions of event sources, with those that the folder has now."""
-    now = load_registry(job.folder, allow_unregistered=job.allow_unregistered)
-    return update_registry(state, now, clock())
+        yield Prepared(opened.facts, registry_of(job, opened.state), inputs.noted()), opened
 
 
 def run_until_asked(job: Run, stopping: Stopping) -> int:
     """Run until asked to stop, and give the exit code.
 
-    Raises StateError, DatabaseError or LogError when it cannot start.
+    Raises StateError, DatabaseError, LogError or ClusterError when it cannot start.
     """
     with prepared_run(job) as (prepared, opened):
         if job.processes == 1:
@@ -79,20 +71,28 @@ def _supervise(job: Run, prepared: Prepared, stopping: Stopping, opened: OpenSta
 
     def start() -> list[Process]:
         preflight(opened.state, opened.facts, database_seq(job.database, opened.facts.state_id))
-        return start_members(job, prepared, opened.lock)
+        return start_members(job, _renewed(job, prepared, opened), opened.lock)
 
     return Supervisor(start, stopping, tell=LOG.warning).run()
+
+
+def _renewed(job: Run, prepared: Prepared, opened: OpenState) -> Prepared:
+    """Take what a topic has said of event sources since the last start."""
+    if not job.follows_registry:
+        return prepared
+    return replace(prepared, registry=registry_of(job, opened.state))
 
 
 def run_here(job: Run, prepared: Prepared, stopping: Stopping, seat: Seat) -> int:
     """Run the engine in this process, watched, and give the exit code."""
     # A panic of the engine prints its own stack, which says nothing about this program.
     os.environ["RUST_BACKTRACE"] = "0"
-    flow = wire(job, prepared, live_source(job, prepared, stopping))
+    is_first = seat.index == 0
+    flow = wire(job, prepared, live_source(job, prepared, stopping, is_first=is_first))
     with ExitStack() as watched:
         if job.metrics_port is not None:
             watched.enter_context(serve(job.metrics_port + seat.index))
-        if seat.index == 0:
+        if is_first:
             watched.enter_context(shown_status())
         return _run_engine(flow, job, seat)
 
@@ -112,9 +112,11 @@ def _run_engine(flow: Dataflow, job: Run, seat: Seat) -> int:
     return 0
 
 
-def live_source(job: Run, prepared: Prepared, stopping: Callable[[], bool]) -> LiveSource:
-    """Read the files of the folder as they grow."""
-    facts, flow = prepared.facts, job.settings.settings.flow
+def live_source(
+    job: Run, prepared: Prepared, stopping: Callable[[], bool], *, is_first: bool = True
+) -> LiveSource:
+    """Read the files of the folder as they grow, or the topics; `is_first` of all processes."""
+    facts, flow, inputs = prepared.facts, job.settings.settings.flow, inputs_of(job)
     rules = Rules(
         facts.policy,
         prepared.registry,
@@ -123,14 +125,22 @@ def live_source(job: Run, prepared: Prepared, stopping: Callable[[], bool]) -> L
         flow.watermark_interval,
         facts.salts,
         metrics.read,
+        inputs.limit(),
+        followed_registry(job, StateDir(job.state), is_first=is_first),
     )
-    return LiveSource(Tails(job.folder, facts.lanes), facts.lanes, rules, stopping)
+    return LiveSource(inputs.intakes(facts.lanes), facts.lanes, rules, stopping)
 
 
 def wire(job: Run, prepared: Prepared, source: Source) -> Dataflow:
     """Build the flow of a continuous run."""
-    facts = prepared.facts
-    io = Io(
+    return build_flow(live_io(job, prepared, source), prepared.facts.policy)
+
+
+def live_io(job: Run, prepared: Prepared, source: Source) -> Io:
+    """Give the edges of the flow of a continuous run."""
+    facts, inputs = prepared.facts, inputs_of(job)
+    dead_letters, publish = inputs.dead_letters(), inputs.publish()
+    return Io(
         EndingSource(source),
         EndingSink(LiveDatabaseSink(job.database, _start(job, prepared), clock)),
         lanes=facts.lanes,
@@ -138,8 +148,9 @@ def wire(job: Run, prepared: Prepared, source: Source) -> Dataflow:
         watermark_interval=job.settings.settings.flow.watermark_interval,
         segments=EndingSegments(StateDir(job.state).segments.folder),
         provisional=True,
+        dead_letters=dead_letters and EndingSink(dead_letters),
+        publish=publish and EndingSink(publish),
     )
-    return build_flow(io, facts.policy)
 
 
 def _start(job: Run, prepared: Prepared) -> Start:
@@ -149,10 +160,7 @@ def _start(job: Run, prepared: Prepared) -> Start:
         state_id=facts.state_id,
         policy=facts.policy,
         registry=prepared.registry,
-        inputs={
-            "folder": str(job.folder.resolve()),
-            "allow_unregistered": job.allow_unregistered,
-        },
+        inputs={**prepared.inputs, "allow_unregistered": job.allow_unregistered},
         lanes=facts.lanes,
         key_groups=facts.key_groups,
     )

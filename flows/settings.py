@@ -54,7 +54,9 @@ class FlowSettings(BaseModel):
     watermark_interval: PositiveDuration = parse_duration("100ms")
     epoch_interval: PositiveDuration = parse_duration("250ms")
     idle_grace: Duration = parse_duration("250ms")
-    lanes: Annotated[int, Field(ge=1, le=LANES_MAX)] = 4
+    # A lane pays for every read, however many partitions it reads; `run` makes a new state with as
+    # many lanes as it has workers.
+    lanes: Annotated[int, Field(ge=1, le=LANES_MAX)] = 1
 
 
 class Settings(BaseModel):
@@ -90,7 +92,10 @@ KEYS: Final = frozenset(
     | {f"policy.weights.{kind}" for kind in KINDS}
     | {f"policy.windows.{event}.{name}" for event in EVENT_TYPES for name in Windows.model_fields}
     | {f"flow.{name}" for name in FlowSettings.model_fields}
-    | {f"kafka.{name}" for name in KafkaSettings.model_fields.keys() - kafka_settings.TABLES - {"options"}}
+    | {
+        f"kafka.{name}"
+        for name in KafkaSettings.model_fields.keys() - kafka_settings.TABLES - {"options"}
+    }
     | {
         f"kafka.{table}.{name}"
         for table, model in kafka_settings.TABLES.items()

@@ -16,6 +16,7 @@ import duckdb
 from connectors.comparison import Difference, TableCheck, compare
 from connectors.comparisons import COMPARISONS, PROVISIONAL_COMPARISONS
 from connectors.verification import compute_expected, count_unsettled
+from flows.kafka_settings import KafkaSettings
 from flows.recorded import Run, attach
 
 MEMORY_LIMIT: Final = "6GB"
@@ -49,16 +50,21 @@ class Verification:
 
 
 def verify(
-    database: Path, folder: Path | None = None, *, limit: int = DIFFERING_ROWS_SHOWN
+    database: Path,
+    folder: Path | None = None,
+    *,
+    kafka: KafkaSettings | None = None,
+    limit: int = DIFFERING_ROWS_SHOWN,
 ) -> Verification:
     """Hold a result file against its log (in `folder`, if it is not where the run found it).
 
-    Raises `ResultError` when file or log cannot be read.
+    `kafka` tells how topics are reached, where those were read. Raises `ResultError` when the file
+    cannot be read; when the log cannot, that, `LogError` or `ClusterError`.
     """
     with TemporaryDirectory(prefix="tributary-verify-") as scratch, _workspace(scratch) as space:
         attach(space, database)
         run = Run.last_of(space)
-        run.load(space, folder)
+        run.load(space, folder, kafka)
         compute_expected(space)
         comparisons = COMPARISONS + (PROVISIONAL_COMPARISONS if run.is_continuous else ())
         checks = tuple(compare(space, each, limit=limit) for each in comparisons)

@@ -3,13 +3,19 @@
 import json
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
+from benchmarks.changes import measure
+from benchmarks.keeping import UNKEPT, cost_of_backlog
 from benchmarks.logs import cached_log
 from benchmarks.processes import Cost, cost_of, median_cost
 from benchmarks.reference import run_reference
 from benchmarks.replay import Race, report
+from benchmarks.restarts import killed_state, restart
+from benchmarks.soak_picture import draw
+from benchmarks.soak_series import SERIES, Curves, verdicts
 
 
 def test_a_log_is_generated_once_and_read_by_the_reference(tmp_path: Path) -> None:
@@ -51,3 +57,45 @@ def test_the_last_line_of_the_report_is_one_json_object() -> None:
         "peak_mb": 500,
         "bytes_per_key": 80.5,
     }
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return cached_log(tmp_path_factory.mktemp("cache"), impressions=2_000, events=400)
+
+
+def test_a_run_that_keeps_nothing_reads_the_same_log(log: Path, tmp_path: Path) -> None:
+    assert cost_of_backlog(UNKEPT, log, tmp_path / "run").cpu > 0
+    assert list((tmp_path / "run" / "state" / "segments").iterdir()) == []
+
+
+def test_what_an_epoch_writes_is_the_change_and_not_the_state(log: Path) -> None:
+    small, large, changed_more = (
+        measure(log, state, changed, epochs=16)
+        for state, changed in [(20_000, 500), (200_000, 500), (20_000, 5_000)]
+    )
+    assert large.per_row < 1.2 * small.per_row
+    assert small.per_row < 1.2 * changed_more.per_row
+    assert changed_more.segment_bytes > 8 * small.segment_bytes
+
+
+def test_a_killed_run_comes_back(log: Path, tmp_path: Path) -> None:
+    state = killed_state(tmp_path, log)
+    assert state.match_rows > 2_000
+    assert killed_state(tmp_path, log) == state
+    assert restart(state, tmp_path / "restart").seconds > 0
+
+
+def test_a_soak_tells_what_rises_from_what_comes_and_goes() -> None:
+    def sample(at: int) -> dict[str, float]:
+        rising = dict.fromkeys((each.name for each in SERIES), float(at))
+        return rising | {"at": at, "rows": 50 + at % 30, "wal": at % 60}
+
+    curves = Curves([sample(at) for at in range(600)])
+    found = verdicts(curves)
+    assert {each.series.name: each.word for each in found} == dict.fromkeys(
+        (each.name for each in SERIES), "grows"
+    ) | {"rows": "level", "wal": "bounded"}
+    assert not all(each.is_as_expected for each in found)
+    picture = ET.fromstring(draw(curves, found, rate=100))  # noqa: S314  we have just written it
+    assert len(picture.findall("{http://www.w3.org/2000/svg}g")) == len(SERIES)

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -69,7 +70,7 @@ def state(tmp_path: Path) -> StateDir:
 
 def test_init_makes_a_state_with_settings(tmp_path: Path) -> None:
     made = run("state", "init", "--state", tmp_path / "a", "--set", "flow.key_groups=8")
-    assert made.stdout == f"made {tmp_path / 'a'}: 8 key groups, 4 lanes\n"
+    assert made.stdout == f"made {tmp_path / 'a'}: key groups 8, lanes 1\n"
     again = run("state", "init", "--state", tmp_path / "a")
     assert again.exit_code == 2
     assert "holds a state already" in again.stderr
@@ -165,7 +166,9 @@ def test_a_run_opens_its_state_in_one_line(tmp_path: Path) -> None:
 
 
 def test_every_step_that_keeps_something_is_known() -> None:
-    io = Io(TestingSource([]), TestingSink([]), lanes=1, key_groups=1)
+    taken = TestingSink[Any]([])
+    source: TestingSource[Any] = TestingSource([])
+    io = Io(source, taken, lanes=1, key_groups=1, dead_letters=taken, publish=taken)
     flow = build_flow(io, Policy())
 
     def keeping(operators: Sequence[Operator]) -> Iterator[str]:
@@ -175,5 +178,6 @@ def test_every_step_that_keeps_something_is_known() -> None:
             yield from keeping(operator.substeps)
 
     assert sorted(keeping(flow.substeps)) == sorted(f"tributary.{step}" for step in STEPS)
-    assert set(STEPS) == {"read", preflight.WRITER, *preflight.KEYED_STEPS}
+    there_or_not = {"publish", "set_aside"}
+    assert set(STEPS) == {"read", preflight.WRITER, *preflight.KEYED_STEPS, *there_or_not}
     assert preflight.SNAPSHOT == steps.STATE_VERSION

@@ -51,7 +51,8 @@ def test_every_name_and_port_leads_to_the_broker() -> None:
     assert f"PLAINTEXT://{address}" in kafka["KAFKA_ADVERTISED_LISTENERS"].split(",")
     assert SERVICES["console"]["environment"]["KAFKA_BROKERS"] == address
     assert kafka["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
-    port = dict(option.split("=") for option in OURS["tributary"]["command"][1:])["--metrics-port"]
+    options = (option.partition("=") for option in OURS["tributary"]["command"])
+    (port,) = [value for name, _, value in options if name == "--metrics-port"]
     assert f"127.0.0.1:{port}/healthz" in OURS["tributary"]["healthcheck"]["test"][-1]
 
 

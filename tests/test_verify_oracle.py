@@ -8,7 +8,7 @@ import pytest
 
 from attribution.durations import parse_duration
 from attribution.policy import Policy, Windows
-from connectors.decoded import load_log
+from connectors.decoded import decode_folder, load_log
 from connectors.verification import compute_expected, create_log
 from flows.generate.spec import GenerateSpec
 from flows.generate.write import generate_log
@@ -42,7 +42,8 @@ UNUSUAL: Final = Policy(
 def by_sql(folder: Path, policy: Policy) -> dict[str, list[dict[str, Any]]]:
     with duckdb.connect() as connection:
         create_log(connection, policy)
-        load_log(connection, folder, policy, load_registry(folder, allow_unregistered=False))
+        registry = load_registry(folder, allow_unregistered=False)
+        load_log(connection, decode_folder(folder, policy, registry), policy)
         compute_expected(connection)
         return {name: rows(connection, f"expected_{table}") for name, table in TABLES.items()}
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from flows.cli.failures import DIFFERENT, told
-from flows.cli.options import Database, MovedLog
+from flows.cli.options import Config, Database, MovedLog, Overrides
 
 
 def sql(
@@ -31,19 +31,25 @@ def explain(
     event_id: Annotated[str, typer.Argument(help="As it was sent.", show_default=False)],
     db: Database,
     log: MovedLog = None,
+    config: Config = None,
+    overrides: Overrides = None,
 ) -> None:
     """Explain what became of an event, and why.
 
     Tells the identifiers it carried, every candidate with the rule that ranked it, what each
-    earned, and which records nearly were candidates.
+    earned, and which records nearly were candidates. Settings tell how Kafka is reached, where the
+    raw streams are there.
     """
+    from connectors.cluster import ClusterError
     from connectors.files import LogError
     from flows.explain import UnknownEventError
     from flows.explain import explain as explanation
     from flows.recorded import ResultError
+    from flows.settings import SettingsError, load_settings
 
-    with told(ResultError, UnknownEventError, LogError):
-        typer.echo(explanation(db, event_id, log))
+    with told(ResultError, UnknownEventError, LogError, ClusterError, SettingsError):
+        kafka = load_settings(config=config, overrides=overrides or []).settings.kafka
+        typer.echo(explanation(db, event_id, log, kafka=kafka))
 
 
 def verify(
@@ -52,19 +58,24 @@ def verify(
     limit: Annotated[
         int, typer.Option(min=0, help="Differing rows to show per table; all are counted.")
     ] = 20,
+    config: Config = None,
+    overrides: Overrides = None,
 ) -> None:
     """Check a result against its log, row by row.
 
     The log is read again and the result recomputed by batch SQL. Exits with 1 when anything
-    differs.
+    differs. Settings tell how Kafka is reached, where the raw streams are there.
     """
+    from connectors.cluster import ClusterError
     from connectors.files import LogError
     from flows.recorded import ResultError
+    from flows.settings import SettingsError, load_settings
     from flows.verify import report
     from flows.verify import verify as verified
 
-    with told(ResultError, LogError):
-        verification = verified(db, log, limit=limit)
+    with told(ResultError, LogError, ClusterError, SettingsError):
+        kafka = load_settings(config=config, overrides=overrides or []).settings.kafka
+        verification = verified(db, log, kafka=kafka, limit=limit)
     for line in report(verification):
         typer.echo(line)
     if not verification.is_equal:

@@ -1,20 +1,47 @@
-"""`tributary generate`: synthetic streams with known truth."""
+"""`tributary generate`: synthetic streams, as a log with known truth or as they would happen."""
 
 # ruff: noqa: PLC0415  a command imports when it runs
 
+import time
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.failures import told
+from flows.cli.options import Config, Overrides
+
+if TYPE_CHECKING:
+    from flows.generate import GenerateSpec
+    from flows.generate.driving import Drive
 
 
 def generate(
-    folder: Annotated[Path, typer.Argument(help="Where to; made if absent.", show_default=False)],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Where a log goes; made if absent.", show_default=False)
+    ] = None,
     *,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="kafka|FOLDER",
+            help="Where records go as they happen: topics, or files that grow.",
+        ),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.1, help="With --to: records per second.")
+    ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.1, help="With --to: for how long.", show_default="until told to stop"),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="The same seed gives the same bytes.", show_default="1; with --to the time"
+        ),
+    ] = None,
     events: Annotated[int, typer.Option(help="Events, in envelopes of several.")] = 20_000,
     impressions: Annotated[int, typer.Option(help="Impressions and clicks.")] = 100_000,
     users: Annotated[
@@ -35,17 +62,21 @@ def generate(
     truth: Annotated[
         bool, typer.Option("--truth", help="Also write truth.ndjson: what caused each conversion.")
     ] = False,
+    config: Config = None,
+    overrides: Overrides = None,
 ) -> None:
-    """Write a synthetic log of any size into an empty folder.
+    """Write a synthetic log of any size into an empty folder, or send one as it happens.
 
     Sessions, people with several devices, late and repeated records, faults and bots are in it;
-    truth.json tells how much of what.
+    truth.json tells how much of what. With --to, the log is gone through over and over at a steady
+    rate: its records are received when they are sent, and its days pass as fast as that takes.
     """
-    from flows.generate import GenerateSpec, generate_log
-
     with told(ValueError, FileExistsError):
+        _check(folder, to, live=(rate, seconds), truth=truth)
+        from flows.generate import GenerateSpec
+
         spec = GenerateSpec(
-            seed=seed,
+            seed=_seed(seed, is_live=to is not None),
             events=events,
             impressions=impressions,
             users=users,
@@ -61,7 +92,59 @@ def generate(
             bots=bots,
             truth=truth,
         )
+    if folder is not None:
+        _write_log(folder, spec)
+    elif to is not None and rate is not None:
+        from flows.generate.driving import Drive
+
+        _send(Drive(spec, to, rate, seconds, config, tuple(overrides or ())))
+
+
+def _check(
+    folder: Path | None, to: str | None, *, live: tuple[float | None, float | None], truth: bool
+) -> None:
+    """Raise ValueError unless one kind of log is asked for, with what belongs to it."""
+    if (folder is None) == (to is None):
+        msg = "name the folder of a log, or send one as it happens: --to kafka --rate 1000"
+        raise ValueError(msg)
+    if to is None and live != (None, None):
+        msg = "--rate and --seconds need --to kafka or --to FOLDER"
+        raise ValueError(msg)
+    if to is not None and live[0] is None:
+        msg = "--to needs --rate: how many records per second"
+        raise ValueError(msg)
+    if to is not None and truth:
+        msg = "--truth is for the folder of a log; leave it out with --to"
+        raise ValueError(msg)
+
+
+def _seed(seed: int | None, *, is_live: bool) -> int:
+    """Without a seed, each live log is another one: the ids of the last must not come again."""
+    if seed is None:
+        return time.time_ns() // 1_000_000 if is_live else 1
+    return seed
+
+
+def _write_log(folder: Path, spec: "GenerateSpec") -> None:
+    from flows.generate import generate_log
+
+    with told(FileExistsError):
         planted = generate_log(folder, spec)
     for stream, counts in (("impressions", planted.impressions), ("events", planted.events)):
         told_counts = ", ".join(f"{count:,} {name}" for name, count in counts.items())
         typer.echo(f"{stream}: {told_counts}")
+
+
+def _send(job: "Drive") -> None:
+    from connectors.cluster import ClusterError
+    from connectors.producing import PublishError
+    from flows.generate.driving import send
+    from flows.settings import SettingsError
+    from flows.stopping import Stopping, asked_by_signals
+
+    stopping = Stopping()
+    with (
+        asked_by_signals(stopping),
+        told(SettingsError, ClusterError, PublishError, ValueError, OSError),
+    ):
+        typer.echo(send(job, stopping).line())

@@ -1,4 +1,4 @@
-"""`tributary run`: a folder of raw streams that grow, into a result file that keeps up."""
+"""`tributary run`: raw streams that grow, in a folder or in Kafka, into a result that keeps up."""
 
 # ruff: noqa: PLC0415  a command imports when it runs
 
@@ -12,15 +12,6 @@ from flows.cli.options import Config, Overrides
 
 
 def run(
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data",
-            metavar="DIR",
-            show_default=False,
-            help="Folder with events*.ndjson, impressions*.ndjson and event_sources.json.",
-        ),
-    ],
     state: Annotated[
         Path,
         typer.Option(
@@ -31,6 +22,21 @@ def run(
         Path, typer.Option("--db", metavar="FILE", show_default=False, help="Its result file.")
     ],
     *,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="Folder with events*.ndjson, impressions*.ndjson and event_sources.json. "
+            "Without it the topics on kafka.bootstrap_servers are read.",
+        ),
+    ] = None,
+    sources: Annotated[
+        Path | None,
+        typer.Option(
+            "--sources", metavar="FILE", help="Event sources of a run over Kafka, as a JSON array."
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Threads per process.")] = 1,
     processes: Annotated[
         int, typer.Option(min=1, max=64, help="Processes, started again together if one dies.")
@@ -46,7 +52,7 @@ def run(
     config: Config = None,
     overrides: Overrides = None,
 ) -> None:
-    """Read a folder of raw streams for as long as it grows.
+    """Read raw streams for as long as they grow: from a folder, or from Kafka.
 
     The result is kept up to date until SIGTERM or SIGINT; then what was read is committed, and the
     next start goes on from there. Exits with 4 when an operator has to mend something.
@@ -55,27 +61,32 @@ def run(
 
     stopping = Stopping()
     with asked_by_signals(stopping):  # first of all: to import the rest takes a second
+        from connectors.cluster import ClusterError
         from connectors.database import DatabaseError
         from connectors.files import LogError
         from connectors.state import StateError
         from flows.job import Run
+        from flows.kafka_run import check_inputs, with_lanes
         from flows.logs import set_up_logs
         from flows.monitor import MonitorError
         from flows.run import run_until_asked
         from flows.settings import SettingsError, load_settings
 
         set_up_logs()
-        with told(SettingsError, LogError, StateError, DatabaseError, MonitorError):
+        with told(SettingsError, LogError, StateError, DatabaseError, MonitorError, ClusterError):
+            settings = load_settings(config=config, overrides=overrides or [])
+            check_inputs(settings, data, sources)
             code = run_until_asked(
                 Run(
                     data,
                     state,
                     db,
-                    load_settings(config=config, overrides=overrides or []),
+                    with_lanes(settings, workers * processes),
                     allow_unregistered=allow_unregistered,
                     workers=workers,
                     processes=processes,
                     metrics_port=metrics_port,
+                    sources=sources,
                 ),
                 stopping,
             )

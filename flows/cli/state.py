@@ -47,7 +47,7 @@ def init(
         loaded = load_settings(config=config, overrides=overrides or [])
         now = time_ns() // 1_000
         facts = init_state(directory, loaded, allow_unregistered=allow_unregistered, now=now)
-    typer.echo(f"made {directory}: {facts.key_groups} key groups, {facts.lanes} lanes")
+    typer.echo(f"made {directory}: key groups {facts.key_groups}, lanes {facts.lanes}")
 
 
 @state.command()

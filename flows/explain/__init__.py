@@ -4,17 +4,20 @@ Reads the result file, and the log for what nearly matched. Kinds of identifiers
 identifiers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
+from connectors.cluster import ClusterError
 from connectors.files import LogError
 from flows.explain.credits import summary_and_credits
 from flows.explain.misses import told_misses
 from flows.explain.others import other_outcomes
 from flows.explain.rows import rows
+from flows.kafka_settings import KafkaSettings
 from flows.recorded import ResultError, Run, attach
 
 
@@ -28,29 +31,39 @@ _CREDITS: Final = """from result.credits where conversion_id = $id
 order by type = 'click' desc, is_probabilistic, time desc, impression_id"""
 
 
-def explain(database: Path, event_id: str, folder: Path | None = None) -> str:
+def explain(
+    database: Path,
+    event_id: str,
+    folder: Path | None = None,
+    *,
+    kafka: KafkaSettings | None = None,
+) -> str:
     """Explain every event of that id, with near misses where the log can be read.
 
-    The log is looked for where the run found it, or in `folder`. Raises `UnknownEventError`, and
+    The log is looked for where the run found it (topics on the cluster of `kafka`), or in
+    `folder`. Raises `UnknownEventError`, and
     `ResultError` when the file, or a folder that was named, cannot be read.
     """
     with duckdb.connect() as connection:
         attach(connection, database)
-        told = [*_conversions(connection, event_id, folder), *other_outcomes(connection, event_id)]
+        unread = partial(_why_unread, connection, folder, kafka)
+        told = [*_conversions(connection, event_id, unread), *other_outcomes(connection, event_id)]
     if not told:
         msg = f"no event with id {event_id} in {database}; ids are compared exactly as sent"
         raise UnknownEventError(msg)
     return "\n\n\n".join(told)
 
 
-def _why_unread(connection: duckdb.DuckDBPyConnection, folder: Path | None) -> str | None:
+def _why_unread(
+    connection: duckdb.DuckDBPyConnection, folder: Path | None, kafka: KafkaSettings | None
+) -> str | None:
     """Decode the log; say why it cannot be read, when nobody insists on it."""
     run = Run.last_of(connection)
     try:
         if folder is None and run.folder is not None and not run.folder.is_dir():
             return f"the log is not at {run.folder}"
-        run.load(connection, folder)
-    except (ResultError, LogError) as error:
+        run.load(connection, folder, kafka)
+    except (ResultError, LogError, ClusterError) as error:
         if folder is not None:
             raise
         return str(error)
@@ -58,10 +71,10 @@ def _why_unread(connection: duckdb.DuckDBPyConnection, folder: Path | None) -> s
 
 
 def _conversions(
-    connection: duckdb.DuckDBPyConnection, event_id: str, folder: Path | None
+    connection: duckdb.DuckDBPyConnection, event_id: str, why_unread: Callable[[], str | None]
 ) -> Iterator[str]:
     conversions = rows(connection, _CONVERSIONS, event_id)
-    unread = _why_unread(connection, folder) if conversions else None
+    unread = why_unread() if conversions else None
     for conversion in conversions:
         credits_ = rows(connection, _CREDITS, conversion.conversion_id)
         misses = (

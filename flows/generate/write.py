@@ -9,27 +9,24 @@ from typing import IO, Final
 
 import numpy as np
 
+from flows.generate.arrivals import arriving, in_envelopes
 from flows.generate.draws import Draws, Flags, Ints
 from flows.generate.events import envelope_lines, event_texts
-from flows.generate.faults import EVENT_ALONE, EVENT_REFUSED, TOUCH_REFUSED
-from flows.generate.plan import plan
+from flows.generate.faults import EVENT_REFUSED, TOUCH_REFUSED
 from flows.generate.rows import (
     CHANGED,
-    EVENT,
     SOURCES,
-    TOUCH,
     UNREGISTERED,
     Rows,
 )
+from flows.generate.sources import registry_documents
 from flows.generate.spec import GenerateSpec, Truth
-from flows.generate.text import advertiser_name, currency, domain, event_names, impression_names
+from flows.generate.text import event_names, impression_names
 from flows.generate.touches import touch_lines
 
 _STREAMS: Final = ("events", "impressions")
 _OUT_OF_ORDER: Final = 0.003
 _LATENESS_MS: Final = 120_000
-_CUTS: Final = 0.85  # of an envelope's bounds; pauses and faulty events make the others
-_ENVELOPE_PAUSE_MS: Final = 1_800_000  # half an hour of silence sends an envelope
 
 
 def generate_log(
@@ -46,11 +43,11 @@ def generate_log(
     truth = Truth(spec.seed)
     with ExitStack() as stack:
         writer = _Writer(folder, spec, truth, stack)
-        for touches, events in _arrivals(spec, writer.draws):
+        for touches, events in arriving(spec, writer.draws):
             writer.write(touches, events)
             if on_progress is not None:
                 on_progress(len(touches) + len(events))
-    _dump(folder / "event_sources.json", _registry(spec))
+    _dump(folder / "event_sources.json", registry_documents(spec))
     _dump(folder / "truth.json", {"spec": asdict(spec), **asdict(truth)})
     return truth
 
@@ -60,17 +57,6 @@ def _refuse_other_streams(folder: Path) -> None:
     if found:
         msg = f"{folder} already holds {found[0]}: name an empty folder"
         raise FileExistsError(msg)
-
-
-def _arrivals(spec: GenerateSpec, draws: Draws) -> Iterator[tuple[Rows, Rows]]:
-    """Give what arrives during each block, keeping back what is still on its way."""
-    touches, events = np.zeros(0, TOUCH), np.zeros(0, EVENT)
-    for block in plan(draws, spec):
-        touches = np.concatenate([touches, block.touches])
-        events = np.concatenate([events, block.events])
-        here, there = touches["arrival"] < block.until, events["arrival"] < block.until
-        yield touches[here], events[there]
-        touches, events = touches[~here], events[~there]
 
 
 class _Writer:
@@ -111,7 +97,7 @@ class _Writer:
         _add(self._truth.impressions, clicks=clicks, bots=int(np.count_nonzero(rows["bot"])))
 
     def _write_events(self, rows: Rows) -> None:
-        rows, cuts = _envelopes(self.draws, rows, self._spec.envelope_size)
+        rows, cuts = in_envelopes(self.draws, rows, self._spec.envelope_size)
         texts = event_texts(self.draws, rows, self._spec.people)
         first, arrivals = rows[cuts[:-1]], rows["arrival"][cuts[1:] - 1]
         lines = envelope_lines(self.draws, rows, texts, cuts=cuts, arrivals=arrivals)
@@ -136,22 +122,6 @@ def _order(draws: Draws, arrivals: Ints, numbers: Ints) -> Ints:
     slips = draws.chance("slips", numbers, _OUT_OF_ORDER)
     behind = slips * draws.below("slips by", numbers, _LATENESS_MS)
     return np.lexsort((numbers, arrivals + behind))
-
-
-def _envelopes(draws: Draws, rows: Rows, size: int) -> tuple[Rows, Ints]:
-    """Group events of one source into envelopes; give the sorted rows and the envelopes' bounds."""
-    alone = np.array(EVENT_ALONE)[rows["fault"]]
-    stream = rows["advertiser"] * len(SOURCES) + rows["source"]
-    own = np.where(alone, rows["slot"] + 1, 0)
-    order = np.lexsort((rows["slot"], rows["arrival"], own, rows["test"], stream))
-    rows = rows[order]
-    parts = (stream[order], own[order], rows["test"].astype(np.int64))
-    starts = draws.chance("envelope", rows["slot"], _CUTS / size)
-    starts[1:] |= np.diff(rows["arrival"]) > _ENVELOPE_PAUSE_MS
-    for part in parts:
-        starts[1:] |= np.diff(part) != 0
-    starts[0] = True
-    return rows, np.append(np.flatnonzero(starts), len(rows))
 
 
 def _count(counts: dict[str, int], rows: Rows, refused: list[bool]) -> None:
@@ -184,21 +154,6 @@ def _causes(draws: Draws, events: Rows) -> Iterator[str]:
     for event, impression, click in columns:
         by = "click" if click else "impression"
         yield f'{{"event_id":"{event}","impression_id":"{impression}","type":"{by}"}}\n'
-
-
-def _registry(spec: GenerateSpec) -> list[dict[str, object]]:
-    """Describe every source but the unregistered one."""
-    return [
-        {
-            "advertiser_id": advertiser_name(advertiser),
-            "event_source_id": source,
-            "name": f"{source.replace('_', ' ')} of {domain(advertiser)}",
-            "allowed_domains": [domain(advertiser)] if source == "website_pixel" else [],
-            "value_currencies": [currency(advertiser)],
-        }
-        for advertiser in range(spec.advertisers)
-        for source in SOURCES[:UNREGISTERED]
-    ]
 
 
 def _dump(path: Path, document: object) -> None:

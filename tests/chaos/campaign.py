@@ -34,10 +34,18 @@ PLACES: Final = [
 ]
 """The failpoints that a run over files comes by."""
 
+COUNT_MAX: Final[Mapping[str, int]] = {
+    "source.snapshot": 25,
+    "step.snapshot": 100,
+    "sink.before_checkpoint": 2,
+}
+"""How often a run comes by a place until it dies there, at most, where that is not COMMITS_MAX:
+lanes and key groups come by in every epoch."""
+
 FAILPOINT_SECONDS: Final = 5.0
 """How long a job may run towards its failpoint; some are not reached in every run."""
 
-COMMITS_MAX: Final = 6
+COMMITS_MAX: Final = 5
 """After so many at most, and up to a second more, comes a kill; after none it may be starting."""
 
 BURSTS: Final = 10
@@ -78,11 +86,30 @@ class Campaign:
         self._plan = plan
         self._tell = tell
         self._chance = random.Random(plan.seed)  # noqa: S311  not a secret
-        self.job = Job(folder)
+        self.job = self.new_job(folder)
         self._ledger = Ledger(self.job.database)
-        self._writer = Writer(
-            self.job.data, seed=plan.seed, records_per_second=plan.records_per_second
-        )
+        self._writer = self.new_writer(plan)
+        self._places = self._chance.sample(PLACES, len(PLACES))
+
+    def new_job(self, folder: Path) -> Job:
+        """Give the job of the folder, not started."""
+        return Job(folder)
+
+    def new_writer(self, plan: Plan) -> Writer:
+        """Give who writes the log of the job, not started."""
+        return Writer(self.job.data, seed=plan.seed, records_per_second=plan.records_per_second)
+
+    def log(self) -> Path:
+        """Give the folder that the oracle reads."""
+        return self.job.data
+
+    def to_verify(self) -> list[str]:
+        """Give the options by which `verify` finds the log."""
+        return []
+
+    def more_differences(self) -> list[str]:
+        """Look at what a campaign of another kind has beside the tables."""
+        return []
 
     def run(self) -> Outcome:
         """Kill, settle, compare."""
@@ -106,8 +133,8 @@ class Campaign:
         shape = self._plan.shapes[number % len(self._plan.shapes)]
         told = " ".join(shape) or "one worker"
         if number % 2:
-            name = PLACES[number // 2 % len(PLACES)]
-            count = self._chance.randint(1, 100 if "snapshot" in name else 5)
+            name = self._places[number // 2 % len(self._places)]
+            count = self._chance.randint(1, COUNT_MAX.get(name, COMMITS_MAX))
             self.job.start(*shape, failpoint=f"{name}:{count}")
             is_reached = self._wait_for_death()
             died = self.job.kill()
@@ -164,18 +191,22 @@ class Campaign:
         with opened(self.job.database) as connection:
             actual = read_tables(connection)
             lifts = _lifts(connection)
-        expected = replay_oracle(self.job.data, POLICY, lifts=lifts)
+        expected = replay_oracle(self.log(), POLICY, lifts=lifts)
         return Outcome(
             self._plan.seed,
             self._plan.kills,
             self._ledger.commits,
             sum(len(rows) for rows in actual.values()),
-            self._ledger.differences + compare(expected, actual) + self._verify(),
+            self._ledger.differences
+            + compare(expected, actual)
+            + self._verify()
+            + self.more_differences(),
         )
 
     def _verify(self) -> list[str]:
         """Ask the command for its opinion."""
         words = [sys.executable, "-m", "flows", "verify", "--db", str(self.job.database)]
+        words += self.to_verify()
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         return [] if done.returncode == 0 else [f"verify: {done.stdout}{done.stderr}"]
 

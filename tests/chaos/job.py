@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -47,6 +48,11 @@ class Job:
         return self.folder / "data"
 
     @property
+    def reads(self) -> list[str]:
+        """The options that say what to read."""
+        return ["--data", str(self.data)]
+
+    @property
     def database(self) -> Path:
         """The result file."""
         return self.folder / "result.duckdb"
@@ -59,11 +65,12 @@ class Job:
     @property
     def said(self) -> str:
         """What all runs have written on stderr."""
-        return (self.folder / "stderr").read_text(encoding="utf-8")
+        path = self.folder / "stderr"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     def start(self, *options: str, failpoint: str = "") -> None:
         """Start the job; `failpoint` is a place and a count."""
-        words = [sys.executable, "-m", "tests.chaos.small", "run", "--data", str(self.data)]
+        words = [sys.executable, "-m", "tests.chaos.small", "run", *self.reads]
         words += ["--state", str(self.state), "--db", str(self.database)]
         words += [word for setting in SETTINGS for word in ("--set", setting)]
         words += options
@@ -93,9 +100,10 @@ class Job:
         log, seen = self.folder / "result.duckdb.wal", {0}
 
         def writes() -> bool:
-            status = log.stat() if log.exists() else None
-            if status is not None and status.st_mtime > self._started:
-                seen.add(status.st_mtime_ns)
+            with suppress(FileNotFoundError):  # a checkpoint takes it away
+                status = log.stat()
+                if status.st_mtime > self._started:
+                    seen.add(status.st_mtime_ns)
             return len(seen) > times
 
         wait_until(lambda: writes() or self.wait(0) is not None)

@@ -1,16 +1,27 @@
-"""`tributary` with small limits, so that what is rare happens every few seconds."""
+"""`tributary` with small limits, so that what is rare happens every few seconds.
 
+Without arguments it is one of the processes of a run, with the same limits.
+"""
+
+import sys
 from typing import Any, Final
 
-from connectors import segments
+from connectors import live_database, segments, upkeep
+from flows import member, members
 from flows.cli import app
 
 SMALL: Final[list[tuple[Any, str, object]]] = [
     (segments, "INLINE_BYTES", 2_000),
     (segments, "MAP_BYTES", 10_000),
+    (live_database, "WAL_BYTES_MAX", 100_000),
+    (upkeep, "UPKEEP_COMMITS", 4),
+    (members, "MEMBER", "tests.chaos.small"),
 ]
 
 if __name__ == "__main__":
     for module, name, value in SMALL:
         setattr(module, name, value)
-    app()
+    if sys.argv[1:]:
+        app()
+    else:
+        sys.exit(member.main())

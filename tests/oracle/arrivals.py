@@ -1,6 +1,7 @@
 """Reads the documents of a stream, line by line, and says when each arrived.
 
-It knows files and the order of arrival; of a document's content only its times.
+It knows files and the order of arrival; of a document's content only its times. Topic partitions
+come as files too, `<stream>/<partition>.messages`, each a MessagePack list of (offset, value).
 Instants are microseconds; `received_at` is always the effective one.
 """
 
@@ -10,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pyarrow as pa
 
 from attribution.contract.document import JsonObject, Unreadable, read_document
 from attribution.contract.times import parse_time
 
 JSON_WHITESPACE: Final = b" \t\r"
+MESSAGES: Final = ".messages"
 
 Lifts = Mapping[tuple[str, str, int], int]
 """What a live run promised before it read a record (stream, partition, offset): no document of the
@@ -38,7 +41,7 @@ def arrivals(
     """Yield every document with its effective `received_at`: a file's never goes back."""
     for partition, path in _partitions(folder, stream):
         latest: int | None = None
-        for offset, line in _lines(path):
+        for offset, line in _documents(path):
             document = read_document(line)
             lift = lifts.get((stream, partition, offset))
             latest = max((time for time in (latest, lift) if time is not None), default=None)
@@ -57,7 +60,15 @@ def _partitions(folder: Path, stream: str) -> list[tuple[str, Path]]:
             name = path.name.removesuffix(suffix)
             assert name not in found, f"two files of {folder} are the partition {name}"
             found[name] = path
+    found |= {path.stem: path for path in (folder / stream).glob(f"*{MESSAGES}")}
     return sorted(found.items())
+
+
+def _documents(path: Path) -> Iterator[tuple[int, bytes]]:
+    if path.suffix == MESSAGES:
+        yield from msgspec.msgpack.decode(path.read_bytes(), type=list[tuple[int, bytes]])
+    else:
+        yield from _lines(path)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -195,14 +195,14 @@ def test_a_drained_lane_ends_without_a_promise(bench: Bench) -> None:
 
 
 def test_a_backlog_is_read_at_once_and_idleness_waits(bench: Bench) -> None:
-    bench.chunk_bytes = 500
-    bench.append(IMPRESSIONS, *range(-8, 0))
+    bench.chunk_bytes, backlog = 500, range(-20 * SECOND, -12 * SECOND, SECOND)
+    bench.append(IMPRESSIONS, *backlog)
     lane = bench.lane()
     reads = list(lane.next_batch())
     assert lane.next_awake() is None
     while lane.next_awake() is None:
         reads += list(lane.next_batch())
-    assert arrivals(reads) == list(range(-8, 0))
+    assert arrivals(reads) == list(backlog)
 
 
 def test_two_streams_of_backlog_stay_together(bench: Bench) -> None:

@@ -1,0 +1,109 @@
+"""What an epoch writes of a state: bytes by size of the state and of the change.
+
+The MATCH step is fed frames and asked for snapshots, as the engine does; what counts are the files
+and manifests it leaves. Over enough epochs all merges that a change leads to are in it.
+"""
+
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from attribution.columns import pick
+from attribution.frames import START, Frame
+from attribution.policy import Policy
+from benchmarks.state import match_rows
+from connectors.segments import Segments
+from flows.steps import MatchStep, Size
+
+STATE_ROWS: Final = (100_000, 1_000_000, 10_000_000)
+CHANGED_ROWS: Final = (100, 1_000, 10_000)
+EPOCHS: Final = 256
+_FILL_ROWS: Final = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Bytes that epochs of so many new rows wrote of a state of so many, on average and at most."""
+
+    state_rows: int
+    changed_rows: int
+    segment_bytes: int
+    manifest_bytes: int
+    bytes_max: int
+
+    @property
+    def per_row(self) -> float:
+        """Bytes of segments per changed row."""
+        return self.segment_bytes / self.changed_rows
+
+    @staticmethod
+    def header() -> str:
+        """Name the columns of a row."""
+        names = ("state rows", "changed", "segments", "manifest", "bytes/row", "largest")
+        return "".join(f"{name:>12}" for name in names)
+
+    def row(self) -> str:
+        """Write it as a row of the table."""
+        columns = f"{self.state_rows:>12,}{self.changed_rows:>12,}{self.segment_bytes:>12,}"
+        return columns + f"{self.manifest_bytes:>12,}{self.per_row:>12.0f}{self.bytes_max:>12,}"
+
+
+def measure(log: Path, state_rows: int, changed_rows: int, *, epochs: int = EPOCHS) -> Written:
+    """Fill a state, then let so many epochs change it."""
+    with TemporaryDirectory(prefix="tributary-changes-") as folder:
+        step = _step(Path(folder))
+        frames = _Frames(match_rows(log))
+        for at in range(0, state_rows, _FILL_ROWS):
+            step.on_batch([frames.of(min(_FILL_ROWS, state_rows - at))])
+        step.snapshot()
+        sizes = list(_epochs(step, frames, Path(folder), changed_rows, epochs))
+    segments, manifests = zip(*sizes, strict=True)
+    return Written(
+        state_rows,
+        changed_rows,
+        round(sum(segments) / epochs),
+        round(sum(manifests) / epochs),
+        max(map(sum, sizes)),
+    )
+
+
+def _epochs(
+    step: MatchStep, frames: "_Frames", folder: Path, changed_rows: int, epochs: int
+) -> Iterator[tuple[int, int]]:
+    """Give the bytes of segments and manifest, epoch by epoch."""
+    known = set(folder.iterdir())
+    for _ in range(epochs):
+        step.on_batch([frames.of(changed_rows)])
+        manifest = len(pickle.dumps(step.snapshot()))
+        now = set(folder.iterdir())
+        yield sum(path.stat().st_size for path in now - known), manifest
+        known = now
+
+
+def _step(folder: Path) -> MatchStep:
+    size = Size(lanes=1, groups=1, interval=0, provisional=True)
+    step = MatchStep(Policy(), size=size)
+    step.keep_in(Segments(folder), None)
+    return step
+
+
+class _Frames:
+    """Frames of rows of a log, each with a key that no other row has."""
+
+    def __init__(self, rows: pa.RecordBatch) -> None:
+        self._rows = rows
+        self._chance = np.random.default_rng(seed=1)
+        self._at = rows.schema.get_field_index("key")
+
+    def of(self, count: int) -> Frame:
+        """Give a frame of so many rows, by which no time passes."""
+        keys = np.sort(self._chance.integers(2**63, size=count, dtype=np.uint64))
+        rows = pick(self._rows, self._chance.integers(len(self._rows), size=count))
+        rows = rows.set_column(self._at, self._rows.schema.field(self._at), pa.array(keys))
+        return Frame("impressions", 0, START, {"views": rows})

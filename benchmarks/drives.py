@@ -1,0 +1,119 @@
+"""A continuous run as a process of its own, fed by the generator at a steady rate, and watched."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.feeds import Feed, Place
+from benchmarks.logs import ROOT
+from tests.kafka.brokers import free_port
+
+START_SECONDS_MAX: Final = 60
+CATCH_UP_SECONDS: Final = 3
+"""After the last record, before the job is told to end."""
+
+DRAIN_SECONDS_MAX: Final = 300
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_COMMAND: Final = [sys.executable, "-m", "flows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """What a drive left: when documents of events were appended (s), and what the job took."""
+
+    rate: int
+    seconds: float
+    appended: dict[Place, float]
+    database: Path
+    cpu_seconds: float
+    resident_mb: float
+    said: str
+
+    @property
+    def reached(self) -> int:
+        """Give the records per second that the generator says it sent."""
+        found = re.search(r"([\d,]+) per second", self.said)
+        assert found, self.said
+        return int(found[1].replace(",", ""))
+
+
+def driven(feed: Feed, folder: Path, *, rate: int, seconds: int, extra: Sequence[str]) -> Drive:
+    """Start a job, send records to it for so long, end it; give what it took."""
+    _done(feed.made())
+    database = folder / "result.duckdb"
+    with _job([*feed.read(), *extra], folder, database) as job:
+        before = _cpu_seconds(job.pid)
+        started = time.monotonic()
+        sent = ["generate", *feed.sent(), "--rate", str(rate), "--seconds", str(seconds)]
+        said = _done(sent)
+        time.sleep(CATCH_UP_SECONDS)
+        took = time.monotonic() - started
+        if job.poll() is not None:
+            sys.exit(f"the job ended with {job.returncode}:\n{(folder / 'job.log').read_text()}")
+        cpu, resident = _cpu_seconds(job.pid) - before, _resident_mb(job.pid)
+    return Drive(rate, took, feed.appended(), database, cpu, resident, said)
+
+
+@contextmanager
+def _job(options: Sequence[str], folder: Path, database: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the job, from its first epoch on; end it as an operator would."""
+    port = free_port()
+    command = [*_COMMAND, "run", "--state", str(folder / "state"), "--db", str(database)]
+    with (folder / "job.log").open("wb") as log:
+        job = subprocess.Popen(
+            [*command, "--metrics-port", str(port), *options], cwd=ROOT, stdout=log, stderr=log
+        )
+    try:
+        _await(job, port, folder / "job.log")
+        yield job
+        job.terminate()
+        if job.wait(DRAIN_SECONDS_MAX):
+            sys.exit(f"the job ended with {job.returncode}:\n{(folder / 'job.log').read_text()}")
+    finally:
+        job.kill()
+        job.wait()
+
+
+def _await(job: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while not _is_well(port):
+        if job.poll() is not None or time.monotonic() > deadline:
+            sys.exit(f"the job does not start:\n{log.read_text()}")
+        time.sleep(0.1)
+
+
+def _is_well(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _done(words: Sequence[str]) -> str:
+    """Run a command of ours to its end; give what it said."""
+    done = subprocess.run(
+        [*_COMMAND, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Give the CPU time of a process, of all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _resident_mb(pid: int) -> float:
+    """Give the peak of resident memory."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024

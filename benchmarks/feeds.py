@@ -1,0 +1,112 @@
+"""Where a drive's records go and come from: files that grow, or topics of a broker."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from flows.generate import GenerateSpec
+from flows.generate.sources import registry_documents
+from tests.kafka.topics import everything
+
+PARTITIONS: Final = 8
+
+Place = tuple[str, int]
+"""Partition and offset of a document."""
+
+
+class Feed(Protocol):
+    """Where records are sent and read."""
+
+    def made(self) -> list[str]:
+        """Give the command that makes what there has to be first."""
+
+    def sent(self) -> list[str]:
+        """Give the generator's options."""
+
+    def read(self) -> list[str]:
+        """Give the job's options."""
+
+    def appended(self) -> dict[Place, float]:
+        """Give when each document of events was appended, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Files that grow. A document counts as appended from its `received_at` on."""
+
+    folder: Path
+
+    def made(self) -> list[str]:
+        """Send a few records, so that there are files."""
+        return ["generate", *self.sent(), "--rate", "20", "--seconds", "1"]
+
+    def sent(self) -> list[str]:
+        """Name the folder."""
+        return ["--to", str(self.folder / "log")]
+
+    def read(self) -> list[str]:
+        """Name the folder."""
+        return ["--data", str(self.folder / "log")]
+
+    def appended(self) -> dict[Place, float]:
+        """Look into the documents; those without a time are left out."""
+        found = {}
+        for path in (self.folder / "log").glob("events*.ndjson"):
+            for offset, line in enumerate(path.read_bytes().split(b"\n")):
+                if stamp := _RECEIVED_AT.search(line):
+                    at = datetime.fromisoformat(stamp[1].decode()).timestamp()
+                    found[path.name, offset] = at
+        return found
+
+
+_RECEIVED_AT: Final = re.compile(rb'"received_at":"([^"]+)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Topics of their own. A document counts as appended from when the producer was given it."""
+
+    folder: Path
+    servers: str
+
+    def made(self) -> list[str]:
+        """Make the topics, and the file of event sources."""
+        documents = registry_documents(GenerateSpec())
+        self._sources.write_text(json.dumps(documents), encoding="utf-8")
+        return ["topics", "create", *self._settings()]
+
+    def sent(self) -> list[str]:
+        """Name the topics."""
+        return ["--to", "kafka", *self._settings()]
+
+    def read(self) -> list[str]:
+        """Name the topics."""
+        return ["--sources", str(self._sources), *self._settings()]
+
+    def appended(self) -> dict[Place, float]:
+        """Ask the broker for the time of each message."""
+        topic = self._topic("events")
+        return {
+            (f"{topic}-{each.partition()}", each.offset() or 0): each.timestamp()[1] / 1000
+            for each in everything(self.servers, topic, range(PARTITIONS))
+        }
+
+    @property
+    def _sources(self) -> Path:
+        return self.folder / "event_sources.json"
+
+    def _topic(self, stream: str) -> str:
+        return f"{self.folder.name}.{stream}"
+
+    def _settings(self) -> list[str]:
+        streams = ("events", "impressions", "event_sources", "conversions", "dead_letters")
+        settings = [
+            f"kafka.bootstrap_servers={self.servers}",
+            f"kafka.partitions={PARTITIONS}",
+            "kafka.replication=1",
+            *(f"kafka.topics.{stream}={self._topic(stream)}" for stream in streams),
+        ]
+        return [word for setting in settings for word in ("--set", setting)]

@@ -1,0 +1,131 @@
+"""From what a drive left to how long its records took."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.drives import Drive
+
+WARM_SECONDS: Final = 5.0
+"""Of the beginning that is left out: a start does everything for the first time."""
+
+STEADY_MS: Final = 250.0
+"""How much later the last quarter may be than the second, for a rate that is kept up with."""
+
+LIVE_MS: Final = 5_000.0
+"""What is later than this is a backlog, be it steady or not."""
+
+REACHED: Final = 0.98
+"""Of the rate that was asked for; what the generator could not send was not kept up with."""
+
+Floats = npt.NDArray[np.float64]
+
+_COMMITTED: Final = """
+select p.source_partition, p.source_offset, epoch_us(c.committed_at) / 1e6
+from (select source_partition, source_offset, source_index, min(seq) as seq
+  from conversions_provisional group by all) as p
+join commits as c using (seq)
+"""
+_COUNTS: Final = """
+select (select coalesce(sum(received), 0) from match_stats),
+  (select coalesce(sum(records), 0) from touchpoint_stats),
+  (select coalesce(sum(events), 0) from rejections where stream = 'impressions'),
+  (select count(*) from lifts), (select count(*) from commits)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One rate: milliseconds from append to commit, and what the job took."""
+
+    rate: int
+    reached: int
+    conversions: int
+    p50: int
+    p95: int
+    p99: int
+    longest: int
+    is_steady: bool
+    cpu_us_per_record: float
+    cores: float
+    resident_mb: int
+    lifts: int
+    commits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """What was measured at one rate, in milliseconds, in order of appending."""
+
+    figures: Figures
+    milliseconds: Floats
+
+    @staticmethod
+    def header() -> str:
+        """Name the columns of a row."""
+        names = ("rate/s", "sent/s", "p50 ms", "p95", "p99", "max", "steady")
+        return "".join(f"{name:>9}" for name in (*names, "us/rec", "cores", "RSS MB", "lifts"))
+
+    def row(self) -> str:
+        """Write the figures as a row of the table."""
+        each = self.figures
+        columns = (each.rate, each.reached, each.p50, each.p95, each.p99, each.longest)
+        text = "".join(f"{column:>9,}" for column in columns)
+        text += f"{'yes' if each.is_steady else 'no':>9}{each.cpu_us_per_record:>9.1f}"
+        return text + f"{each.cores:>9.2f}{each.resident_mb:>9,}{each.lifts:>9,}"
+
+
+def measure(drive: Drive) -> Latencies:
+    """Read the result of a drive."""
+    with duckdb.connect(str(drive.database), read_only=True) as connection:
+        committed = connection.execute(_COMMITTED).fetchall()
+        counts = connection.execute(_COUNTS).fetchall()[0]
+    appended, taken = _taken(drive, committed)
+    if not len(taken):
+        msg = f"no conversion was committed at {drive.rate} per second; is the job reading?"
+        raise SystemExit(msg)
+    later = appended >= appended[0] + WARM_SECONDS
+    kept = taken[later] if later.any() else taken
+    return Latencies(_figures(drive, kept, counts), kept)
+
+
+def _taken(drive: Drive, committed: list[tuple[Any, ...]]) -> tuple[Floats, Floats]:
+    """Give when each conversion was appended (s), in that order, and how long it took (ms)."""
+    pairs = [
+        (at, (seen - at) * 1000)
+        for partition, offset, seen in committed
+        if (at := drive.appended.get((partition, offset))) is not None
+    ]
+    both = np.array(sorted(pairs), dtype=np.float64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
+
+
+def _figures(drive: Drive, kept: Floats, counts: tuple[int, ...]) -> Figures:
+    received, touches, refused, lifts, commits = counts
+    records = int(received + touches + refused)
+    p50, p95, p99 = np.percentile(kept, [50, 95, 99])
+    return Figures(
+        rate=drive.rate,
+        reached=drive.reached,
+        conversions=len(kept),
+        p50=round(p50),
+        p95=round(p95),
+        p99=round(p99),
+        longest=round(kept.max()),
+        is_steady=_is_steady(drive, kept),
+        cpu_us_per_record=round(drive.cpu_seconds / records * 1e6, 1),
+        cores=round(drive.cpu_seconds / drive.seconds, 2),
+        resident_mb=round(drive.resident_mb),
+        lifts=lifts,
+        commits=commits,
+    )
+
+
+def _is_steady(drive: Drive, kept: Floats) -> bool:
+    """Tell whether the job kept up: what came last waited no longer than what came before."""
+    quarters = [float(np.median(part)) for part in np.array_split(kept, 4) if len(part)]
+    grown = quarters[-1] - quarters[min(1, len(quarters) - 1)]
+    return grown <= STEADY_MS and quarters[-1] <= LIVE_MS and drive.reached >= REACHED * drive.rate

@@ -1,0 +1,122 @@
+"""What surviving anything costs: `python -m benchmarks.recovery [CACHE]`; the last line is JSON.
+
+Three questions: what recovery adds to the CPU time of a run, what an epoch writes of a large state
+when little of it has changed, and how soon a run with a large state is back after a kill.
+"""
+
+import argparse
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from tempfile import mkdtemp
+from typing import Any, Final
+
+from benchmarks.changes import CHANGED_ROWS, EPOCHS, STATE_ROWS, Written, measure
+from benchmarks.keeping import compare_costs
+from benchmarks.logs import CACHE, cached_log
+from benchmarks.restarts import killed_state, restart
+
+RATIO_BAR: Final = 1.3
+"""CPU seconds with recovery over those without, at most."""
+
+RESTART_BAR: Final = 10.0
+"""Seconds from the start after a kill to the first commit, at most, with ten million rows."""
+
+_EVENT_SHARE: Final = 6  # one record in six is an event, as in the replay bench
+
+
+def keeping(cache: Path, folder: Path, *, records: int, runs: int) -> dict[str, Any]:
+    """Compare a run with one that keeps nothing, and print it."""
+    events = records // _EVENT_SHARE
+    log = cached_log(cache, impressions=records - events, events=events)
+    print(f"a backlog of {records:,} records, epochs of 1 s, with recovery and without")
+    kept, unkept = compare_costs(log, folder / "keeping", runs=runs)
+    ratio = round(kept.cpu / unkept.cpu, 3)
+    print(f"  medians {kept.cpu:.2f} and {unkept.cpu:.2f} s: ratio {ratio}, bar {RATIO_BAR}\n")
+    return {
+        "recovery_ratio": ratio,
+        "kept_cpu": round(kept.cpu, 2),
+        "unkept_cpu": round(unkept.cpu, 2),
+        "kept_wall": round(kept.wall, 2),
+        "unkept_wall": round(unkept.wall, 2),
+    }
+
+
+def changes(cache: Path, *, records: int, epochs: int) -> dict[str, Any]:
+    """Measure what epochs write, and print a row for each size of state and change."""
+    events = records // _EVENT_SHARE
+    log = cached_log(cache, impressions=records - events, events=events)
+    print(f"bytes that an epoch writes of one key group, on average over {epochs}")
+    print(Written.header())
+    found = []
+    for state_rows in STATE_ROWS:
+        for changed_rows in CHANGED_ROWS:
+            found.append(measure(log, state_rows, changed_rows, epochs=epochs))
+            print(found[-1].row(), flush=True)
+    print()
+    return {"snapshots": [asdict(each) for each in found]}
+
+
+def restarts(cache: Path, folder: Path, *, records: int, runs: int) -> dict[str, Any]:
+    """Start a killed run with a large state again and again, and print it."""
+    events = records // _EVENT_SHARE
+    log = cached_log(cache, impressions=records - events, events=events)
+    state = killed_state(cache, log)
+    print(
+        f"a killed run with {state.match_rows:,} match keys, {state.rows:,} rows and "
+        f"{state.megabytes:,} MB of state, {state.wal_megabytes} MB of write-ahead log"
+    )
+    found = [restart(state, folder / "restart") for _ in range(runs)]
+    for each in found:
+        print(
+            f"  first commit after {each.seconds:.2f} s, {each.cpu:.2f} s CPU, "
+            f"{each.resident_mb:,.0f} MB resident"
+        )
+    seconds = round(median(each.seconds for each in found), 2)
+    print(f"  median {seconds} s, bar {RESTART_BAR:g}\n")
+    return {
+        "restart_seconds": seconds,
+        "restart_cpu": round(median(each.cpu for each in found), 2),
+        "restart_resident_mb": round(median(each.resident_mb for each in found)),
+        "match_keys": state.match_rows,
+        "state_rows": state.rows,
+        "state_mb": state.megabytes,
+        "wal_mb": state.wal_megabytes,
+    }
+
+
+def main() -> None:
+    """Answer what is asked for, all of it by default."""
+    given = _arguments()
+    given.cache.mkdir(parents=True, exist_ok=True)
+    # Beside the cache: in /tmp the files may lie in memory, and a sync cost nothing.
+    folder = Path(mkdtemp(prefix="recovery-", dir=given.cache))
+    answers: dict[str, Any] = {}
+    try:
+        if "keeping" in given.only:
+            answers |= keeping(given.cache, folder, records=given.records, runs=given.runs)
+        if "changes" in given.only:
+            answers |= changes(given.cache, records=given.records, epochs=given.epochs)
+        if "restarts" in given.only:
+            answers |= restarts(given.cache, folder, records=given.state, runs=given.runs)
+    finally:
+        shutil.rmtree(folder)
+    print(json.dumps(answers))
+
+
+def _arguments() -> argparse.Namespace:
+    questions = ("keeping", "changes", "restarts")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cache", nargs="?", type=Path, default=CACHE)
+    parser.add_argument("--only", choices=questions, nargs="+", default=questions)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--records", type=int, default=720_000, help="of the backlog")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="that change a state")
+    parser.add_argument("--state", type=int, default=6_500_000, help="records of the large state")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

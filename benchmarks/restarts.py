@@ -1,0 +1,142 @@
+"""How long a killed run takes to come back with a large state: from its start to its first commit.
+
+The state is a real one. The job reads a long log once, under windows that nothing leaves, and is
+killed; log, state and result stay in the cache, and every restart begins from a copy of them.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from benchmarks.keeping import EPOCH, lines_of
+from benchmarks.live_jobs import live_job, run_command
+from benchmarks.logs import ROOT
+from connectors.preflight import KEYED_STEPS
+from connectors.segments import sizes_of
+from connectors.state import StateDir
+
+LASTING: Final = (
+    "policy.post_view=3650d",
+    "policy.post_click=3650d",
+    "policy.dedup_window=3650d",
+    EPOCH,
+)
+"""Settings under which the whole log stays in state, though it is of long ago."""
+
+MORE_EVENTS: Final = 2_000
+"""That come before the job starts again: so that there is something to commit."""
+
+_EPOCHS: Final = "tributary_epoch_duration_seconds_count"
+
+BUILD_SECONDS_MAX: Final = 3600
+RESTART_SECONDS_MAX: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a killed run left, and how much of it there is."""
+
+    folder: Path
+    match_rows: int
+    rows: int
+    megabytes: int
+    wal_megabytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Seconds from the start of the process: wall until the first commit, and CPU."""
+
+    seconds: float
+    cpu: float
+    resident_mb: float
+
+
+def killed_state(cache: Path, log: Path) -> State:
+    """Give the state of a run that was killed when it had read a log; make it if it is new."""
+    folder = cache.resolve() / f"state-of-{log.name}"
+    if not folder.exists():
+        for stale in cache.glob("state-of-*"):
+            shutil.rmtree(stale)
+        _build(folder, log)
+    rows = {step: _rows(StateDir(folder / "state"), step) for step in KEYED_STEPS}
+    return State(
+        folder,
+        rows["match"],
+        sum(rows.values()),
+        _megabytes(folder / "state"),
+        _megabytes(folder / "result.duckdb.wal"),
+    )
+
+
+def restart(state: State, folder: Path) -> Restart:
+    """Start a copy of the job with new events in its log; end it after the first commit."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(state.folder, folder, copy_function=_linked)
+    _append_events(folder / "data")
+    started = time.monotonic()
+    command = run_command(folder / "data", folder, *LASTING)
+    with live_job(command, folder / "job.log") as job:
+        job.wait_until(
+            lambda metrics: metrics["tributary_commit_duration_seconds_count"] > 0,
+            RESTART_SECONDS_MAX,
+        )
+        return Restart(time.monotonic() - started, job.cpu_seconds(), job.resident_mb())
+
+
+def _build(folder: Path, log: Path) -> None:
+    """Let a run read a log, and kill it."""
+    unfinished = folder.with_name("state-unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    data = unfinished / "data"
+    data.mkdir(parents=True)
+    for path in [*log.glob("*.ndjson"), log / "event_sources.json"]:
+        os.link(path, data / path.name)
+    print(f"reading {lines_of(data):,} documents into a state ...", flush=True)
+    lines = lines_of(data)
+    command = run_command(data, unfinished, *LASTING)
+    with live_job(command, unfinished / "job.log") as job:
+        job.wait_until(
+            lambda metrics: metrics["tributary_records_read_total"] >= lines, BUILD_SECONDS_MAX
+        )
+        epochs = job.metrics()[_EPOCHS]
+        job.wait_until(lambda metrics: metrics[_EPOCHS] > epochs + 1, BUILD_SECONDS_MAX)
+    unfinished.rename(folder)
+
+
+def _linked(source: str, target: str) -> None:
+    """Link what is never written again, copy what is."""
+    if source.endswith((".seg", ".ndjson")):
+        os.link(source, target)
+    else:
+        shutil.copyfile(source, target)
+
+
+def _append_events(data: Path) -> None:
+    """Put a new file beside the others, with events of another seed."""
+    more = data / "more"
+    words = ["generate", str(more), "--seed", "2", "--impressions", "0"]
+    subprocess.run(
+        [sys.executable, "-m", "flows", *words, "--events", str(MORE_EVENTS)],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    (more / "events-00.ndjson").rename(data / "events-more.ndjson")
+    shutil.rmtree(more)
+
+
+def _rows(state: StateDir, step: str) -> int:
+    """Count the rows that a step would resume with."""
+    manifests = [snapshot[-1] for snapshot in state.recovery.snapshots(step).values()]
+    return sum(rows for each in manifests for rows, _ in sizes_of(each).values())
+
+
+def _megabytes(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return round(sum(each.stat().st_size for each in files if each.is_file()) / 1e6)

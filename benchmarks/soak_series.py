@@ -1,0 +1,122 @@
+"""What a soak looks at, and whether it has come to a rest."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from connectors.live_database import WAL_BYTES_MAX
+
+Sample = Mapping[str, float]
+"""The values of all series at one moment, and `at`, in seconds."""
+
+Floats = npt.NDArray[np.float64]
+
+LEVEL_SHARE: Final = 0.1
+"""By which the peak of the last quarter may be above that of the third, in a level series. Peaks
+are compared because most series rise for a while and fall at once: at a merge, when a file is given
+up, at a checkpoint; a quarter has to be longer than such a cycle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One curve: `grows` by design, is bounded by `most`, or is to be level."""
+
+    name: str
+    title: str
+    unit: str
+    grows: bool = False
+    most: float | None = None
+
+
+SERIES: Final = (
+    Series("memory", "memory", "MB"),
+    Series("rows", "rows of state", "thousand"),
+    Series("state", "state in memory", "MB"),
+    Series("segments", "segment files", "MB"),
+    Series("store", "recovery store", "MB"),
+    Series("wal", "write-ahead log", "MB", most=1.1 * WAL_BYTES_MAX / 1e6),
+    Series("result", "result file", "MB", grows=True),
+    Series("read", "records read", "", grows=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """All samples of a soak, in order."""
+
+    samples: Sequence[Sample]
+
+    def of(self, name: str) -> Floats:
+        """Give one series, or `at`."""
+        return np.array([sample[name] for sample in self.samples])
+
+    def quarters(self, name: str) -> tuple[Floats, Floats]:
+        """Give the values of the third and of the last quarter."""
+        at, values = self.of("at"), self.of(name)
+        is_last = at >= at[-1] * 0.75
+        return values[(at >= at[-1] / 2) & ~is_last], values[is_last]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A series over the second half: its mean, and the peaks of both of its quarters."""
+
+    series: Series
+    mean: float
+    before: float
+    peak: float
+
+    @property
+    def is_level(self) -> bool:
+        """Tell whether it does not rise; what falls is no trouble."""
+        return self.peak <= (1 + LEVEL_SHARE) * self.before
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Tell whether it is level, where it should be."""
+        if self.series.most is not None:
+            return max(self.before, self.peak) <= self.series.most
+        return self.series.grows or self.is_level
+
+    @property
+    def word(self) -> str:
+        """Say what it does."""
+        if self.series.most is not None:
+            return "bounded" if self.is_as_expected else "beyond its bound"
+        return "level" if self.is_level else "grows"
+
+    def row(self) -> str:
+        """Write it as a row of the table."""
+        title = f"{self.series.title}, {self.series.unit}".rstrip(", ")
+        return (
+            f"{title:<24}{self.mean:>11,.1f}{self.before:>11,.1f}{self.peak:>11,.1f}   {self.word}"
+        )
+
+    @staticmethod
+    def header() -> str:
+        """Name the columns of a row."""
+        names = ("mean", "peak of 3/4", "of 4/4")
+        return f"{'second half':<24}" + "".join(f"{name:>11}" for name in names)
+
+    def figures(self) -> dict[str, Any]:
+        """Give the numbers."""
+        return {
+            "mean": round(self.mean, 2),
+            "peak_before": round(self.before, 2),
+            "peak": round(self.peak, 2),
+            "is": self.word,
+        }
+
+
+def verdicts(curves: Curves) -> list[Verdict]:
+    """Judge every series."""
+    return [_verdict(curves, series) for series in SERIES]
+
+
+def _verdict(curves: Curves, series: Series) -> Verdict:
+    third, last = curves.quarters(series.name)
+    mean = float(np.concatenate([third, last]).mean())
+    return Verdict(series, mean, float(third.max()), float(last.max()))

@@ -1,0 +1,56 @@
+"""A continuous run that keeps nothing: `python -m benchmarks.unkept --data DIR ...`.
+
+The flow, the lanes and the result file are those of `tributary run`; there are no segments, and the
+engine has no recovery store. What it saves is what recovery costs.
+"""
+
+import argparse
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from bytewax.run import cli_main
+
+from flows.attribution import build_flow
+from flows.job import Run
+from flows.logs import set_up_logs
+from flows.monitor import serve
+from flows.run import live_io, live_source, prepared_run
+from flows.settings import load_settings
+from flows.status import shown_status
+from flows.stopping import Stopping, asked_by_signals
+
+
+def main() -> None:
+    """Run until asked to stop."""
+    given = _arguments()
+    settings = load_settings(config=None, overrides=given.set)
+    job = Run(given.data, given.state, given.db, settings, metrics_port=given.metrics_port)
+    set_up_logs()
+    stopping = Stopping()
+    with (
+        asked_by_signals(stopping),
+        prepared_run(job) as (prepared, _),
+        serve(given.metrics_port),
+        shown_status(),
+    ):
+        io = live_io(job, prepared, live_source(job, prepared, stopping))
+        epoch = timedelta(microseconds=settings.settings.flow.epoch_interval)
+        cli_main(  # type: ignore[no-untyped-call]
+            build_flow(replace(io, segments=None), prepared.facts.policy),
+            workers_per_process=1,
+            epoch_interval=epoch,
+        )
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("--data", "--state", "--db"):
+        parser.add_argument(name, type=Path, required=True)
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--metrics-port", type=int, required=True)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Topics read once more, from their beginning to where a result ends: for those who check it.
+
+A consumer of its own, which remembers nothing; the partitions come one after the other.
+"""
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from attribution.decoded import Decoded
+from attribution.policy import Policy
+from attribution.registry import Registry
+from connectors.cluster import ANSWER_SECONDS_MAX, Cluster, ClusterError, describe, unreachable
+from connectors.decode import PartitionDecoder
+from connectors.extents import Extent
+from connectors.lines import Lines
+
+GROUP: Final = "tributary-verify"
+"""Named because a consumer has to have one; nothing is committed to it."""
+
+BATCH_MESSAGES: Final = 1000
+"""Taken from the library at once."""
+
+DECODE_BYTES: Final = 8_000_000
+"""Decoded at once: to decode costs tens of milliseconds, whatever it is."""
+
+GATHER_SECONDS: Final = 0.05
+"""How long the library waits for a batch to be full."""
+
+SILENCE_SECONDS_MAX: Final = 30.0
+"""How long a broker may say nothing at all before it counts as out of reach."""
+
+
+def beginnings(cluster: Cluster, topics: Collection[str]) -> dict[str, int]:
+    """Give the first offset that there is of each partition, by its name; 0 goes without saying.
+
+    Raises ClusterError.
+    """
+    places = [
+        TopicPartition(topic, number)
+        for topic, told in describe(cluster, topics).items()
+        for number in range(told.partitions)
+    ]
+    earliest: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+    asked = dict.fromkeys(places, earliest)
+    admin = cluster.admin()  # answers come as long as it lives
+    answers = admin.list_offsets(asked, request_timeout=ANSWER_SECONDS_MAX)
+    try:
+        first = {f"{at.topic}-{at.partition}": each.result().offset for at, each in answers.items()}
+    except KafkaException as error:
+        raise unreachable(cluster, error) from error
+    return {name: offset for name, offset in first.items() if offset > 0}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicLog:
+    """Topics that a result was made of; `beginnings` is where partitions began when it began."""
+
+    cluster: Cluster
+    topics: Collection[str]
+    beginnings: Mapping[str, int]
+
+    def decode(
+        self, extents: Sequence[Extent], policy: Policy, registry: Registry
+    ) -> Iterator[Decoded]:
+        """Decode as much of the topics as the result is made of.
+
+        Raises ClusterError when some of it is not there any more.
+        """
+        describe(self.cluster, self.topics)  # whether there is a cluster at all
+        consumer = self.cluster.consumer(GROUP, _pass_over)
+        try:
+            for extent in extents:
+                decoder = PartitionDecoder(
+                    extent.stream, extent.partition, policy=policy, registry=registry
+                )
+                for messages in self._chunks(consumer, extent):
+                    yield _decode(decoder, extent, messages)
+        finally:
+            consumer.close()
+
+    def _chunks(self, consumer: Consumer, extent: Extent) -> Iterator[list[Message]]:
+        """Give the records of a partition, as many together as are decoded at once."""
+        gathered: list[Message] = []
+        size = 0
+        for message in self._messages(consumer, extent):
+            gathered.append(message)
+            size += len(message)
+            if size >= DECODE_BYTES:
+                yield gathered
+                gathered, size = [], 0
+        if gathered:
+            yield gathered
+
+    def _messages(self, consumer: Consumer, extent: Extent) -> Iterator[Message]:
+        """Give the records below the end of an extent."""
+        place = self._place(extent)
+        consumer.assign([place])
+        heard = time.monotonic()
+        while time.monotonic() - heard < SILENCE_SECONDS_MAX:
+            for message in consumer.consume(BATCH_MESSAGES, GATHER_SECONDS):
+                heard = time.monotonic()
+                offset = _offset(message)
+                if message.error() is not None:
+                    self._meet(consumer, place, extent, message)
+                elif offset < extent.next_offset:
+                    yield message
+                    offset += 1
+                if offset >= extent.next_offset:
+                    return
+        raise unreachable(self.cluster, KafkaException(KafkaError(KafkaError._TIMED_OUT)))  # noqa: SLF001  the library's spelling
+
+    def _place(self, extent: Extent) -> TopicPartition:
+        """Say where a partition began."""
+        topic, _, number = extent.partition.rpartition("-")
+        if topic not in self.topics:
+            msg = f"{extent.partition} is of none of the topics {', '.join(sorted(self.topics))}"
+            raise ClusterError(msg)
+        return TopicPartition(topic, int(number), self.beginnings.get(extent.partition, 0))
+
+    def _meet(
+        self, consumer: Consumer, place: TopicPartition, extent: Extent, message: Message
+    ) -> None:
+        """Deal with what came instead of a record: only the end, where it should be, is well."""
+        error = message.error()
+        assert error is not None
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's spelling
+            if _offset(message) < extent.next_offset:
+                msg = (
+                    f"{extent.partition} ends at offset {_offset(message)}, and the result is made "
+                    f"of all below {extent.next_offset}: the topic was made anew, or the cluster "
+                    "has lost records"
+                )
+                raise ClusterError(msg)
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  as above
+            raise self._expired(consumer, place)
+        else:
+            raise unreachable(self.cluster, KafkaException(error))
+
+    def _expired(self, consumer: Consumer, place: TopicPartition) -> ClusterError:
+        try:
+            low, high = consumer.get_watermark_offsets(place, timeout=ANSWER_SECONDS_MAX)
+        except KafkaException as error:
+            return unreachable(self.cluster, error)
+        return ClusterError(
+            f"{place.topic}-{place.partition}: the result is made of records from offset "
+            f"{place.offset} on, and the broker has {low} to {high - 1}: the others have expired, "
+            "so that the result cannot be held against the topics any more"
+        )
+
+
+def _decode(decoder: PartitionDecoder, extent: Extent, messages: list[Message]) -> Decoded:
+    offsets = np.array([_offset(message) for message in messages], dtype=np.int64)
+    lines = Lines.of_documents([message.value() or b"" for message in messages])
+    lifts = extent.lifts_among(int(offsets[0]), int(offsets[-1]) + 1)
+    return decoder.decode(lines, offsets, lifts=lifts)
+
+
+def _offset(message: Message) -> int:
+    offset = message.offset()
+    assert offset is not None
+    return offset
+
+
+def _pass_over(error: KafkaError) -> None:
+    """Let librdkafka go on trying; if it does not get anywhere, silence tells."""
+    del error

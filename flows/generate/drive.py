@@ -1,0 +1,95 @@
+"""Sends live records at a steady rate, by the clock."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from flows.generate.live import LiveStream
+from flows.generate.outlets import Outlet
+
+TICK_SECONDS: Final = 0.05
+"""Between two sends: to make records costs some milliseconds, be it one or a hundred."""
+
+CATCH_UP_SECONDS_MAX: Final = 1.0
+"""Of records that are made up for after a stop; what is missing beyond them shows in the rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What was sent: seconds, records (events and impressions), and documents by stream."""
+
+    seconds: float
+    records: int
+    documents: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def rate(self) -> float:
+        """Records per second."""
+        return self.records / self.seconds if self.seconds else 0.0
+
+    def line(self) -> str:
+        """Say it in a line."""
+        documents = ", ".join(
+            f"{count:,} of {stream}" for stream, count in sorted(self.documents.items())
+        )
+        return (
+            f"{self.records:,} records in {self.seconds:.1f} s, {self.rate:,.0f} per second; "
+            f"documents: {documents or 'none'}"
+        )
+
+
+class Pace:
+    """How many records are due, from now on."""
+
+    def __init__(self, rate: float, seconds: float | None = None) -> None:
+        """Let `rate` records become due per second, for so many seconds or without end."""
+        self._rate = rate
+        self._started = self._at = time.monotonic()
+        self._end = None if seconds is None else self._started + seconds
+        self._owed = 0.0
+
+    def goes_on(self) -> bool:
+        """Tell whether records will become due."""
+        return self._end is None or self._at < self._end
+
+    def due(self) -> int:
+        """Count what became due since the last time."""
+        now = time.monotonic() if self._end is None else min(time.monotonic(), self._end)
+        passed, self._at = min(now - self._at, CATCH_UP_SECONDS_MAX), now
+        self._owed += passed * self._rate
+        count = int(self._owed)
+        self._owed -= count
+        return count
+
+    def wait(self) -> None:
+        """Sleep until the next tick."""
+        time.sleep(max(0.0, self._at + TICK_SECONDS - time.monotonic()))
+
+    def seconds(self) -> float:
+        """Give how long it has been going."""
+        return self._at - self._started
+
+
+def drive(
+    stream: LiveStream,
+    outlet: Outlet,
+    pace: Pace,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+    on_progress: Callable[[Driven], None] = lambda _: None,
+) -> Driven:
+    """Send as many records as are due, or until asked to stop; tell what was sent.
+
+    `on_progress` is called after each send.
+    """
+    records, documents = 0, Counter[str]()
+    while not stopping() and pace.goes_on():
+        made = stream.take(pace.due(), time.time_ns() // 1_000_000)
+        outlet.send(made)
+        documents.update(each.stream for each in made)
+        records += sum(each.events or 1 for each in made)
+        on_progress(Driven(pace.seconds(), records, documents))
+        pace.wait()
+    return Driven(pace.seconds(), records, documents)

@@ -1,0 +1,112 @@
+"""Where live records go: topics of a cluster, or files of a folder that grow."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, Protocol
+from zlib import crc32
+
+from connectors.cluster import Cluster, require
+from connectors.producing import Outbox, Outgoing
+from connectors.registry_topic import REGISTRY_DELAY
+from flows.generate.live import LiveRecord
+
+STREAMS: Final = ("events", "impressions")
+
+
+class Outlet(Protocol):
+    """Takes records as they are made."""
+
+    def register(self, sources: Sequence[Mapping[str, object]]) -> None:
+        """Make the event sources known."""
+
+    def send(self, records: Sequence[LiveRecord]) -> None:
+        """Let records go, in their order; waits when more is under way than may be."""
+
+    def close(self) -> None:
+        """See to it that all is safe."""
+
+
+class Topics:
+    """Topics of a cluster, by stream; `event_sources` is the registry's."""
+
+    def __init__(self, cluster: Cluster, topics: Mapping[str, str]) -> None:
+        """Connect. Raises ClusterError when a topic is missing or nobody answers."""
+        for topic in topics.values():
+            require(cluster, topic)
+        self._topics = topics
+        self._outbox = Outbox(cluster)
+
+    def register(self, sources: Sequence[Mapping[str, object]]) -> None:
+        """Send the event sources, by `advertiser/source`, and wait until they are in effect."""
+        topic = self._topics["event_sources"]
+        self._outbox.send(
+            [
+                Outgoing(topic, json.dumps(source).encode(), source_key(source).encode())
+                for source in sources
+            ]
+        )
+        self._outbox.flush()
+        time.sleep(REGISTRY_DELAY / 1e6)
+
+    def send(self, records: Sequence[LiveRecord]) -> None:
+        """Let records go; raises PublishError when Kafka does not take them."""
+        self._outbox.send(
+            [
+                Outgoing(self._topics[each.stream], _bytes(each.text), each.key.encode())
+                for each in records
+            ]
+        )
+
+    def close(self) -> None:
+        """Wait until all is safe; raises PublishError when it is not."""
+        self._outbox.flush()
+
+
+class Folder:
+    """Files of a folder that grow; the records of one key are in one file."""
+
+    def __init__(self, folder: Path, files: int) -> None:
+        """Open `files` files per stream to append to; raises OSError."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        with ExitStack() as stack:
+            self._files = {
+                (stream, at): stack.enter_context((folder / f"{stream}-{at:02d}.ndjson").open("ab"))
+                for stream in STREAMS
+                for at in range(files)
+            }
+            self._open = stack.pop_all()
+        self._count = files
+
+    def register(self, sources: Sequence[Mapping[str, object]]) -> None:
+        """Write event_sources.json, unless there is one."""
+        path = self._folder / "event_sources.json"
+        if not path.exists():
+            path.write_text(json.dumps(sources, indent=1) + "\n", encoding="utf-8", newline="\n")
+
+    def send(self, records: Sequence[LiveRecord]) -> None:
+        """Append lines, whole ones only."""
+        texts: dict[tuple[str, int], list[str]] = {}
+        for each in records:
+            home = each.stream, crc32(each.key.encode()) % self._count
+            texts.setdefault(home, []).append(each.text)
+        for home, lines in texts.items():
+            self._files[home].write(_bytes("\n".join([*lines, ""])))
+            self._files[home].flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._open.close()
+
+
+def source_key(source: Mapping[str, object]) -> str:
+    """Give the Kafka key of an event source."""
+    return f"{source['advertiser_id']}/{source['event_source_id']}"
+
+
+def _bytes(text: str) -> bytes:
+    """Encode a line; a faulty one may hold a byte that is no UTF-8."""
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,82 @@
+"""What a continuous run reads, told apart in one place: a folder of files that grow, or topics."""
+
+from typing import Any, Protocol
+
+from attribution.registry import Registry
+from connectors.dead_letter_limit import DeadLetterLimit
+from connectors.files import list_files
+from connectors.intake import Intakes
+from connectors.tails import Tails
+from flows.crashing import Sink
+from flows.job import Run
+from flows.kafka_run import KafkaInputs
+from flows.replay import load_registry
+
+
+class Inputs(Protocol):
+    """Where the raw streams of a run come from, and what goes back there."""
+
+    def check(self) -> None:
+        """Look whether it can be read, before any state is made.
+
+        Raises LogError, ClusterError or SettingsError.
+        """
+
+    def registry(self) -> Registry:
+        """Give the event sources as they are now; raises LogError or SettingsError."""
+
+    def noted(self) -> dict[str, Any]:
+        """Give what the result remembers of it; raises ClusterError."""
+
+    def intakes(self, lanes: int) -> Intakes:
+        """Give what lanes read."""
+
+    def limit(self) -> DeadLetterLimit | None:
+        """Tell how much may be refused, where refused documents are set aside."""
+
+    def dead_letters(self) -> Sink | None:
+        """Give what takes refused documents."""
+
+    def publish(self) -> Sink | None:
+        """Give what takes attributed conversions, beside the result."""
+
+
+def inputs_of(job: Run) -> Inputs:
+    """Give what a run reads: its folder, or without one the topics of its settings."""
+    return KafkaInputs(job) if job.folder is None else FolderInputs(job)
+
+
+class FolderInputs:
+    """Files of a folder."""
+
+    def __init__(self, job: Run) -> None:
+        """Take the folder of a run."""
+        assert job.folder is not None
+        self._job = job
+        self._folder = job.folder
+
+    def check(self) -> None:
+        """Look for the files and the registry."""
+        list_files(self._folder)
+        self.registry()
+
+    def registry(self) -> Registry:
+        """Read `event_sources.json`."""
+        return load_registry(self._folder, allow_unregistered=self._job.allow_unregistered)
+
+    def noted(self) -> dict[str, Any]:
+        """Give the folder by its full name."""
+        return {"folder": str(self._folder.resolve())}
+
+    def intakes(self, lanes: int) -> Intakes:
+        """Give the files as they grow."""
+        return Tails(self._folder, lanes)
+
+    def limit(self) -> None:
+        """Set nothing aside: a refused line stays in its file."""
+
+    def dead_letters(self) -> None:
+        """Set nothing aside."""
+
+    def publish(self) -> None:
+        """Publish nothing."""

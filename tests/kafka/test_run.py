@@ -1,0 +1,284 @@
+"""`tributary run` over Kafka as a person gives it, from the first record to what a check says."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+from confluent_kafka import KafkaException, TopicPartition
+from typer.testing import CliRunner
+
+from connectors.cluster import Cluster
+from connectors.dead_letter_limit import DeadLetterLimit
+from flows.cli import app
+from flows.kafka_settings import DeadLetterSettings
+from tests import raw
+from tests.chaos.job import PATIENCE, wait_until
+from tests.chaos.ledger import opened
+from tests.kafka.brokers import Broker
+from tests.kafka.harness import KafkaJob, Topics
+from tests.kafka.topics import everything
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def job(tmp_path: Path, bootstrap_servers: str) -> Iterator[KafkaJob]:
+    """Give a job over topics of its own, not started; it ends with the test."""
+    topics = Topics(bootstrap_servers)
+    topics.create()
+    job = KafkaJob(tmp_path, topics)
+    job.data.mkdir()
+    (job.data / "event_sources.json").write_text(json.dumps([raw.source()]), encoding="utf-8")
+    yield job
+    if job.process is not None:
+        job.kill()
+
+
+def sold(event_id: str) -> bytes:
+    return json.dumps(raw.envelope(raw.event(event_id))).encode()
+
+
+def seen(impression_id: str) -> bytes:
+    return json.dumps(raw.impression(impression_id, time=raw.NOW - raw.SECOND)).encode()
+
+
+def run_until(job: KafkaJob, committed: int, *options: str) -> None:
+    """Run until the group has been told of so many records, and drain: others then see a result."""
+    job.start(*options)
+    assert wait_until(lambda: sum(committed_of(job).values()) >= committed), job.said
+    assert job.drain() == 0, job.said
+
+
+def committed_of(job: KafkaJob) -> dict[str, int]:
+    """Give the offsets that the group of a job was told, where it was told any."""
+    consumer = Cluster(job.topics.servers).consumer(job.topics.tag, print)
+    places = [
+        TopicPartition(job.topics[stream], at)
+        for stream, count in job.topics.partitions.items()
+        for at in range(count)
+    ]
+    try:
+        told = consumer.committed(places, timeout=PATIENCE)
+    except KafkaException:  # a coordinator is only found, or made, when first asked for
+        told = []
+    consumer.close()
+    return {f"{each.topic}-{each.partition}": each.offset for each in told if each.offset > 0}
+
+
+def asked(job: KafkaJob, *command: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, [*command, *job.topics.settings])
+    return done.exit_code, done.output
+
+
+def rows(job: KafkaJob, sql: str) -> list[tuple[Any, ...]]:
+    with opened(job.database) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def settles(job: KafkaJob, conversions: int) -> bool:
+    """Run and drain until there are so many conversions, all of them final."""
+
+    def holds() -> bool:
+        job.start()
+        job.wait_until_it_writes()
+        job.wait(2.0)
+        assert job.drain() == 0, job.said
+        sql = "select count(*), bool_and(is_final) from conversions"
+        return rows(job, sql) == [(conversions, True)]
+
+    return wait_until(holds)
+
+
+def test_from_topics_to_a_result_that_verifies(job: KafkaJob) -> None:
+    job.topics.send("impressions", seen("i1"), seen("i1"), b"no record", at=1)
+    job.topics.send("events", sold("one"), sold("one"), None, at=0)
+    job.topics.send("events", sold("two"), at=2)
+    assert settles(job, 2)
+    events, impressions = job.topics["events"], job.topics["impressions"]
+    assert rows(job, "select outcome, event_id from conversions order by event_id") == [
+        ("attributed", "one"),
+        ("attributed", "two"),
+    ]
+    assert rows(
+        job, "select source_partition, source_offset, code from rejections order by all"
+    ) == [(f"{events}-0", 2, "INVALID_REQUEST"), (f"{impressions}-1", 2, "INVALID_REQUEST")]
+    assert committed_of(job) == {f"{events}-0": 3, f"{events}-2": 1, f"{impressions}-1": 3}
+    published = everything(job.topics.servers, job.topics["conversions"])
+    assert {json.loads(each.value() or b"")["event_id"] for each in published} == {"one", "two"}
+    assert {
+        each.value() for each in everything(job.topics.servers, job.topics["dead_letters"])
+    } == {
+        None,
+        b"no record",
+    }
+    code, said = asked(job, "verify", "--db", str(job.database))
+    assert code == 0, said
+    assert "conversions_final: 2 rows, equal" in said
+    assert "settled yet" not in said
+    code, said = asked(job, "explain", "one", "--db", str(job.database))
+    assert (code, "Near misses: none" in said) == (0, True)
+
+
+def test_a_start_goes_on_where_the_last_one_ended(job: KafkaJob) -> None:
+    job.topics.send("events", sold("one"))
+    run_until(job, 1)
+    job.topics.send("events", sold("two"), sold("one"))
+    run_until(job, 3, "--workers", "2")
+    positions = rows(job, "select source_partition, max(next_offset) from positions group by 1")
+    assert positions == [(f"{job.topics['events']}-0", 3)]
+    code, said = asked(job, "verify", "--db", str(job.database))
+    assert code == 0, said
+    # A check reads as far as the result says: one that says too much is found out.
+    with duckdb.connect(str(job.database)) as connection:
+        connection.execute("update positions set next_offset = 4")
+    code, said = asked(job, "verify", "--db", str(job.database))
+    assert code == 2
+    assert f"{job.topics['events']}-0 ends at offset 3, and the result is made of all" in said
+
+
+def test_too_many_dead_letters_end_the_run(job: KafkaJob) -> None:
+    job.topics.send("events", *[b"{"] * 50)
+    job.start("--set", "kafka.dead_letters.max_consecutive=20")
+    assert job.wait(PATIENCE) == 4
+    said = [line for line in job.said.splitlines() if line.startswith("tributary: ")]
+    assert len(said) == 1
+    assert f"{job.topics['events']}-0: 50 records in a row are refused as a whole" in said[0]
+    run_until(job, 50)
+    assert rows(job, "select count(*) from rejections") == [(50,)]
+
+
+def test_the_limit_of_the_settings_is_the_one_of_the_program() -> None:
+    told = DeadLetterSettings()
+    assert DeadLetterLimit(told.window, told.max_ratio, told.max_consecutive) == DeadLetterLimit()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], "nothing to read: name a folder with --data, or brokers in kafka.bootstrap_servers"),
+        (
+            ["--data", ".", "--set", "kafka.bootstrap_servers=127.0.0.1:1"],
+            "--data . and kafka.bootstrap_servers (--set) are both set; leave one out",
+        ),
+        (
+            ["--data", ".", "--sources", "s.json"],
+            "--sources is for Kafka; event sources of . are in its event_sources.json",
+        ),
+    ],
+)
+def test_a_run_has_one_place_to_read_from(
+    tmp_path: Path, options: list[str], expected: str
+) -> None:
+    told = ["--state", str(tmp_path / "state"), "--db", str(tmp_path / "result.duckdb")]
+    done = CliRunner().invoke(app, ["run", *told, *options])
+    assert (done.exit_code, done.output) == (2, f"tributary: {expected}\n")
+
+
+def test_a_topic_that_is_missing_is_named_before_anything_is_made(
+    apache_broker: Broker, tmp_path: Path
+) -> None:
+    job = KafkaJob(tmp_path, Topics(apache_broker.bootstrap_servers))
+    job.start("--allow-unregistered")
+    assert job.wait(PATIENCE) == 2
+    assert f"topic {job.topics['events']} does not exist; make it: tributary topics create" in (
+        job.said
+    )
+    assert not job.state.exists()
+
+
+def forget_before(job: KafkaJob, offset: int) -> None:
+    """Let records of the first partition of events expire."""
+    admin = Cluster(job.topics.servers).admin()
+    place = TopicPartition(job.topics["events"], 0, offset)
+    for each in admin.delete_records([place]).values():
+        each.result()
+
+
+@pytest.fixture
+def apache_job(apache_broker: Broker, tmp_path: Path) -> Iterator[KafkaJob]:
+    """Give a job over Apache Kafka."""
+    topics = Topics(apache_broker.bootstrap_servers)
+    topics.create()
+    job = KafkaJob(tmp_path, topics)
+    job.data.mkdir()
+    (job.data / "event_sources.json").write_text(json.dumps([raw.source()]), encoding="utf-8")
+    yield job
+    if job.process is not None:
+        job.kill()
+
+
+def test_records_that_expired_unread_end_the_run(apache_job: KafkaJob) -> None:
+    job = apache_job
+    job.topics.send("events", sold("one"))
+    run_until(job, 1)
+    job.topics.send("events", sold("two"), sold("three"))
+    forget_before(job, 2)
+    job.start()
+    assert job.wait(PATIENCE) == 4
+    said = [line for line in job.said.splitlines() if line.startswith("tributary: ")]
+    expected = (
+        f"tributary: {job.topics['events']}-0: records from offset 1 on expired before they were "
+        "read; the broker has 2 to 2. Start anew with another state directory and result, or go on "
+        "without those between: --set kafka.accept_gap=true"
+    )
+    assert said == [expected]
+    run_until(job, 3, "--set", "kafka.accept_gap=true")
+
+
+def test_a_check_needs_what_the_result_is_made_of(apache_job: KafkaJob) -> None:
+    """What had expired before the run began is not missed; what expired since is."""
+    job = apache_job
+    job.topics.send("events", *(sold(f"e{at}") for at in range(6)))
+    forget_before(job, 3)
+    run_until(job, 6)
+    code, said = asked(job, "verify", "--db", str(job.database))
+    assert code == 0, said
+    forget_before(job, 5)
+    code, said = asked(job, "verify", "--db", str(job.database))
+    expected = (
+        f"tributary: {job.topics['events']}-0: the result is made of records from offset 3 on, and "
+        "the broker has 5 to 5: the others have expired, so that the result cannot be held against "
+        "the topics any more\n"
+    )
+    assert (code, said) == (2, expected)
+
+
+def test_the_command_of_the_compose_file_starts_the_job(
+    apache_broker: Broker, tmp_path: Path
+) -> None:
+    """With its environment, but for the address and the volume, outside of Docker."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    told = services["tributary"]["environment"]
+    told = {**told, "TRIBUTARY_KAFKA__BOOTSTRAP_SERVERS": apache_broker.bootstrap_servers}
+    told["TRIBUTARY_KAFKA__REPLICATION"] = "1"
+    words = [
+        word.replace("/var/lib/tributary", str(tmp_path))
+        for word in services["tributary"]["command"]
+    ]
+    program = [sys.executable, "-m", "flows"]
+    made = subprocess.run(
+        [*program, *services["topics"]["command"]],
+        env=os.environ | told,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    with (tmp_path / "stderr").open("wb") as stderr:
+        running = subprocess.Popen([*program, *words], env=os.environ | told, stderr=stderr)
+    try:
+        assert wait_until((tmp_path / "result.duckdb").exists)
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(3)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(PATIENCE) == 0, (tmp_path / "stderr").read_text(encoding="utf-8")
+    finally:
+        running.kill()
