@@ -72,7 +72,7 @@ def restarts(cache: Path, folder: Path, *, records: int, runs: int) -> dict[str,
     for each in found:
         print(
             f"  first commit after {each.seconds:.2f} s, {each.cpu:.2f} s CPU, "
-            f"{each.resident_mb:,.0f} MB resident"
+            f"{each.rows:,} rows of state, {each.resident_mb:,.0f} MB of memory"
         )
     seconds = round(median(each.seconds for each in found), 2)
     print(f"  median {seconds} s, bar {RESTART_BAR:g}\n")

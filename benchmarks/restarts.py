@@ -50,10 +50,11 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Seconds from the start of the process: wall until the first commit, and CPU."""
+    """Seconds from the start of the process to the first commit, wall and CPU, and what is there."""
 
     seconds: float
     cpu: float
+    rows: int
     resident_mb: float
 
 
@@ -82,11 +83,13 @@ def restart(state: State, folder: Path) -> Restart:
     started = time.monotonic()
     command = run_command(folder / "data", folder, *LASTING)
     with live_job(command, folder / "job.log") as job:
-        job.wait_until(
+        metrics = job.wait_until(
             lambda metrics: metrics["tributary_commit_duration_seconds_count"] > 0,
             RESTART_SECONDS_MAX,
         )
-        return Restart(time.monotonic() - started, job.cpu_seconds(), job.resident_mb())
+        seconds = time.monotonic() - started
+        rows = int(metrics["tributary_state_rows"])
+        return Restart(seconds, job.cpu_seconds(), rows, job.resident_mb())
 
 
 def _build(folder: Path, log: Path) -> None:

@@ -77,11 +77,13 @@ def _looks(job: LiveJob, folder: Path, sender: "subprocess.Popen[bytes]") -> Cur
 
 def _look(job: LiveJob, folder: Path, at: float) -> Sample:
     metrics = job.metrics()
+    blocks = metrics["tributary_result_memory_bytes"] / 1e6
     state = folder / "state"
     return {
         "at": at,
         "read": metrics["tributary_records_read_total"],
-        "memory": job.resident_mb(),
+        "memory": job.resident_mb() - blocks,
+        "blocks": blocks,
         "rows": metrics["tributary_state_rows"] / 1e3,
         "state": metrics["tributary_state_bytes"] / 1e6,
         "segments": _megabytes(state / "segments"),

@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from connectors.live_database import WAL_BYTES_MAX
 
+MEMORY_MAX_MB: Final = 1000.0
+"""What `connectors.live_file.MEMORY_MAX` says."""
+
 Sample = Mapping[str, float]
 """The values of all series at one moment, and `at`, in seconds."""
 
@@ -32,7 +35,8 @@ class Series:
 
 
 SERIES: Final = (
-    Series("memory", "memory", "MB"),
+    Series("memory", "memory, the result's apart", "MB"),
+    Series("blocks", "memory of the result", "MB", most=MEMORY_MAX_MB),
     Series("rows", "rows of state", "thousand"),
     Series("state", "state in memory", "MB"),
     Series("segments", "segment files", "MB"),

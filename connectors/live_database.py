@@ -21,7 +21,7 @@ from connectors.commits import Commit, Epoch
 from connectors.database import DatabaseError, record_run, record_sources
 from connectors.failpoints import reach
 from connectors.files import STREAMS
-from connectors.live_file import last_seq, open_live, wal_of, writing
+from connectors.live_file import last_seq, memory_of, open_live, wal_of, writing
 from connectors.schema import TABLES, WITHOUT_SEQ
 from connectors.upkeep import Upkeep
 
@@ -31,6 +31,9 @@ Clock = Callable[[], int]
 WAL_BYTES_MAX: Final = 64 << 20
 """Of write-ahead log before a checkpoint. A start after a crash reads it back twice, at 25 ms of
 CPU per MB where commits are small; a checkpoint takes half a second, hardly less for less log."""
+
+MEMORY_COMMITS: Final = 16
+"""Commits between two looks at the memory of the file, which take half a millisecond."""
 
 RESUME_BEHIND_MAX: Final = 1
 """Commits that the file may be ahead of the state: the engine begins no epoch before the last one
@@ -196,6 +199,8 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         self._unsettled = now if self._epoch else None
         self._epoch = Epoch()
         tallies.count(tables)
+        if seq % MEMORY_COMMITS == 0:
+            metrics.RESULT_MEMORY.set(memory_of(self._connection))
 
     def _checkpoint(self) -> None:
         """Empty the log when it has grown; DuckDB would do so in the middle of a commit."""

@@ -17,6 +17,10 @@ from connectors.holder import holder_of
 from connectors.lasting import UNFINISHED, sync_folder
 from connectors.schema import SCHEMA_VERSION
 
+MEMORY_MAX: Final = "1GB"
+"""Of the file's blocks that DuckDB keeps in memory. Its own limit is most of the machine, and that
+much of a growing file it would come to keep; what a commit needs is a tenth of this."""
+
 _ANOTHER: Final = "name another file, or the state directory that it belongs to"
 
 
@@ -29,6 +33,7 @@ def open_live(path: Path, state_id: str) -> duckdb.DuckDBPyConnection:
         _create(path, state_id)
     connection = _connect(path, read_only=False)
     try:
+        connection.execute(f"set memory_limit = '{MEMORY_MAX}'")
         prepare(connection)
         with writing(path):
             _own(connection, path, state_id)
@@ -149,6 +154,14 @@ def _other_version(path: Path, version: int) -> str:
         f"{path} has tables of version {version}, this program's are {SCHEMA_VERSION}: "
         f"it was made by {of} version; {way}, or name another file"
     )
+
+
+def memory_of(connection: duckdb.DuckDBPyConnection) -> int:
+    """Give the bytes of memory that DuckDB takes for a file."""
+    ((taken,),) = connection.execute(
+        "select sum(memory_usage_bytes)::bigint from duckdb_memory()"
+    ).fetchall()
+    return int(taken)
 
 
 def _first_line(error: Exception) -> str:

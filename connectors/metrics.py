@@ -143,6 +143,11 @@ EPOCH_DURATION: Final = Histogram(
     registry=REGISTRY,
 )
 
+# Rows since the last checkpoint, and blocks of the file, of which DuckDB keeps as many as it may.
+RESULT_MEMORY: Final = Gauge(
+    "tributary_result_memory_bytes", "Memory that the result file takes", registry=REGISTRY
+)
+
 # Falls to 0: the process was started again. Often: read its log.
 UPTIME: Final = Gauge("tributary_uptime_seconds", "Seconds since the start", registry=REGISTRY)
 UPTIME.set_function(lambda: time.time() - _STARTED)

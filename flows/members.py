@@ -26,7 +26,7 @@ def start_members(job: Run, prepared: Prepared, lock: int) -> list[Process]:
 
 def _start(job: Run, prepared: Prepared, seat: Seat, lock: int) -> Process:
     # A group of its own: an interrupt from the terminal is the supervisor's to pass on.
-    member = subprocess.Popen(
+    member = subprocess.Popen(  # noqa: S603  our own module
         [sys.executable, "-m", MEMBER],
         stdin=subprocess.PIPE,
         pass_fds=[lock],

@@ -65,7 +65,7 @@ def generate(
     config: Config = None,
     overrides: Overrides = None,
 ) -> None:
-    """Write a synthetic log of any size into an empty folder, or send one as it happens.
+    """Write a synthetic log of any size, or one as it happens.
 
     Sessions, people with several devices, late and repeated records, faults and bots are in it;
     truth.json tells how much of what. With --to, the log is gone through over and over at a steady

@@ -52,7 +52,7 @@ def run(
     config: Config = None,
     overrides: Overrides = None,
 ) -> None:
-    """Read raw streams for as long as they grow: from a folder, or from Kafka.
+    """Read raw streams for as long as they grow: files or topics.
 
     The result is kept up to date until SIGTERM or SIGINT; then what was read is committed, and the
     next start goes on from there. Exits with 4 when an operator has to mend something.

@@ -75,6 +75,7 @@ class Outcome:
     kills: int
     commits: int
     rows: int
+    lifts: int
     differences: list[str]
 
 
@@ -197,6 +198,7 @@ class Campaign:
             self._plan.kills,
             self._ledger.commits,
             sum(len(rows) for rows in actual.values()),
+            len(lifts),
             self._ledger.differences
             + compare(expected, actual)
             + self._verify()

@@ -1,5 +1,6 @@
 """The job under test: `tributary run` as a process of its own, to be killed and started again."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -112,7 +113,21 @@ class Job:
         """End the job as a power cut would, if it still runs; give the exit code."""
         assert self.process is not None
         self.process.kill()
-        return self.process.wait()
+        code = self.process.wait()
+        assert wait_until(self._is_free), f"{self.state} stays in use"
+        return code
+
+    def _is_free(self) -> bool:
+        """Tell whether the last process of the job has let go of the state."""
+        lock = self.state / "lock"
+        if not lock.exists():
+            return True
+        with lock.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+        return True
 
     def kill_a_child(self, at: int) -> None:
         """End one of the processes of the job, which lets it start all of them again."""

@@ -11,6 +11,7 @@ import random
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -26,6 +27,13 @@ STAMP: Final = re.compile(rb'"(20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-
 RECEIVED: Final = re.compile(rb'"received_at":' + STAMP.pattern + rb",?")
 
 STREAMS: Final = ("events", "impressions")
+
+RECENT: Final = 300
+"""Records of which one may be written once more: some seconds' worth, about the dedup window."""
+
+BELATED: Final = 10
+"""Records after a pause that arrived during it, or so they say, and come when nobody expects them
+any more: so that there are lifts."""
 
 Record = tuple[str, bytes]
 """A stream, and a line of it."""
@@ -88,6 +96,8 @@ class Writer(threading.Thread):
         self._stop_asked = threading.Event()
         self._granted = threading.Semaphore(0)
         self._files = {name: [f"{name}-{at:02d}" for at in range(2)] for name in STREAMS}
+        self._recent: deque[Record] = deque(maxlen=RECENT)
+        self._belated = 0
         source = folder.parent / "material"
         self._material = material(source, seed)
         folder.mkdir()
@@ -109,12 +119,20 @@ class Writer(threading.Thread):
         while not self._stop_asked.is_set():
             self._granted.acquire()
             burst = self._chance.randint(1, self._rate // 3)
-            for stream, line in islice(records, burst):
-                self._write(stream, line)
+            for record in islice(records, burst):
+                self._write(*record)
+                self._recent.append(record)
+                if self._chance.random() < 0.05:
+                    self._write(*self._chance.choice(self._recent))
             self._now_and_then(records)
-            # A pause now and then leaves all partitions idle, so that they are carried forward.
-            pause = burst / self._rate + (self._chance.random() < 0.1) * self._chance.random()
-            self._stop_asked.wait(pause)
+            self._stop_asked.wait(burst / self._rate + self._pause())
+
+    def _pause(self) -> float:
+        """Now and then leave all partitions idle, so that they are carried forward."""
+        if self._chance.random() > 0.15:
+            return 0.0
+        self._belated = BELATED
+        return self._chance.uniform(0.3, 1.0)
 
     def _records(self) -> Iterator[Record]:
         while True:
@@ -151,6 +169,9 @@ class Writer(threading.Thread):
 
     def _troubled(self, line: bytes) -> bytes:
         """Let a record arrive now, or claim something else."""
+        if self._belated:
+            self._belated -= 1
+            return restamped(line, self._around_now(-3, 0))
         for likelihood, trouble in self._troubles():
             if self._chance.random() < likelihood:
                 return trouble(line)
