@@ -5,7 +5,7 @@ and manifests it leaves. Over enough epochs all merges that a change leads to ar
 """
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -54,21 +54,28 @@ class Written:
         return columns + f"{self.manifest_bytes:>12,}{self.per_row:>12.0f}{self.bytes_max:>12,}"
 
 
-def measure(log: Path, state_rows: int, changed_rows: int, *, epochs: int = EPOCHS) -> Written:
-    """Fill a state, then let so many epochs change it."""
+def measure(
+    log: Path, state_rows: int, changes: Sequence[int], *, epochs: int = EPOCHS
+) -> Iterator[Written]:
+    """Fill a state, then let so many epochs change it, for each size of a change."""
     with TemporaryDirectory(prefix="tributary-changes-") as folder:
         step = _step(Path(folder))
         frames = _Frames(match_rows(log))
         for at in range(0, state_rows, _FILL_ROWS):
             step.on_batch([frames.of(min(_FILL_ROWS, state_rows - at))])
         step.snapshot()
-        sizes = list(_epochs(step, frames, Path(folder), changed_rows, epochs))
+        for changed_rows in changes:
+            sizes = list(_epochs(step, frames, Path(folder), changed_rows, epochs))
+            yield _written(state_rows, changed_rows, sizes)
+
+
+def _written(state_rows: int, changed_rows: int, sizes: list[tuple[int, int]]) -> Written:
     segments, manifests = zip(*sizes, strict=True)
     return Written(
         state_rows,
         changed_rows,
-        round(sum(segments) / epochs),
-        round(sum(manifests) / epochs),
+        round(sum(segments) / len(sizes)),
+        round(sum(manifests) / len(sizes)),
         max(map(sum, sizes)),
     )
 

@@ -52,9 +52,9 @@ def changes(cache: Path, *, records: int, epochs: int) -> dict[str, Any]:
     print(Written.header())
     found = []
     for state_rows in STATE_ROWS:
-        for changed_rows in CHANGED_ROWS:
-            found.append(measure(log, state_rows, changed_rows, epochs=epochs))
-            print(found[-1].row(), flush=True)
+        for written in measure(log, state_rows, CHANGED_ROWS, epochs=epochs):
+            found.append(written)
+            print(written.row(), flush=True)
     print()
     return {"snapshots": [asdict(each) for each in found]}
 

@@ -50,7 +50,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Seconds from the start of the process to the first commit, wall and CPU, and what is there."""
+    """Seconds from the start of the process to the first commit, and the size of what is back."""
 
     seconds: float
     cpu: float

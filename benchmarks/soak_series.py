@@ -94,16 +94,16 @@ class Verdict:
 
     def row(self) -> str:
         """Write it as a row of the table."""
-        title = f"{self.series.title}, {self.series.unit}".rstrip(", ")
+        title = f"{self.series.title}, {self.series.unit}".removesuffix(", ")
         return (
-            f"{title:<24}{self.mean:>11,.1f}{self.before:>11,.1f}{self.peak:>11,.1f}   {self.word}"
+            f"{title:<32}{self.mean:>11,.1f}{self.before:>11,.1f}{self.peak:>11,.1f}   {self.word}"
         )
 
     @staticmethod
     def header() -> str:
         """Name the columns of a row."""
-        names = ("mean", "peak of 3/4", "of 4/4")
-        return f"{'second half':<24}" + "".join(f"{name:>11}" for name in names)
+        names = ("mean", "3rd peak", "4th peak")
+        return f"{'second half':<32}" + "".join(f"{name:>11}" for name in names)
 
     def figures(self) -> dict[str, Any]:
         """Give the numbers."""

@@ -70,13 +70,12 @@ def test_a_run_that_keeps_nothing_reads_the_same_log(log: Path, tmp_path: Path) 
 
 
 def test_what_an_epoch_writes_is_the_change_and_not_the_state(log: Path) -> None:
-    small, large, changed_more = (
-        measure(log, state, changed, epochs=16)
-        for state, changed in [(20_000, 500), (200_000, 500), (20_000, 5_000)]
+    of_small, of_large = (
+        list(measure(log, state, [500, 5_000], epochs=16)) for state in (20_000, 200_000)
     )
-    assert large.per_row < 1.2 * small.per_row
-    assert small.per_row < 1.2 * changed_more.per_row
-    assert changed_more.segment_bytes > 8 * small.segment_bytes
+    for small, large in zip(of_small, of_large, strict=True):
+        assert large.per_row < 1.2 * small.per_row
+    assert of_small[1].segment_bytes > 8 * of_small[0].segment_bytes
 
 
 def test_a_killed_run_comes_back(log: Path, tmp_path: Path) -> None:

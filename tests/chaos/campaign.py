@@ -42,13 +42,16 @@ COUNT_MAX: Final[Mapping[str, int]] = {
 """How often a run comes by a place until it dies there, at most, where that is not COMMITS_MAX:
 lanes and key groups come by in every epoch."""
 
-FAILPOINT_SECONDS: Final = 5.0
+FAILPOINT_SECONDS: Final = 4.0
 """How long a job may run towards its failpoint; some are not reached in every run."""
+
+COMMITS_SECONDS: Final = 2.0
+"""For so many commits after the start; when all is read that was granted, no more come."""
 
 COMMITS_MAX: Final = 5
 """After so many at most, and up to a second more, comes a kill; after none it may be starting."""
 
-BURSTS: Final = 10
+BURSTS: Final = 12
 """Of records, for each start of the job."""
 
 SETTLE_SECONDS: Final = 2.5
@@ -144,7 +147,8 @@ class Campaign:
         self.job.start(*shape)
         commits = self._chance.randint(0, COMMITS_MAX)
         if commits:
-            self.job.wait_until_it_writes(1 + commits)
+            self.job.wait_until_it_writes()
+            self.job.wait_until_it_writes(1 + commits, COMMITS_SECONDS)
         seconds = self._chance.uniform(0, 1.0)
         told += f" ({commits} commits)"
         code = self.job.wait(seconds)

@@ -93,7 +93,7 @@ class Job:
         except subprocess.TimeoutExpired:
             return None
 
-    def wait_until_it_writes(self, times: int = 1) -> None:
+    def wait_until_it_writes(self, times: int = 1, seconds: float = PATIENCE) -> None:
         """Wait until this run has written to the result file, unless it ends before.
 
         The first time notes the start, all others are commits.
@@ -107,7 +107,7 @@ class Job:
                     seen.add(status.st_mtime_ns)
             return len(seen) > times
 
-        wait_until(lambda: writes() or self.wait(0) is not None)
+        wait_until(lambda: writes() or self.wait(0) is not None, seconds)
 
     def kill(self) -> int:
         """End the job as a power cut would, if it still runs; give the exit code."""
