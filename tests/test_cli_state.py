@@ -181,3 +181,10 @@ def test_every_step_that_keeps_something_is_known() -> None:
     there_or_not = {"publish", "set_aside"}
     assert set(STEPS) == {"read", preflight.WRITER, *preflight.KEYED_STEPS, *there_or_not}
     assert preflight.SNAPSHOT == steps.STATE_VERSION
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is where even root cannot write")
+def test_a_place_that_cannot_be_written_is_refused_in_a_sentence() -> None:
+    made = run("state", "init", "--state", Path("/proc/tributary"))
+    assert made.exit_code == 2
+    assert "/proc/tributary cannot be used as state directory: " in made.stderr
