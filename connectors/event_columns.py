@@ -81,7 +81,7 @@ class EventColumns:
             [self._events["user_match"], self._events["custom_data"]],
             names=["user_match", "custom_data"],
         )
-        self._blocks = query(_READ_BLOCKS, input=blocks)
+        self._blocks = query(_READ_BLOCKS, blocks)
         self._payload = self._blocks["payload"]
         self._identities = identify(self._blocks["identity"])
         self._time, self.proven = instants(self._events["event_time"])

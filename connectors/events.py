@@ -180,7 +180,7 @@ class _Judged:
         rows = judged_rows(records, EVENTS)
         # The spelling of JSON text is DuckDB's, whoever read it.
         if rows.num_rows:
-            text = query("select json(custom_data) as text from input", input=rows)["text"]
+            text = query("select json(custom_data) as text from input", rows)["text"]
             at = rows.schema.get_field_index("custom_data")
             rows = rows.set_column(at, EVENTS.field("custom_data"), text.cast(pa.string()))
         return rows, judged_keys(record.match_keys for _, _, _, record in self._accepted)

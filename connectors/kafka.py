@@ -13,6 +13,7 @@ import numpy as np
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
 
 from connectors.cluster import Cluster, ClusterError, Described, Lookout, describe, unreachable
+from connectors.fetched import Fetched, name_of
 from connectors.intake import Documents, Origins, Position
 from connectors.lane_partitions import LanePartition, LanePartitions
 from connectors.lines import Lines
@@ -23,10 +24,6 @@ their bytes in time."""
 
 POLL_BYTES: Final = 8_000_000
 """Bytes after which a poll ends; decoding them is one query per partition."""
-
-POLL_SPAN: Final = 24 * 3_600_000
-"""How much time (ms of message timestamps) a poll takes of one partition: a small topic would be
-read whole at once, days ahead of a large one, and have to wait for it in memory."""
 
 REFRESH_SECONDS: Final = 10.0
 """How long a new partition may go unnoticed."""
@@ -93,7 +90,7 @@ class KafkaIntake:
         self._partitions = LanePartitions(lane, settings.lanes, settings.topics)
         self._partitions.add(found)
         self._partitions.resume(positions)
-        self._left: dict[str, list[Message]] = {}
+        self._fetched = Fetched()
         self._is_unsure = False
         self._told_all_at = time.monotonic()
         topics, seconds = settings.topics.values(), settings.refresh_seconds
@@ -116,7 +113,7 @@ class KafkaIntake:
     def is_at_end(self, partition: str) -> bool:
         """Tell whether all has been given that the broker had when it last answered a fetch."""
         known = self._partitions[partition]
-        if not known.has_ended or partition in self._left:
+        if not known.has_ended or partition in self._fetched:
             return False
         # Comes with each answer; to ask for it apart would be slower, and some brokers make it up.
         _, high = self._consumer.get_watermark_offsets(known.place, cached=True)
@@ -127,14 +124,10 @@ class KafkaIntake:
         self._look_around()
         if self._is_unsure:
             self._ask_for_ends()
-        self._hold({*held, *self._left})
-        for message in self._messages():
-            self._left.setdefault(_name(message), []).append(message)
+        self._hold({*held, *self._fetched.full()})
+        self._fetched.add(self._messages())
         given, others = [], []
-        for name in [name for name in self._left if name not in held]:
-            messages, rest = _first_span(self._left.pop(name))
-            if rest:
-                self._left[name] = rest
+        for name, messages in self._fetched.take(held):
             others += [each for each in messages if each.error()]
             if records := [each for each in messages if not each.error()]:
                 given.append(self._documents(name, records))
@@ -168,7 +161,7 @@ class KafkaIntake:
     def _assign(self) -> None:
         """Fetch from where each partition goes on; what was fetched and not given comes again."""
         self._hold(())  # the library would go on holding what it was told to hold before
-        self._left.clear()
+        self._fetched.clear()
         for each in self._partitions:
             each.has_ended = False
         self._consumer.assign([each.place for each in self._partitions])
@@ -225,9 +218,9 @@ class KafkaIntake:
         error = message.error()
         assert error is not None
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's spelling
-            self._meet_end(self._partitions[_name(message)], message)
+            self._meet_end(self._partitions[name_of(message)], message)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  as above
-            self._meet_gap(self._partitions[_name(message)])
+            self._meet_gap(self._partitions[name_of(message)])
         elif error.fatal() or error.code() in HOPELESS:
             msg = f"Kafka does not let {message.topic()} be read: {error.str()}; grant access to it"
             raise ClusterError(msg)
@@ -278,15 +271,3 @@ def _origins(messages: Sequence[Message], values: Sequence[bytes | None]) -> Ori
     keys = [message.key() for message in messages]
     headers: list[Any] = [message.headers() for message in messages]
     return Origins(keys, values, headers)
-
-
-def _first_span(messages: list[Message]) -> tuple[list[Message], list[Message]]:
-    """Cut messages where they leave the span of the first."""
-    times = [message.timestamp()[1] for message in messages]
-    end = times[0] + POLL_SPAN
-    cut = next((at for at, time in enumerate(times) if time > end), len(times))
-    return messages[:cut], messages[cut:]
-
-
-def _name(message: Message) -> str:
-    return f"{message.topic()}-{message.partition()}"

@@ -70,7 +70,7 @@ def hash_keys(keys: Keys, advertiser: pa.Array, salts: Salts) -> KeyTable:
             "advertiser_id": advertiser.take(pa.array(keys.row)),
         }
     )
-    hashed = query(f"select {salts.hash('value', 'kind', 'advertiser_id')} from input", input=table)
+    hashed = query(f"select {salts.hash('value', 'kind', 'advertiser_id')} from input", table)
     return KeyTable(keys.row, keys.kind, values(hashed, "key_high"), values(hashed, "key_low"))
 
 
@@ -78,7 +78,7 @@ def key_impressions(decoded: Decoded, salts: Salts) -> dict[str, pa.RecordBatch]
     """Give `unique` (rows to be counted once), and `clicks` and `views` (a row per match key)."""
     rows = decoded.rows
     hashed = query(
-        f"select {salts.hash('impression_id', 'is_click', 'advertiser_id')} from input", input=rows
+        f"select {salts.hash('impression_id', 'is_click', 'advertiser_id')} from input", rows
     )
     place = decoded.places(values(rows, "line"))
     counted = {
@@ -175,7 +175,7 @@ def key_events(decoded: Decoded, salts: Salts) -> pa.RecordBatch:
         f"select {salts.hash('event_id', 'advertiser_id', 'event_source_id', 'event_type')}, "
         f"{_CONVERSION_ID}, {_CONTENT}, md5_number_lower(conversion_id) as conversion_low "
         "from input",
-        input=table,
+        table,
     )
     columns = {name: rows[name] for name in rows.schema.names if name != "line"} | place
     columns |= {
@@ -225,22 +225,32 @@ def _grouped(keys: KeyTable, count: int) -> tuple[pa.Array, Array, Hashes]:
 
 def received(decoded: Decoded) -> pa.RecordBatch:
     """Count the events of a chunk as they were read, whatever becomes of them."""
-    tables = {
-        "rows": decoded.rows,
-        "refused": decoded.rejections,
-        "tests": decoded.tests,
-    }
-    columns = "advertiser_id, event_source_id, event_type, received_at"
-    counts = " union all ".join(
-        f"select {columns}, {events} as events from {name}"
-        for name, events in (("rows", "1"), ("refused", "events"), ("tests", "events"))
-    )
-    return query(
-        f"select advertiser_id, event_source_id, event_type, "
-        f"time_bucket(interval 1 hour, make_timestamptz(received_at)) as hour, "
-        f"sum(events)::bigint as received from ({counts}) group by all having received > 0",
-        **tables,
-    )
+    one_each = pa.array(np.ones(decoded.rows.num_rows, dtype=np.int64))
+    refused, tests = decoded.rejections, decoded.tests
+    counted = [
+        _with_hour(rows, events)
+        for rows, events in (
+            (decoded.rows, one_each),
+            (refused, refused["events"]),
+            (tests, tests["events"]),
+        )
+    ]
+    by = [*_EVENT_GROUP, "hour"]
+    grouped = pa.concat_tables(counted).group_by(by, use_threads=False)
+    counts = grouped.aggregate([("received", "sum")]).rename_columns([*by, "received"])
+    counts = counts.filter(pc.field("received") > 0)
+    columns = [column.combine_chunks() for column in counts.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=counts.schema)
+
+
+_EVENT_GROUP: Final = ("advertiser_id", "event_source_id", "event_type")
+
+
+def _with_hour(rows: pa.RecordBatch, events: pa.Array) -> pa.Table:
+    at = rows["received_at"].cast(pa.timestamp("us"))
+    columns = {name: rows[name].cast(pa.string()) for name in _EVENT_GROUP}
+    columns["hour"] = pc.floor_temporal(at, unit="hour").cast(pa.timestamp("us", "UTC"))
+    return pa.table(columns | {"received": events.cast(pa.int64())})
 
 
 def touchpoint_counts(

@@ -37,7 +37,7 @@ POLL_INTERVAL: Final = timedelta(milliseconds=20)
 """Between looks while nothing comes: a look costs some microseconds per partition."""
 
 GATHER_INTERVAL: Final = timedelta(milliseconds=100)
-"""After a read of what just came: to decode costs some 30 ms, be it one document or a hundred."""
+"""From one read to the next: to decode costs some 30 ms, be it one document or a hundred."""
 
 BACKLOG: Final = 10_000_000
 """How far (us of arrival time) a partition that has more to read is behind the clock before others
@@ -126,7 +126,7 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             if stream == "events" and self._rules.followed is not None:
                 self._rules.followed.resume(maximum)
         self._has_backlog = False
-        self._has_read = False
+        self._due_at = datetime.now(UTC)
 
     def next_batch(self) -> Iterable[Read]:
         """Give what came since the last look, and promises where time has gone on."""
@@ -137,18 +137,18 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         now = self._rules.clock()
         held = self._held() | self._unjudgeable(now)
         documents = self._intake.poll(held)
-        self._has_read = bool(documents)
+        self._due_at = datetime.now(UTC) + (GATHER_INTERVAL if documents else POLL_INTERVAL)
         self._meet_new()
+        # Now, and not after the decoding: what comes meanwhile is of later than `now`.
+        self._look_for_ends(held, now)
         streams = [[each for each in documents if each.stream == stream] for stream in STREAMS]
         reads = [self._read(each, now) for each in streams if each]
-        self._advance(held, now)
+        self._advance(now)
         return reads + self._due_promises(now) + self._news(now)
 
     def next_awake(self) -> datetime | None:
         """Read on at once while there is a backlog; else let some documents gather."""
-        if self._has_backlog:
-            return None
-        return datetime.now(UTC) + (GATHER_INTERVAL if self._has_read else POLL_INTERVAL)
+        return None if self._has_backlog else self._due_at
 
     def snapshot(self) -> Snapshot:
         """Give where to go on, and what was promised."""
@@ -235,13 +235,17 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
                     found[name].append(letters)
         return {name: concat(batches) for name, batches in found.items()}
 
-    def _advance(self, held: set[str], now: int) -> None:
-        """Move all watermarks on; only a partition that was looked at can be idle."""
+    def _look_for_ends(self, held: set[str], now: int) -> None:
+        """Note which partitions have been read to their ends; one that was held is not idle."""
         for name, each in self._partitions.items():
             if name not in held:
                 each.is_behind = not self._intake.is_at_end(name)
             if each.is_behind or name in held:
                 each.active_at = now
+
+    def _advance(self, now: int) -> None:
+        """Move all watermarks on."""
+        for each in self._partitions.values():
             each.advance(now, self._rules.idle_grace)
         marks = [
             each.watermark

@@ -37,7 +37,7 @@ with earned as (
     'position': position, 'shares': {_per_model("")},
     'values': case when currency is not null then {_per_model("_value")} end
   }} order by position) as credits
-  from credits group by conversion_id)
+  from others group by conversion_id)
 select conversion.advertiser_id::varchar || '/' || conversion.conversion_id as key, to_json({{
     'conversion_id': conversion_id, 'advertiser_id': advertiser_id,
     'event_source_id': event_source_id, 'event_type': event_type,
@@ -47,7 +47,7 @@ select conversion.advertiser_id::varchar || '/' || conversion.conversion_id as k
     'currency': currency, 'matched_on': matched_on, 'touch_type': touch_type,
     'is_probabilistic': is_probabilistic, 'match_quality': match_quality, 'credits': credits
   }})::varchar as document
-from conversions as conversion join earned using (conversion_id)
+from input as conversion join earned using (conversion_id)
 where outcome = 'attributed'
 order by key
 """
@@ -55,7 +55,7 @@ order by key
 
 def documents(conversions: pa.RecordBatch, credits: pa.RecordBatch) -> list[tuple[bytes, bytes]]:
     """Give key and document of every attributed conversion, as they are sent."""
-    rows = query(_DOCUMENTS, conversions=conversions, credits=credits)
+    rows = query(_DOCUMENTS, conversions, credits)
     keys, texts = (rows[name].cast(pa.binary()).to_pylist() for name in ("key", "document"))
     return list(zip(keys, texts, strict=True))
 

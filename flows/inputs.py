@@ -1,6 +1,7 @@
 """What a continuous run reads, told apart in one place: a folder of files that grow, or topics."""
 
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 from attribution.registry import Registry
 from connectors.dead_letter_limit import DeadLetterLimit
@@ -11,6 +12,9 @@ from flows.crashing import Sink
 from flows.job import Run
 from flows.kafka_run import KafkaInputs
 from flows.replay import load_registry
+from flows.settings import Loaded, SettingsError
+
+SERVERS: Final = "kafka.bootstrap_servers"
 
 
 class Inputs(Protocol):
@@ -39,6 +43,21 @@ class Inputs(Protocol):
 
     def publish(self) -> Sink | None:
         """Give what takes attributed conversions, beside the result."""
+
+
+def check_inputs(loaded: Loaded, folder: Path | None, sources: Path | None) -> None:
+    """See that just one place is named to read from; raises SettingsError."""
+    servers = loaded.settings.kafka.bootstrap_servers
+    if folder is None and not servers:
+        msg = "nothing to read: name a folder with --data, or brokers in kafka.bootstrap_servers"
+        raise SettingsError([msg])
+    if folder is not None and servers:
+        origin = loaded.origins[SERVERS]
+        msg = f"--data {folder} and kafka.bootstrap_servers ({origin}) are both set; leave one out"
+        raise SettingsError([msg])
+    if folder is not None and sources is not None:
+        msg = f"--sources is for Kafka; event sources of {folder} are in its event_sources.json"
+        raise SettingsError([msg])
 
 
 def inputs_of(job: Run) -> Inputs:

@@ -1,8 +1,6 @@
 """What a continuous run over Kafka needs: topics to read, and sinks for what goes back there."""
 
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from attribution.registry import Registry
 from connectors import metrics
@@ -16,11 +14,7 @@ from flows.crashing import Sink
 from flows.job import Run, clock
 from flows.kafka_settings import KafkaSettings
 from flows.replay import load_sources
-from flows.settings import DEFAULT, Loaded, SettingsError
 from flows.topics import cluster_of
-
-LANES: Final = "flow.lanes"
-SERVERS: Final = "kafka.bootstrap_servers"
 
 
 class KafkaInputs:
@@ -96,30 +90,3 @@ class KafkaInputs:
     def _streams(self) -> dict[str, str]:
         topics = self._kafka.topics
         return {"events": topics.events, "impressions": topics.impressions}
-
-
-def with_lanes(loaded: Loaded, workers: int) -> Loaded:
-    """Give each worker one lane, unless somebody set their number.
-
-    A lane pays for every read, however many partitions it reads; more of them than workers gain
-    nothing.
-    """
-    if loaded.origins[LANES] != DEFAULT:
-        return loaded
-    flow = loaded.settings.flow.model_copy(update={"lanes": workers})
-    return replace(loaded, settings=loaded.settings.model_copy(update={"flow": flow}))
-
-
-def check_inputs(loaded: Loaded, folder: Path | None, sources: Path | None) -> None:
-    """See that just one place is named to read from; raises SettingsError."""
-    servers = loaded.settings.kafka.bootstrap_servers
-    if folder is None and not servers:
-        msg = "nothing to read: name a folder with --data, or brokers in kafka.bootstrap_servers"
-        raise SettingsError([msg])
-    if folder is not None and servers:
-        origin = loaded.origins[SERVERS]
-        msg = f"--data {folder} and kafka.bootstrap_servers ({origin}) are both set; leave one out"
-        raise SettingsError([msg])
-    if folder is not None and sources is not None:
-        msg = f"--sources is for Kafka; event sources of {folder} are in its event_sources.json"
-        raise SettingsError([msg])

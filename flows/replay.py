@@ -1,9 +1,6 @@
 """A bounded run over a folder of files: everything read, everything final, one result file."""
 
-import ctypes
-import gc
 import json
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,23 +28,17 @@ from connectors.files import CHUNK_BYTES, LogError, LogFile, find_files
 from connectors.lanes import FileSource
 from flows.attribution import Io, build_flow
 from flows.halting import HaltingSource
+from flows.process import collect_rarely, keep_memory, quiet_panics, spare_searches
 from flows.settings import Settings
 
 EPOCH: Final = timedelta(seconds=30)
 """Between commits: long enough for large inserts, short enough to bound the rows that wait."""
-
-GROUPS_PER_WORKER: Final = 4
-"""Nothing is kept of a replay, so it may divide its state as it likes: few groups make large
-frames, several per worker even out the load. No result depends on it."""
 
 STRIDE: Final = 24 * 3_600_000_000
 """How far in arrival time (us) the steps advance at once. Nobody waits for a row of a replay, so
 its strides are long; what arrives within one is what its memory is for."""
 
 REGISTRY: Final = "event_sources.json"
-
-ALLOCATIONS: Final = 100_000
-"""Objects between two searches for cycles of garbage (the interpreter's default is 700)."""
 
 UNFINISHED: Final = ".unfinished"
 """Follows the name of a result file until it is complete."""
@@ -128,12 +119,10 @@ def replay(job: Replay) -> None:
     """
     log = Log.of(job)
     source = HaltingSource(log.source(job))
-    # A panic of the engine prints its own stack, which says nothing about this program.
-    os.environ["RUST_BACKTRACE"] = "0"
-    _keep_memory()
-    # What a chunk leaves behind is in no cycles, and looking for some among its rows takes long.
-    gc.freeze()
-    gc.set_threshold(ALLOCATIONS)
+    quiet_panics()
+    spare_searches()
+    keep_memory()
+    collect_rarely()
     with _result_file(job) as connection:
         record(connection, job, log)
         cli_main(  # type: ignore[no-untyped-call]
@@ -143,22 +132,6 @@ def replay(job: Replay) -> None:
         )
         if source.failures:
             raise source.failures[0]
-
-
-def _keep_memory() -> None:
-    """Ask the C library to reuse memory: a chunk's arrays else go to the kernel and back each time.
-
-    Worth a tenth of the CPU where the library is glibc, and nothing elsewhere.
-    """
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):
-        for option, size in ((_TRIM_THRESHOLD, KEPT_BYTES), (_MMAP_THRESHOLD, KEPT_BYTES)):
-            library.mallopt(option, size)
-
-
-_TRIM_THRESHOLD: Final = -1
-_MMAP_THRESHOLD: Final = -3
-KEPT_BYTES: Final = 1 << 30
 
 
 @contextmanager
@@ -205,7 +178,8 @@ def _inputs(job: Replay, log: Log) -> dict[str, Any]:
 
 
 def _groups(job: Replay) -> int:
-    return job.key_groups or (1 if job.workers == 1 else GROUPS_PER_WORKER * job.workers)
+    """Nothing is kept of a replay, so it may divide its state as it likes."""
+    return job.key_groups or job.workers
 
 
 def wire(job: Replay, source: Source[Read], sink: Sink[Any]) -> Dataflow:

@@ -1,7 +1,7 @@
 """Who gets what: frames from each step to the key groups of the next, and rows to the tables.
 
-A key is the number of a key group. Every frame carries its origin's watermark, so an empty one
-still counts.
+A key is the number of a key group, as `placing` names it. Every frame carries its origin's
+watermark, so an empty one still counts.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,6 +17,7 @@ from attribution.match import Answers
 from attribution.policy import Policy
 from attribution.queries import match_queries
 from connectors.keying import touchpoint_counts
+from flows.placing import key_of
 from flows.steps import Advance
 
 Keyed = tuple[str, Frame]
@@ -30,7 +31,7 @@ def by_key(groups: int, stream: str) -> Callable[[Read], Iterable[Keyed]]:
         if read.stream == stream:
             for group, rows in enumerate(split(read.rows.get("unique"), groups, by="key")):
                 frame = Frame(stream, read.lane, read.watermark, _named(unique=rows))
-                yield str(group), frame
+                yield key_of(group), frame
 
     return route
 
@@ -44,7 +45,7 @@ def records_by_match_key(groups: int) -> Callable[[Read], Iterable[Keyed]]:
             views = split(read.rows.get("views"), groups, by="key_high")
             for group in range(groups):
                 rows = _named(clicks=clicks[group], views=views[group])
-                yield str(group), Frame(read.stream, read.lane, read.watermark, rows)
+                yield key_of(group), Frame(read.stream, read.lane, read.watermark, rows)
 
     return route
 
@@ -57,7 +58,7 @@ def queries_by_match_key(groups: int, policy: Policy) -> Callable[[Advanced], It
         asked = advance.result and match_queries(advance.result.firsts, policy)
         for group, rows in enumerate(split(asked, groups, by="key_high")):
             frame = Frame("queries", int(origin), advance.watermark, _named(queries=rows))
-            yield str(group), frame
+            yield key_of(group), frame
 
     return route
 
@@ -79,7 +80,7 @@ def found_by_conversion(groups: int) -> Callable[[Advanced], Iterable[Keyed]]:
         provisional = split(answers.provisional, groups, by="conversion_high")
         for group in range(groups):
             rows = _named(final=final[group], provisional=provisional[group])
-            yield str(group), Frame("found", int(origin), advance.watermark, rows)
+            yield key_of(group), Frame("found", int(origin), advance.watermark, rows)
 
     return route
 

@@ -1,6 +1,5 @@
 """A continuous run: a log that grows, a state directory and a result file, wired and run."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -25,6 +24,7 @@ from flows.inputs import inputs_of
 from flows.job import Prepared, Run, Seat, clock
 from flows.members import start_members
 from flows.monitor import serve
+from flows.process import quiet_panics, spare_searches
 from flows.registry_run import followed_registry, registry_of
 from flows.state import OpenState, open_state
 from flows.status import shown_status
@@ -85,8 +85,8 @@ def _renewed(job: Run, prepared: Prepared, opened: OpenState) -> Prepared:
 
 def run_here(job: Run, prepared: Prepared, stopping: Stopping, seat: Seat) -> int:
     """Run the engine in this process, watched, and give the exit code."""
-    # A panic of the engine prints its own stack, which says nothing about this program.
-    os.environ["RUST_BACKTRACE"] = "0"
+    quiet_panics()
+    spare_searches()
     is_first = seat.index == 0
     flow = wire(job, prepared, live_source(job, prepared, stopping, is_first=is_first))
     with ExitStack() as watched:

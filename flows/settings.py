@@ -47,16 +47,13 @@ class FlowSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # Each group costs some milliseconds of fixed time whenever the watermark moves, however few
-    # rows there are: with 16 groups a live epoch took twice as long as with 4. So as many as there
-    # may one day be workers, which is few; a cluster sets more before its first start.
-    key_groups: Annotated[int, Field(ge=1, le=KEY_GROUPS_MAX)] = 4
-    watermark_interval: PositiveDuration = parse_duration("100ms")
-    epoch_interval: PositiveDuration = parse_duration("250ms")
-    idle_grace: Duration = parse_duration("250ms")
-    # A lane pays for every read, however many partitions it reads; `run` makes a new state with as
-    # many lanes as it has workers.
+    # Each lane and each group costs some milliseconds of fixed time whenever the watermark moves,
+    # however few rows there are; `run` makes a new state with as many as it has workers.
+    key_groups: Annotated[int, Field(ge=1, le=KEY_GROUPS_MAX)] = 1
     lanes: Annotated[int, Field(ge=1, le=LANES_MAX)] = 1
+    watermark_interval: PositiveDuration = parse_duration("100ms")
+    epoch_interval: PositiveDuration = parse_duration("150ms")
+    idle_grace: Duration = parse_duration("250ms")
 
 
 class Settings(BaseModel):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -114,6 +114,17 @@ def resumed_seq_of(state: StateDir) -> int:
         return resumed_seq(state)
     except RecoveryError:
         return 0
+
+
+def sized_for(loaded: Loaded, workers: int) -> Loaded:
+    """Give each worker a lane and a key group, except where somebody set their number.
+
+    For a state that is not there yet; one that is keeps its sizes.
+    """
+    unset = [name for name in ("lanes", "key_groups") if loaded.origins[f"flow.{name}"] == DEFAULT]
+    sizes = dict.fromkeys(unset, workers)
+    flow = loaded.settings.flow.model_copy(update=sizes)
+    return replace(loaded, settings=loaded.settings.model_copy(update={"flow": flow}))
 
 
 @contextmanager

@@ -141,7 +141,7 @@ def _contract_rows(log: DecodedLog) -> list[Row]:
 
 def _as_duckdb_writes(texts: list[str | None]) -> list[str | None]:
     table = pa.table({"text": pa.array(texts, pa.string())})
-    return query("select json(text) as text from input", input=table)["text"].to_pylist()
+    return query("select json(text) as text from input", table)["text"].to_pylist()
 
 
 def _event_row(event: Event) -> Row:

@@ -46,7 +46,7 @@ def run(*words: object) -> Result:
 def state(tmp_path: Path) -> StateDir:
     """Make a state that has run: one key group of DEDUP, one lane, 3 commits."""
     made = StateDir(tmp_path / "state")
-    assert run("state", "init", "--state", made.path, "--set", "flow.lanes=2").exit_code == 0
+    assert run("state", "init", "--state", made.path, "--workers", "2").exit_code == 0
     rows = pa.RecordBatch.from_pydict({"key": pa.array(range(10_000))})
     few = pa.RecordBatch.from_pydict({"key": [1, 2]})
     saved = made.segments.snapshots().save({"held": [rows], "waiting": [few]})
@@ -71,6 +71,8 @@ def state(tmp_path: Path) -> StateDir:
 def test_init_makes_a_state_with_settings(tmp_path: Path) -> None:
     made = run("state", "init", "--state", tmp_path / "a", "--set", "flow.key_groups=8")
     assert made.stdout == f"made {tmp_path / 'a'}: key groups 8, lanes 1\n"
+    sized = run("state", "init", "--state", tmp_path / "b", "--workers", "3")
+    assert sized.stdout == f"made {tmp_path / 'b'}: key groups 3, lanes 3\n"
     again = run("state", "init", "--state", tmp_path / "a")
     assert again.exit_code == 2
     assert "holds a state already" in again.stderr
@@ -90,7 +92,7 @@ def test_show_tells_where_a_state_stands(state: StateDir) -> None:
 state ID
   made X
   policy X
-  key groups   4
+  key groups   2
   lanes        2
   next epoch   5
   last commit  3

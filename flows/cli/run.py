@@ -65,12 +65,13 @@ def run(
         from connectors.database import DatabaseError
         from connectors.files import LogError
         from connectors.state import StateError
+        from flows.inputs import check_inputs
         from flows.job import Run
-        from flows.kafka_run import check_inputs, with_lanes
         from flows.logs import set_up_logs
         from flows.monitor import MonitorError
         from flows.run import run_until_asked
         from flows.settings import SettingsError, load_settings
+        from flows.state import sized_for
 
         set_up_logs()
         with told(SettingsError, LogError, StateError, DatabaseError, MonitorError, ClusterError):
@@ -81,7 +82,7 @@ def run(
                     data,
                     state,
                     db,
-                    with_lanes(settings, workers * processes),
+                    sized_for(settings, workers * processes),
                     allow_unregistered=allow_unregistered,
                     workers=workers,
                     processes=processes,

@@ -32,6 +32,9 @@ def init(
         bool,
         typer.Option("--allow-unregistered", help="Accept events of sources nobody registered."),
     ] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=256, help="Workers that it is made for, of all processes.")
+    ] = 1,
     config: Config = None,
     overrides: Overrides = None,
 ) -> None:
@@ -41,12 +44,13 @@ def init(
     """
     from connectors.state import StateError
     from flows.settings import SettingsError, load_settings
-    from flows.state import init_state
+    from flows.state import init_state, sized_for
 
     with told(SettingsError, StateError):
         loaded = load_settings(config=config, overrides=overrides or [])
         now = time_ns() // 1_000
-        facts = init_state(directory, loaded, allow_unregistered=allow_unregistered, now=now)
+        sized = sized_for(loaded, workers)
+        facts = init_state(directory, sized, allow_unregistered=allow_unregistered, now=now)
     typer.echo(f"made {directory}: key groups {facts.key_groups}, lanes {facts.lanes}")
 
 

@@ -14,12 +14,15 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.cluster import Cluster, ClusterError
 from connectors.decode import PartitionDecoder
+from connectors.fetched import TURN_SPAN
 from connectors.intake import Documents, Position
 from connectors.kafka import KafkaIntake, KafkaIntakes
 from connectors.topics import Topic, create_topics
 from tests.kafka.brokers import Broker
 
 WAIT_SECONDS_MAX = 30
+LONG_AGO = int(time.time() * 1000) - 7 * TURN_SPAN
+"""In milliseconds; no broker has dropped it yet."""
 
 
 def new_topics(bootstrap_servers: str, partitions: int) -> dict[str, str]:
@@ -32,11 +35,18 @@ def new_topics(bootstrap_servers: str, partitions: int) -> dict[str, str]:
 
 
 def send(
-    bootstrap_servers: str, topic: str, documents: Iterable[bytes | None], at: int = 0
+    bootstrap_servers: str,
+    topic: str,
+    documents: Iterable[bytes | None],
+    at: int = 0,
+    *,
+    every: int = 0,
 ) -> None:
+    """Send documents, `every` so many milliseconds from a day of the past on, or all of now."""
     producer = Producer({"bootstrap.servers": bootstrap_servers})
-    for document in documents:
-        producer.produce(topic, value=document, partition=at)
+    for number, document in enumerate(documents):
+        time = LONG_AGO + number * every if every else 0
+        producer.produce(topic, value=document, partition=at, timestamp=time)
     assert producer.flush(WAIT_SECONDS_MAX) == 0
 
 
@@ -132,6 +142,21 @@ def test_a_held_partition_waits_and_loses_nothing(bootstrap_servers: str) -> Non
         assert reader.counts[events] == before
         reader.to_the_end()
         assert reader.given[events] == list(enumerate(numbers(0, 3000)))
+
+
+def test_a_backlog_comes_a_span_of_time_after_the_other(bootstrap_servers: str) -> None:
+    topics = new_topics(bootstrap_servers, 1)
+    events = f"{topics['events']}-0"
+    send(bootstrap_servers, topics["events"], numbers(0, 12), every=TURN_SPAN // 3 + 1)
+    with reading(KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=1)) as reader:
+        steps = [0]
+        while steps[-1] < 12:
+            reader.until(lambda: reader.counts.get(events, 0) > steps[-1])
+            assert reader.intake.is_at_end(events) is False or reader.counts[events] == 12
+            steps.append(reader.counts[events])
+        assert steps == [0, 3, 6, 9, 12]
+        reader.to_the_end()
+        assert reader.given[events] == list(enumerate(numbers(0, 12)))
 
 
 def test_what_has_no_value_or_several_lines_is_judged_like_any_document(

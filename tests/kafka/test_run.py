@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,24 @@ from tests.kafka.topics import everything
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def job(tmp_path: Path, bootstrap_servers: str) -> Iterator[KafkaJob]:
+@contextmanager
+def new_job(folder: Path, servers: str) -> Iterator[KafkaJob]:
     """Give a job over topics of its own, not started; it ends with the test."""
-    topics = Topics(bootstrap_servers)
+    topics = Topics(servers)
     topics.create()
-    job = KafkaJob(tmp_path, topics)
+    job = KafkaJob(folder, topics)
     job.data.mkdir()
     (job.data / "event_sources.json").write_text(json.dumps([raw.source()]), encoding="utf-8")
     yield job
     if job.process is not None:
         job.kill()
+
+
+@pytest.fixture
+def job(tmp_path: Path, bootstrap_servers: str) -> Iterator[KafkaJob]:
+    """Give a job over each broker there is."""
+    with new_job(tmp_path, bootstrap_servers) as job:
+        yield job
 
 
 def sold(event_id: str) -> bytes:
@@ -205,14 +213,8 @@ def forget_before(job: KafkaJob, offset: int) -> None:
 @pytest.fixture
 def apache_job(apache_broker: Broker, tmp_path: Path) -> Iterator[KafkaJob]:
     """Give a job over Apache Kafka."""
-    topics = Topics(apache_broker.bootstrap_servers)
-    topics.create()
-    job = KafkaJob(tmp_path, topics)
-    job.data.mkdir()
-    (job.data / "event_sources.json").write_text(json.dumps([raw.source()]), encoding="utf-8")
-    yield job
-    if job.process is not None:
-        job.kill()
+    with new_job(tmp_path, apache_broker.bootstrap_servers) as job:
+        yield job
 
 
 def test_records_that_expired_unread_end_the_run(apache_job: KafkaJob) -> None:

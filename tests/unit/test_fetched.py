@@ -1,0 +1,80 @@
+"""What is given of the messages that were fetched: turns of a span of time, in order."""
+
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, cast
+
+from confluent_kafka import Message
+
+from connectors.fetched import TURN_SPAN, WAITING_MAX, Fetched
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A message of a topic as the library hands it out; one without a time is an error."""
+
+    number: int
+    time: int | None
+    at: int = 0
+
+    def topic(self) -> str:
+        return "topic"
+
+    def partition(self) -> int:
+        return self.at
+
+    def error(self) -> str | None:
+        return "an end" if self.time is None else None
+
+    def timestamp(self) -> tuple[int, int]:
+        return (1, self.time) if self.time is not None else (0, -1)
+
+
+def sent(*times: int | None, at: int = 0) -> list[Sent]:
+    return [Sent(number, time, at) for number, time in zip(count(), times, strict=False)]
+
+
+def filled(*messages: Sent) -> Fetched:
+    fetched = Fetched()
+    fetched.add(cast("list[Message]", list(messages)))
+    return fetched
+
+
+def turn(fetched: Fetched, *held: str) -> list[Any]:
+    """Give the numbers of the messages of a turn, by partition."""
+    taken: list[Any] = list(fetched.take(held))
+    return [(name, [message.number for message in messages]) for name, messages in taken]
+
+
+def test_a_turn_is_a_span_of_a_partition_and_the_next_goes_on() -> None:
+    fetched = filled(*sent(0, TURN_SPAN, TURN_SPAN + 1, 3 * TURN_SPAN), *sent(5, 6, at=1))
+    assert turn(fetched) == [("topic-0", [0, 1]), ("topic-1", [0, 1])]
+    assert ("topic-0" in fetched, "topic-1" in fetched) == (True, False)
+    assert [turn(fetched), turn(fetched), turn(fetched)] == [
+        [("topic-0", [2])],
+        [("topic-0", [3])],
+        [],
+    ]
+
+
+def test_an_end_has_no_time_and_keeps_its_place() -> None:
+    """What an idle partition begins with must not make the records behind it wait."""
+    fetched = filled(*sent(None, 7, None, 7 + TURN_SPAN, None, 8 + TURN_SPAN, None))
+    assert turn(fetched) == [("topic-0", [0, 1, 2, 3, 4])]
+    assert turn(fetched) == [("topic-0", [5, 6])]
+    assert turn(filled(*sent(None, None))) == [("topic-0", [0, 1])]
+
+
+def test_nothing_is_given_of_a_partition_that_is_held() -> None:
+    fetched = filled(*sent(0), *sent(0, at=1))
+    assert turn(fetched, "topic-0") == [("topic-1", [0])]
+    assert turn(fetched) == [("topic-0", [0])]
+
+
+def test_a_partition_of_which_enough_waits_is_full() -> None:
+    fetched = filled(*sent(*range(WAITING_MAX - 1)))
+    assert fetched.full() == set()
+    fetched.add(cast("list[Message]", sent(0)))
+    assert fetched.full() == {"topic-0"}
+    fetched.clear()
+    assert fetched.full() == set()
