@@ -5,25 +5,19 @@ go on is in the lane's snapshot. What is committed to Kafka is for tools that wa
 """
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message
 
 from connectors.cluster import Cluster, ClusterError, Described, Lookout, describe, unreachable
-from connectors.fetched import Fetched, name_of
+from connectors.fetched import name_of
+from connectors.fetching import Fetching
 from connectors.intake import Documents, Origins, Position
 from connectors.lane_partitions import LanePartition, LanePartitions
 from connectors.lines import Lines
-
-BATCH_MESSAGES: Final = 1000
-"""Messages taken from the library at once: enough to make the call cheap, few enough to count
-their bytes in time."""
-
-POLL_BYTES: Final = 8_000_000
-"""Bytes after which a poll ends; decoding them is one query per partition."""
 
 REFRESH_SECONDS: Final = 10.0
 """How long a new partition may go unnoticed."""
@@ -31,9 +25,6 @@ REFRESH_SECONDS: Final = 10.0
 TELL_ALL_SECONDS: Final = 10.0
 """Between two times that the group is told all offsets, and not only those that moved: what a
 coordinator did not take, it hears again."""
-
-RANGE_SECONDS_MAX: Final = 5.0
-"""How long to wait to learn which offsets there are, for a message about one that is not."""
 
 HOPELESS: Final = frozenset(
     {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
@@ -90,13 +81,13 @@ class KafkaIntake:
         self._partitions = LanePartitions(lane, settings.lanes, settings.topics)
         self._partitions.add(found)
         self._partitions.resume(positions)
-        self._fetched = Fetched()
         self._is_unsure = False
         self._told_all_at = time.monotonic()
         topics, seconds = settings.topics.values(), settings.refresh_seconds
         self._lookout = Lookout(settings.cluster, topics, seconds)
-        self._consumer: Consumer = settings.cluster.consumer(settings.group, self._note)
-        self._assign()
+        consumer = settings.cluster.consumer(settings.group, self._note)
+        self._fetching = Fetching(consumer, self._partitions)
+        self._fetching.begin()
 
     def partitions(self) -> list[tuple[str, str]]:
         """Give stream and name of every partition known now; a poll may find more."""
@@ -112,22 +103,15 @@ class KafkaIntake:
 
     def is_at_end(self, partition: str) -> bool:
         """Tell whether all has been given that the broker had when it last answered a fetch."""
-        known = self._partitions[partition]
-        if not known.has_ended or partition in self._fetched:
-            return False
-        # Comes with each answer; to ask for it apart would be slower, and some brokers make it up.
-        _, high = self._consumer.get_watermark_offsets(known.place, cached=True)
-        return bool(high <= known.offset)
+        return self._fetching.has_given_all(self._partitions[partition])
 
     def poll(self, held: Collection[str]) -> list[Documents]:
         """Give what has been fetched, about POLL_BYTES of it; nothing of partitions in `held`."""
         self._look_around()
         if self._is_unsure:
             self._ask_for_ends()
-        self._hold({*held, *self._fetched.full()})
-        self._fetched.add(self._messages())
         given, others = [], []
-        for name, messages in self._fetched.take(held):
+        for name, messages in self._fetching.poll(held):
             others += [each for each in messages if each.error()]
             if records := [each for each in messages if not each.error()]:
                 given.append(self._documents(name, records))
@@ -150,21 +134,13 @@ class KafkaIntake:
         if not places:
             return
         try:
-            self._consumer.commit(offsets=places, asynchronous=True)
+            self._fetching.commit(places)
         except KafkaException as error:
             self._settings.on_error(error.args[0].name())
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._consumer.close()
-
-    def _assign(self) -> None:
-        """Fetch from where each partition goes on; what was fetched and not given comes again."""
-        self._hold(())  # the library would go on holding what it was told to hold before
-        self._fetched.clear()
-        for each in self._partitions:
-            each.has_ended = False
-        self._consumer.assign([each.place for each in self._partitions])
+        self._fetching.close()
 
     def _look_around(self) -> None:
         """Find new partitions, without ever waiting for the cluster."""
@@ -174,7 +150,7 @@ class KafkaIntake:
             self._note(error.args[0])
         else:
             if found is not None and self._partitions.add(found):
-                self._assign()
+                self._fetching.begin()
 
     def _ask_for_ends(self) -> None:
         """Forget which partitions are at their ends: without a broker nobody knows.
@@ -183,25 +159,7 @@ class KafkaIntake:
         """
         self._is_unsure = False
         if any(each.has_ended for each in self._partitions):
-            self._assign()
-
-    def _hold(self, held: Collection[str]) -> None:
-        changed = [each for each in self._partitions if each.is_held != (each.name in held)]
-        for each in changed:
-            each.is_held = not each.is_held
-        if pause := [each.place for each in changed if each.is_held]:
-            self._consumer.pause(pause)
-        if resume := [each.place for each in changed if not each.is_held]:
-            self._consumer.resume(resume)
-
-    def _messages(self) -> Iterator[Message]:
-        """Give what has been fetched: records, and errors in their places."""
-        size, count = 0, BATCH_MESSAGES
-        while size < POLL_BYTES and count == BATCH_MESSAGES:
-            batch = self._consumer.consume(BATCH_MESSAGES, 0)
-            count = len(batch)
-            size += sum(map(len, batch))
-            yield from batch
+            self._fetching.begin()
 
     def _documents(self, name: str, messages: list[Message]) -> Documents:
         known = self._partitions[name]
@@ -245,7 +203,7 @@ class KafkaIntake:
         else:
             # It is there after all: whoever was asked had not yet become the partition's leader.
             self._settings.on_error("OFFSET_OUT_OF_RANGE")
-        self._assign()
+        self._fetching.begin()
 
     def _meet_expired(self, known: LanePartition, low: int, high: int) -> None:
         if not self._settings.accept_gap:
@@ -256,10 +214,9 @@ class KafkaIntake:
 
     def _range(self, known: LanePartition) -> tuple[int, int]:
         try:
-            low, high = self._consumer.get_watermark_offsets(known.place, timeout=RANGE_SECONDS_MAX)
+            return self._fetching.range(known)
         except KafkaException as error:
             raise unreachable(self._settings.cluster, error) from error
-        return low, high
 
     def _note(self, error: KafkaError) -> None:
         """Count an error; librdkafka goes on trying. Also called by it, from within `consume`."""
