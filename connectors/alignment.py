@@ -8,9 +8,10 @@ from typing import Final
 
 from attribution.frames import END
 
-SLACK: Final = 3_600_000_000
-"""How far (us of arrival time) a partition may be ahead of the slowest: a settle delay waits for
-that long anyway."""
+SLACK: Final = 24 * 3_600_000_000
+"""How far (us of arrival time) a partition may be ahead of the slowest: little beside the weeks
+that the state holds, much beside the strides in which a small partition moves; with less of it, all
+would wait for each other in turn."""
 
 
 class Alignment:

@@ -12,8 +12,9 @@ TURN_SPAN: Final = 24 * 3_600_000
 """How much time (ms of message timestamps) a partition gives in one turn: a small topic would be
 given whole at once, days ahead of a large one, and have to wait for it decoded."""
 
-WAITING_MAX: Final = 1000
-"""Messages of a partition that may wait before no more of it are fetched."""
+WAITING_MAX: Final = 5_000
+"""Messages of a partition that may wait before no more of it are fetched: on pausing a partition
+the library throws away what it has of it, so that is not done for less."""
 
 
 class Fetched:
@@ -22,6 +23,7 @@ class Fetched:
     def __init__(self) -> None:
         """Start without any."""
         self._waiting: dict[str, list[Message]] = {}
+        self._full: set[str] = set()
 
     def __contains__(self, partition: str) -> bool:
         """Tell whether anything of a partition waits."""
@@ -35,10 +37,16 @@ class Fetched:
     def clear(self) -> None:
         """Forget all."""
         self._waiting.clear()
+        self._full.clear()
 
     def full(self) -> set[str]:
-        """Name the partitions of which enough waits."""
-        return {name for name, waiting in self._waiting.items() if len(waiting) >= WAITING_MAX}
+        """Name the partitions of which enough waits, until half of that is given."""
+        self._full = {
+            name
+            for name, waiting in self._waiting.items()
+            if len(waiting) >= (WAITING_MAX // 2 if name in self._full else WAITING_MAX)
+        }
+        return self._full
 
     def take(self, held: Collection[str]) -> Iterator[tuple[str, list[Message]]]:
         """Give a turn to each partition that is not in `held`."""

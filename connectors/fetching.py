@@ -1,4 +1,4 @@
-"""A consumer that is told where to begin and whom to hold, and asked for what it has fetched."""
+"""A consumer that is told where to begin, and asked for what it has fetched."""
 
 from collections.abc import Collection, Iterator
 from typing import Final
@@ -30,15 +30,18 @@ class Fetching:
 
     def begin(self) -> None:
         """Fetch from where each partition goes on; what was fetched and not given comes again."""
-        self._hold(())  # the library would go on holding what it was told to hold before
+        self._pause(())  # the library would go on pausing what it was told to pause before
         self._fetched.clear()
         for each in self._partitions:
             each.has_ended = False
         self._consumer.assign([each.place for each in self._partitions])
 
     def poll(self, held: Collection[str]) -> Iterator[tuple[str, list[Message]]]:
-        """Give what has been fetched, by partition: records, and errors in their places."""
-        self._hold({*held, *self._fetched.full()})
+        """Give what has been fetched, by partition: records, and errors in their places.
+
+        Partitions in `held` are fetched too, until enough of them waits.
+        """
+        self._pause(self._fetched.full())
         self._fetched.add(self._messages())
         return self._fetched.take(held)
 
@@ -63,13 +66,13 @@ class Fetching:
         """Let go of the connections."""
         self._consumer.close()
 
-    def _hold(self, held: Collection[str]) -> None:
-        changed = [each for each in self._partitions if each.is_held != (each.name in held)]
+    def _pause(self, paused: Collection[str]) -> None:
+        changed = [each for each in self._partitions if each.is_paused != (each.name in paused)]
         for each in changed:
-            each.is_held = not each.is_held
-        if pause := [each.place for each in changed if each.is_held]:
+            each.is_paused = not each.is_paused
+        if pause := [each.place for each in changed if each.is_paused]:
             self._consumer.pause(pause)
-        if resume := [each.place for each in changed if not each.is_held]:
+        if resume := [each.place for each in changed if not each.is_paused]:
             self._consumer.resume(resume)
 
     def _messages(self) -> Iterator[Message]:

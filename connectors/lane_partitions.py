@@ -30,7 +30,7 @@ class LanePartition:
     topic_id: str
     offset: int = OFFSET_BEGINNING
     has_ended: bool = False
-    is_held: bool = False
+    is_paused: bool = False
     committed: int = OFFSET_BEGINNING
 
     @property

@@ -74,7 +74,17 @@ def test_nothing_is_given_of_a_partition_that_is_held() -> None:
 def test_a_partition_of_which_enough_waits_is_full() -> None:
     fetched = filled(*sent(*range(WAITING_MAX - 1)))
     assert fetched.full() == set()
-    fetched.add(cast("list[Message]", sent(0)))
+    fetched.add(cast("list[Message]", sent(2 * TURN_SPAN)))
     assert fetched.full() == {"topic-0"}
-    fetched.clear()
+    turn(fetched)
+    assert fetched.full() == set()
+
+
+def test_a_full_partition_is_full_until_half_of_it_is_given() -> None:
+    half = WAITING_MAX // 2
+    fetched = filled(*sent(*[0] * half, 2 * TURN_SPAN, *[4 * TURN_SPAN] * (half - 1)))
+    assert fetched.full() == {"topic-0"}
+    turn(fetched)
+    assert fetched.full() == {"topic-0"}
+    turn(fetched)
     assert fetched.full() == set()
