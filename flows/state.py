@@ -22,7 +22,8 @@ from connectors.preflight import (
 from connectors.recovery import RecoveryError, Scrubbed
 from connectors.state import EPOCH, Facts, StateDir, StateError
 from flows.explain.rows import instant
-from flows.settings import DEFAULT, Loaded
+from flows.known_settings import DEFAULT
+from flows.settings import Loaded
 from flows.text_table import text_table
 
 STEPS: Final = ("read", "dedup", "count", "match", "credit", "write", "publish", "set_aside")
