@@ -5,7 +5,6 @@ vouch for are marked and left to the contract. Knows columns only.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -13,22 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from attribution.columns import Array, Ints, Mask, present
-from attribution.contract.user_match import (
-    DEFAULT_CLICK_ID_TYPE,
-    MAX_USER_AGENT,
-    PLACEHOLDERS,
-    UNMATCHED_UID_TYPES,
-    spell_ip,
-)
+from attribution.contract.user_match import MAX_USER_AGENT, PLACEHOLDERS
+from attribution.spellings import MAX_TYPE, UNKNOWN_UID, spell_type, spelled_addresses, uid_code
 from attribution.texts import Text, is_hash, is_short_string, surely_string
-from attribution.vocabulary import KIND_CODES, UID_KINDS
+from attribution.vocabulary import KIND_CODES
 
 _OTHER: Final = KIND_CODES["other_uid"]
-_UNKNOWN_UID: Final = len(KIND_CODES)
 _MAX_ID: Final = 512
-_MAX_TYPE: Final = 64
-KEPT_TYPES: Final = 4096
-"""Spellings of types that are remembered; producers choose them, so there is a limit."""
 _BYTE: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4: Final = rf"^{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}$"
 _FBC_COOKIE: Final = r"^fb\.[0-9]+\.[0-9]+\.(?s:(.+))$"
@@ -122,12 +112,12 @@ class _Reader:
     def click(self) -> None:
         given, types = self._leaf("click_id"), self._leaf("click_id_type")
         self._proven &= is_short_string(given, _MAX_ID)
-        self._proven &= (Text.of(types).length <= _MAX_TYPE) & surely_string(types)
+        self._proven &= (Text.of(types).length <= MAX_TYPE) & surely_string(types)
         rows = np.flatnonzero(self._there("click_id"))
         # A type without an id carries nothing, and the contract says so.
         self._clean &= self._there("click_id") | ~self._there("click_id_type")
         types = pc.fill_null(types.take(pa.array(rows)), "").dictionary_encode()
-        spelling = [_spell_type(text) for text in types.dictionary.to_pylist()]
+        spelling = [spell_type(text) for text in types.dictionary.to_pylist()]
         spelled = pa.array(spelling, pa.string())
         value = given.take(pa.array(rows))
         prefix = spelled.take(types.indices)
@@ -143,7 +133,7 @@ class _Reader:
         each = lists.values.slice(offsets[0], len(row))
         types, value = each.field("type"), each.field("value")
         encoded = types.dictionary_encode()
-        codes = np.array([_uid_code(text) for text in encoded.dictionary.to_pylist()] + [-1])
+        codes = np.array([uid_code(text) for text in encoded.dictionary.to_pylist()] + [-1])
         code = codes[encoded.indices.fill_null(len(codes) - 1).to_numpy(zero_copy_only=False)]
         sound = (code >= 0) & is_short_string(value, _MAX_ID)
         sound &= present(value)
@@ -155,7 +145,7 @@ class _Reader:
         if is_email.any():
             sound &= ~is_email | is_hash(value)
         self._proven[row[~sound]] = False
-        self._clean[row[code == _UNKNOWN_UID]] = False
+        self._clean[row[code == UNKNOWN_UID]] = False
         other = code >= _OTHER
         self._carries[row[other]] |= np.uint16(1 << _OTHER)
         self._take_uids(row, code, value, sound & ~other)
@@ -186,7 +176,7 @@ class _Reader:
         taken = pa.array(rows)
         address, agent = address.take(taken), agent.take(taken)
         is_v4 = pc.match_substring_regex(address, _IPV4).to_numpy(zero_copy_only=False)
-        address = _spelled(address, ~is_v4)
+        address = spelled_addresses(address, ~is_v4)
         good = present(address)
         good &= is_short_string(agent, MAX_USER_AGENT)
         self._proven[rows[~good]] = False
@@ -214,42 +204,3 @@ def _is_placeholder(keys: Keys) -> Mask:
         is_in = pc.is_in(keys.value.take(pa.array(rows)), value_set=texts)
         found[rows] = is_in.to_numpy(zero_copy_only=False)
     return found
-
-
-def _spelled(address: pa.Array, odd: Mask) -> pa.Array:
-    """Spell the odd addresses canonically, each once; null where one is none."""
-    if not odd.any():
-        return address
-    mask = pa.array(odd)
-    encoded = address.filter(mask).dictionary_encode()
-    texts = [_spell_address(text) for text in encoded.dictionary.to_pylist()]
-    spelled = pa.array(texts, pa.string()).take(encoded.indices)
-    return pc.replace_with_mask(address, mask, spelled)
-
-
-def _spell_address(text: str) -> str | None:
-    """Spell an address of colons; what else there may be is left to the contract."""
-    try:
-        return spell_ip(text) if ":" in text else None
-    except ValueError:
-        return None
-
-
-@lru_cache(maxsize=KEPT_TYPES)
-def _uid_code(given: str | None) -> int:
-    """Kind code of a uid type; -1 where only the contract can tell."""
-    if given is None or not 1 <= len(given) <= _MAX_TYPE or not given[0].isalpha():
-        return -1
-    if given in ("true", "false"):
-        return -1
-    kind = given.lower()
-    if kind in UID_KINDS:
-        return KIND_CODES[kind]
-    return _OTHER if kind in UNMATCHED_UID_TYPES else _UNKNOWN_UID
-
-
-@lru_cache(maxsize=KEPT_TYPES)
-def _spell_type(given: str) -> str:
-    """Spell a click id type as it stands in a match key."""
-    kind = (given or DEFAULT_CLICK_ID_TYPE).lower()
-    return kind.replace("%", "%25").replace(":", "%3A")

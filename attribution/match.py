@@ -13,20 +13,10 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from attribution.columns import (
-    Array,
-    Hashes,
-    Ints,
-    Mask,
-    concat,
-    expand,
-    pick,
-    ranks,
-    values,
-)
+from attribution.columns import Hashes, Ints, Mask, concat, expand, pick, values
 from attribution.frames import START
+from attribution.latest_pairs import latest_pairs
 from attribution.policy import Policy
 from attribution.runs import Run, Runs
 from attribution.vocabulary import EVENT_TYPES, KIND_CODES
@@ -202,7 +192,7 @@ class _Lookup:
             return None
         most = self._policy.max_candidates + 1  # One more, so that the limit shows as exceeded.
         if (right - left)[block].max() > most:
-            kept = _latest(query, run.rows, row, most)
+            kept = latest_pairs(query, run.rows, row, most)
             query, row = query[kept], row[kept]
         return query, pick(run.rows.select(FOUND), row)
 
@@ -226,7 +216,7 @@ class _Lookup:
         count = np.bincount(query, minlength=self._queries.num_rows)
         limited = count > limit
         if limited.any():
-            kept = _latest(query, rows, np.arange(len(query)), limit, ties=False)
+            kept = latest_pairs(query, rows, np.arange(len(query)), limit, ties=False)
             query, rows = query[kept], pick(rows, kept)
         columns = {
             "conversion_high": self._column["conversion_high"][query],
@@ -244,41 +234,3 @@ def _blocks(hit: Ints, counts: Ints) -> list[Ints]:
         return []
     block = np.cumsum(counts) // PAIRS_MAX
     return np.split(hit, np.flatnonzero(np.diff(block)) + 1)
-
-
-def _latest(
-    query: Ints, rows: pa.RecordBatch, row: Ints, limit: int, *, ties: bool = True
-) -> Array:
-    """Positions of the `limit` latest pairs of each query, by (time, impression_id).
-
-    With `ties`, everything as late as the last of them stays too, since only the whole of the runs
-    can tell which of those count.
-    """
-    time = values(rows, "time")[row]
-    crowded = np.flatnonzero(np.bincount(query)[query] > limit)
-    if ties or len(crowded) == 0:
-        order = crowded[np.lexsort((-time[crowded], query[crowded]))]
-    else:
-        order = crowded[_total_order(query[crowded], rows, row[crowded])]
-    nth = np.arange(len(order)) - np.searchsorted(query[order], query[order], side="left")
-    stays = nth < limit
-    if ties:
-        last = time[order[nth == limit - 1]]
-        stays |= time[order] == np.repeat(last, np.unique(query[order], return_counts=True)[1])
-    kept = np.ones(len(query), dtype=bool)
-    kept[order[~stays]] = False
-    return np.flatnonzero(kept)
-
-
-def _total_order(query: Ints, rows: pa.RecordBatch, row: Ints) -> Ints:
-    """Order pairs by query, then latest first by (time, impression_id, arrival)."""
-    picked = pick(rows, row)
-    name = pc.rank(picked["impression_id"], tiebreaker="dense").to_numpy().astype(np.int64)
-    latest_first = (
-        values(picked, "source_offset"),
-        ranks(picked["source_partition"]),
-        values(picked, "received_at"),
-        name,
-        values(picked, "time"),
-    )
-    return np.lexsort((*(-column for column in latest_first), query))

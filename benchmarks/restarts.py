@@ -16,8 +16,8 @@ from typing import Final
 from benchmarks.keeping import EPOCH, lines_of
 from benchmarks.live_jobs import live_job, run_command
 from benchmarks.logs import ROOT
+from connectors.manifests import sizes_of
 from connectors.preflight import KEYED_STEPS
-from connectors.segments import sizes_of
 from connectors.state import StateDir
 
 LASTING: Final = (

@@ -21,9 +21,9 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.results import carries_column, warnings_column
 from attribution.vocabulary import KINDS
+from connectors.chunk_counts import received
 from connectors.decode import PartitionDecoder
 from connectors.files import Partition, find_files
-from connectors.keying import received
 
 _NAMES: Final = pa.array(KINDS)
 

@@ -19,9 +19,7 @@ from attribution.decoded import EVENTS
 from attribution.frames import START
 from attribution.identity import Keys
 from attribution.policy import Policy
-from attribution.results import quality
 from attribution.texts import instants, surely_string, unquoted
-from attribution.vocabulary import KIND_CODES, WARNING_BITS
 from connectors.chunks import (
     ENVELOPES,
     Chunk,
@@ -32,6 +30,7 @@ from connectors.chunks import (
     unreadable,
 )
 from connectors.event_columns import EventColumns
+from connectors.judged_events import accepted_row, envelope_row, refused_row, tested_row
 from connectors.lines import Lines
 from connectors.parse import ENVELOPE, parse, query
 
@@ -146,7 +145,7 @@ class _Judged:
         if isinstance(envelope, Refusal):
             self._refuse_envelope(line, envelope)
             return
-        self._envelopes.append(_envelope_row(line, envelope))
+        self._envelopes.append(envelope_row(line, envelope))
         for index in range(len(envelope.events)):
             self._judge_event(line, index, envelope)
 
@@ -166,9 +165,9 @@ class _Judged:
     def _judge_event(self, line: int, index: int, envelope: Envelope) -> None:
         verdict = judge_event(envelope.events[index], policy=self._policy)
         if envelope.test_event_code is not None:
-            self.tests.append(_test(line, envelope, verdict, self._policy))
+            self.tests.append(tested_row(line, envelope, verdict, self._policy))
         elif isinstance(verdict, Rejection):
-            self.refused.append(_refusal(line, index, envelope, verdict))
+            self.refused.append(refused_row(line, index, envelope, verdict))
         else:
             self._accepted.append((line, index, envelope, verdict))
 
@@ -176,7 +175,7 @@ class _Judged:
         return judged_rows(self._envelopes, ENVELOPES)
 
     def rows(self) -> tuple[pa.RecordBatch, Keys]:
-        records = [_row(*accepted) for accepted in self._accepted]
+        records = [accepted_row(*accepted) for accepted in self._accepted]
         rows = judged_rows(records, EVENTS)
         # The spelling of JSON text is DuckDB's, whoever read it.
         if rows.num_rows:
@@ -190,63 +189,3 @@ def _document(line: bytes) -> dict[str, Any]:
     document = read_document(line)
     assert not isinstance(document, Unreadable), "the proofs vouched for an unreadable document"
     return document
-
-
-def mask_of(kinds: frozenset[str]) -> int:
-    """Give the bit mask of kinds of identifier."""
-    return sum(1 << KIND_CODES[kind] for kind in kinds)
-
-
-def _envelope_row(line: int, envelope: Envelope) -> dict[str, Any]:
-    return {
-        "line": line,
-        "advertiser_id": envelope.advertiser_id,
-        "event_source_id": envelope.event_source_id,
-        "test_event_code": envelope.test_event_code,
-        "events": len(envelope.events),
-    }
-
-
-def _row(line: int, index: int, envelope: Envelope, record: EventRecord) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name, None) for field in EVENTS} | {
-        "line": line,
-        "source_index": index,
-        "received_at": START,
-        "advertiser_id": envelope.advertiser_id,
-        "event_source_id": envelope.event_source_id,
-        "carries": mask_of(record.carries),
-        "warnings": sum(WARNING_BITS[warning] for warning in record.warnings),
-        "dropped": list(record.dropped) or None,
-    }
-
-
-def _refusal(line: int, index: int, envelope: Envelope, verdict: Rejection) -> dict[str, Any]:
-    return {
-        "line": line,
-        "source_index": index,
-        "advertiser_id": envelope.advertiser_id,
-        "event_source_id": envelope.event_source_id,
-        "event_type": verdict.event_type,
-        "record_id": verdict.record_id,
-        "code": verdict.code,
-        "message": verdict.message,
-        "field": verdict.field,
-        "events": 1,
-    }
-
-
-def _test(
-    line: int, envelope: Envelope, verdict: EventRecord | Rejection, policy: Policy
-) -> dict[str, Any]:
-    row = {
-        "line": line,
-        "advertiser_id": envelope.advertiser_id,
-        "event_source_id": envelope.event_source_id,
-        "event_type": verdict.event_type,
-        "test_event_code": envelope.test_event_code,
-        "events": 1,
-    }
-    if isinstance(verdict, Rejection):
-        return row | {"event_id": verdict.record_id, "code": verdict.code}
-    match_quality = quality(mask_of(verdict.carries), policy)
-    return row | {"event_id": verdict.event_id, "match_quality": match_quality}

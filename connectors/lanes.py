@@ -13,9 +13,10 @@ from attribution.frames import END, START
 from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
+from connectors.chunk_counts import received, touchpoint_counts
 from connectors.decode import PartitionDecoder
 from connectors.files import CHUNK_BYTES, STREAMS, Lane, LogFile, Partition
-from connectors.keying import Salts, key_events, key_impressions, received, touchpoint_counts
+from connectors.keying import Salts, key_events, key_impressions
 
 DEFAULT_SALTS: Final = Salts()
 Progress = Callable[[int], None]

@@ -1,8 +1,6 @@
 """Lanes as a Bytewax source that never ends: partitions that keep coming, and a clock.
 
-A partition's watermark is the latest arrival in it, but no later than the clock. One that was read
-to its end and is idle is carried along with the clock, or it would hold back all the others; a
-record that arrives below the watermark then is lifted to it, and the lift is kept with the result.
+How far the watermark of a partition is carried is the business of `connectors.live_partition`.
 Draining is not the end of time: a lane that is told to stop promises nothing.
 """
 
@@ -30,7 +28,7 @@ from connectors.files import STREAMS
 from connectors.intake import Documents, Intakes, Position
 from connectors.keying import Salts
 from connectors.lanes import DEFAULT_SALTS, keyed
-from connectors.live_partition import LivePartition, lifted, moved
+from connectors.live_partition import LivePartitions, lifted, moved
 from connectors.registry_topic import RegistryTopic
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)
@@ -38,10 +36,6 @@ POLL_INTERVAL: Final = timedelta(milliseconds=20)
 
 GATHER_INTERVAL: Final = timedelta(milliseconds=100)
 """From one read to the next: to decode costs some 30 ms, be it one document or a hundred."""
-
-BACKLOG: Final = 10_000_000
-"""How far (us of arrival time) a partition that has more to read is behind the clock before others
-wait for it. Where all is recent, waiting in turn would cost a look per partition."""
 
 Clock = Callable[[], int]
 """Gives the time in microseconds since the epoch."""
@@ -118,11 +112,15 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         positions = {name: position for name, (_, position, _, _) in partitions.items()}
         self._intake = source.intakes.open(number, positions)
         self._stored = positions
-        self._promised = dict.fromkeys(STREAMS, START) | promised
-        self._opened = source.rules.clock()
-        self._partitions: dict[str, LivePartition] = {}
+        self._partitions = LivePartitions(
+            dict.fromkeys(STREAMS, START) | promised,
+            opened=source.rules.clock(),
+            idle_grace=source.rules.idle_grace,
+        )
         for name, (stream, _, maximum, watermark) in partitions.items():
-            self._meet(stream, name, watermark).decoder.raise_to(maximum)
+            decoder = self._decoder(stream, name)
+            decoder.raise_to(maximum)
+            self._partitions.meet(decoder, watermark, self._rules.clock())
             if stream == "events" and self._rules.followed is not None:
                 self._rules.followed.resume(maximum)
         self._has_backlog = False
@@ -135,12 +133,13 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             raise StopIteration
         # Before the look: what comes after it must not be below what the clock says here.
         now = self._rules.clock()
-        held = self._held() | self._unjudgeable(now)
+        limit = self._source.alignment.limit
+        held = self._partitions.ahead_of(limit) | self._unjudgeable(now)
         documents = self._intake.poll(held)
         self._due_at = datetime.now(UTC) + (GATHER_INTERVAL if documents else POLL_INTERVAL)
         self._meet_new()
         # Now, and not after the decoding: what comes meanwhile is of later than `now`.
-        self._look_for_ends(held, now)
+        self._partitions.look_for_ends(self._intake.is_at_end, held, now)
         streams = [[each for each in documents if each.stream == stream] for stream in STREAMS]
         reads = [self._read(each, now) for each in streams if each]
         self._advance(now)
@@ -155,10 +154,10 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         reach("source.snapshot")
         partitions = {
             name: (each.stream, self._intake.position(name), each.decoder.maximum, each.watermark)
-            for name, each in self._partitions.items()
+            for name, each in self._partitions.by_name.items()
         }
         self._stored = {name: position for name, (_, position, _, _) in partitions.items()}
-        return "lane", VERSION, partitions, dict(self._promised)
+        return "lane", VERSION, partitions, dict(self._partitions.promised)
 
     def close(self) -> None:
         """Let go of the partitions."""
@@ -170,31 +169,23 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             self._intake.commit(self._stored)
             self._stored = {}
 
-    def _meet(self, stream: str, name: str, watermark: int) -> LivePartition:
-        decoder = PartitionDecoder(
+    def _decoder(self, stream: str, name: str) -> PartitionDecoder:
+        return PartitionDecoder(
             stream, name, policy=self._rules.policy, registry=self._rules.registry
         )
-        self._partitions[name] = LivePartition(stream, decoder, watermark, self._rules.clock())
-        return self._partitions[name]
 
     def _meet_new(self) -> None:
-        """Start new partitions at what was promised of their stream without them."""
         known = self._intake.partitions()
-        if len(known) != len(self._partitions):
+        if len(known) != len(self._partitions.by_name):
             for stream, name in known:
-                if name not in self._partitions:
-                    self._meet(stream, name, self._promised[stream])
-
-    def _held(self) -> set[str]:
-        """Name the partitions that are too far ahead of the slowest for their turn."""
-        limit = self._source.alignment.limit
-        return {name for name, each in self._partitions.items() if each.watermark > limit}
+                if name not in self._partitions.by_name:
+                    self._partitions.meet_new(self._decoder(stream, name), self._rules.clock())
 
     def _unjudgeable(self, now: int) -> set[str]:
         """Name the partitions of events while it is not known by what registry to judge them."""
         if self._rules.followed is None or self._rules.followed.look(now):
             return set()
-        return {name for name, each in self._partitions.items() if each.stream == "events"}
+        return self._partitions.of("events")
 
     def _news(self, now: int) -> list[Read]:
         """Give what changed in the registry; one lane does, for there is one table."""
@@ -205,7 +196,7 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
 
     def _read(self, documents: list[Documents], now: int) -> Read:
         """Decode what came of one stream, together: that costs the same for one and for many."""
-        read = {each.partition: self._partitions[each.partition] for each in documents}
+        read = {each.partition: self._partitions.by_name[each.partition] for each in documents}
         if self._rules.followed is not None:
             for partition in read.values():
                 partition.decoder.registry = self._rules.followed.current()
@@ -235,40 +226,15 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
                     found[name].append(letters)
         return {name: concat(batches) for name, batches in found.items()}
 
-    def _look_for_ends(self, held: set[str], now: int) -> None:
-        """Note which partitions have been read to their ends; one that was held is not idle."""
-        for name, each in self._partitions.items():
-            if name not in held:
-                each.is_behind = not self._intake.is_at_end(name)
-            if each.is_behind or name in held:
-                each.active_at = now
-
     def _advance(self, now: int) -> None:
-        """Move all watermarks on."""
-        for each in self._partitions.values():
-            each.advance(now, self._rules.idle_grace)
-        marks = [
-            each.watermark
-            for each in self._partitions.values()
-            if each.is_behind and now - each.watermark > BACKLOG
-        ]
-        self._has_backlog = bool(marks)
-        self._source.alignment.note(self._number, min(marks, default=END))
-
-    def _low(self, stream: str, now: int) -> int:
-        """Give what can be promised of a stream; without partitions that is an idle one's."""
-        marks = [each.watermark for each in self._partitions.values() if each.stream == stream]
-        if not marks and now - self._opened >= self._rules.idle_grace:
-            marks = [now - self._rules.idle_grace]
-        return max(self._promised[stream], min(marks, default=START))
+        """Move all watermarks on, and tell the other lanes how far this one is behind."""
+        backlog = self._partitions.advance(now)
+        self._has_backlog = backlog < END
+        self._source.alignment.note(self._number, backlog)
 
     def _due_promises(self, now: int) -> list[Read]:
-        due = self._rules.watermark_interval
-        return [
-            self._given(stream, now, {}, {}, 0)
-            for stream, promised in self._promised.items()
-            if self._low(stream, now) - promised >= due
-        ]
+        due = self._partitions.due(now, self._rules.watermark_interval)
+        return [self._given(stream, now, {}, {}, 0) for stream in due]
 
     def _given(
         self,
@@ -278,6 +244,6 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         tables: dict[str, pa.RecordBatch],
         records: int,
     ) -> Read:
-        low = self._promised[stream] = self._low(stream, now)
+        low = self._partitions.promise(stream, now)
         self._rules.on_read(stream, records, low)
         return Read(stream, self._number, low, rows, tables, records)

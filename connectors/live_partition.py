@@ -1,18 +1,27 @@
-"""What a live lane knows of one partition, and the rows that tell how far it was read.
+"""What a live lane knows of its partitions, and the rows that tell how far they were read.
 
-Is told the time; what to do with a watermark is the lane's business.
+A partition's watermark is the latest arrival in it, but no later than the clock. One that was read
+to its end and is idle is carried along with the clock, or it would hold back all the others; a
+record that arrives below the watermark then is lifted to it, and the lift is kept with the result.
+
+Is told the time, and what has been read; reads nothing itself.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from attribution.columns import timestamps
 from attribution.decoded import Decoded
-from attribution.frames import START
+from attribution.frames import END, START
 from connectors.decode import PartitionDecoder
+
+BACKLOG: Final = 10_000_000
+"""How far (us of arrival time) a partition that has more to read is behind the clock before others
+wait for it. Where all is recent, waiting in turn would cost a look per partition."""
 
 
 @dataclass(slots=True)
@@ -33,6 +42,76 @@ class LivePartition:
         latest = min(self.decoder.maximum, now)
         carried = now - grace if now - self.active_at >= grace else START
         self.watermark = max(self.watermark, latest, carried)
+
+
+@dataclass(frozen=True, slots=True)
+class LivePartitions:
+    """The partitions of one lane by name, and what was promised of each stream.
+
+    `opened` is when the lane began, `idle_grace` how long a partition may be silent until the clock
+    carries it.
+    """
+
+    promised: dict[str, int]
+    opened: int
+    idle_grace: int
+    by_name: dict[str, LivePartition] = field(default_factory=dict)
+
+    def meet(self, decoder: PartitionDecoder, watermark: int, now: int) -> None:
+        """Go on with a partition from what was promised of it."""
+        partition = LivePartition(decoder.stream, decoder, watermark, now)
+        self.by_name[decoder.partition] = partition
+
+    def meet_new(self, decoder: PartitionDecoder, now: int) -> None:
+        """Start a partition at what was promised of its stream without it."""
+        self.meet(decoder, self.promised[decoder.stream], now)
+
+    def of(self, stream: str) -> set[str]:
+        """Name the partitions of a stream."""
+        return {name for name, each in self.by_name.items() if each.stream == stream}
+
+    def ahead_of(self, limit: int) -> set[str]:
+        """Name the partitions that are too far ahead of the slowest for their turn."""
+        return {name for name, each in self.by_name.items() if each.watermark > limit}
+
+    def look_for_ends(self, is_at_end: Callable[[str], bool], held: set[str], now: int) -> None:
+        """Note which partitions have been read to their ends; one that was held is not idle."""
+        for name, each in self.by_name.items():
+            if name not in held:
+                each.is_behind = not is_at_end(name)
+            if each.is_behind or name in held:
+                each.active_at = now
+
+    def advance(self, now: int) -> int:
+        """Move all watermarks on; give the lowest one that has a backlog, END where none has."""
+        for each in self.by_name.values():
+            each.advance(now, self.idle_grace)
+        marks = [
+            each.watermark
+            for each in self.by_name.values()
+            if each.is_behind and now - each.watermark > BACKLOG
+        ]
+        return min(marks, default=END)
+
+    def due(self, now: int, interval: int) -> list[str]:
+        """Name the streams of which much more can be promised than was."""
+        return [
+            stream
+            for stream, promised in self.promised.items()
+            if self._low(stream, now) - promised >= interval
+        ]
+
+    def promise(self, stream: str, now: int) -> int:
+        """Promise of a stream what can be, and give it."""
+        low = self.promised[stream] = self._low(stream, now)
+        return low
+
+    def _low(self, stream: str, now: int) -> int:
+        """Give what can be promised of a stream; without partitions that is an idle one's."""
+        marks = [each.watermark for each in self.by_name.values() if each.stream == stream]
+        if not marks and now - self.opened >= self.idle_grace:
+            marks = [now - self.idle_grace]
+        return max(self.promised[stream], min(marks, default=START))
 
 
 def lifted(decoded: Decoded) -> pa.RecordBatch:

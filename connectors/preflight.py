@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from attribution.policy import Policy
+from connectors.manifests import Manifest, SegmentError, files_of
 from connectors.recovery import RecoveryError
 from connectors.segment_files import absent, faults, unnamed
-from connectors.segments import WAYS_OUT, Manifest, SegmentError, files_of
+from connectors.segments import WAYS_OUT
 from connectors.state import Facts, StateDir, StateError
 
 KEYED_STEPS: Final = ("dedup", "count", "match", "credit")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from connectors.lasting import UNFINISHED
-from connectors.segments import SUFFIX, WAYS_OUT, Manifest, SegmentError, Segments, parts_of
+from connectors.manifests import Manifest, SegmentError, parts_of
+from connectors.segments import SUFFIX, WAYS_OUT, Segments
 
 
 def absent(segments: Segments, manifest: Manifest) -> Iterator[str]:

@@ -1,15 +1,14 @@
 """Immutable batches on disk, so that a snapshot costs what has changed and not what there is.
 
-A manifest is a small plain tuple that names every batch of a key group: the large ones by their
-place in a segment file, the small new ones by their bytes. A segment file is written once, synced
-before any manifest names it, and deleted when no manifest that may be resumed does.
+A segment file is written once, synced before any manifest names it, and deleted when no manifest
+that may be resumed does.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 from uuid import uuid4
 from zlib import crc32
 
@@ -17,14 +16,10 @@ import pyarrow as pa
 
 from connectors.failpoints import reach
 from connectors.lasting import write_lasting
+from connectors.manifests import FORMAT, Manifest, Part, SegmentError, parts_of
 
 Batches = dict[str, list[pa.RecordBatch]]
 """Immutable batches by name; the same object is the same content."""
-
-Manifest = tuple[Any, ...]
-
-FORMAT: Final = 1
-"""Of manifests; stands first in each."""
 
 INLINE_BYTES: Final = 64 * 1024
 """New batches smaller than this together stay in the manifest: cheaper than one sync of a file."""
@@ -46,67 +41,11 @@ ALIGNMENT: Final = 8
 
 SUFFIX: Final = ".seg"
 
-
 WAYS_OUT: Final = (
     "restore the state directory and the database from one copy, or begin anew with an empty "
     "--state and a new --db"
 )
 """What to do when a part of the state is lost."""
-
-
-class SegmentError(Exception):
-    """A segment cannot be read or written; the message names the file and what to do."""
-
-
-class Part(NamedTuple):
-    """One batch of a manifest: its bytes, or the file and offset where they lie."""
-
-    rows: int
-    length: int
-    crc: int
-    where: Any
-
-    @property
-    def file(self) -> str | None:
-        """The segment file; None where the manifest holds the bytes."""
-        return None if isinstance(self.where, bytes) else self.where[0]
-
-    @property
-    def end(self) -> int:
-        """How long the file is at least."""
-        return self.where[1] + self.length
-
-
-def parts_of(manifest: Manifest) -> Iterator[tuple[str, Part]]:
-    """Go over the parts of a manifest, by the names they were saved under."""
-    if manifest[0] != FORMAT:
-        msg = (
-            f"a manifest of the state has format {manifest[0]}, expected {FORMAT}; start the "
-            "tributary that saved it"
-        )
-        raise SegmentError(msg)
-    for name, parts in manifest[1]:
-        for part in parts:
-            yield name, Part(*part)
-
-
-def files_of(manifest: Manifest) -> set[str]:
-    """Name the segment files that a manifest needs."""
-    return {part.file for _, part in parts_of(manifest) if part.file}
-
-
-def sizes_of(manifest: Manifest) -> dict[str, tuple[int, int]]:
-    """Give (rows, bytes) by name, wherever the bytes are."""
-    sizes = {name: (0, 0) for name, _ in manifest[1]}
-    for name, part in parts_of(manifest):
-        rows, length = sizes[name]
-        sizes[name] = rows + part.rows, length + part.length
-    return sizes
-
-
-def inline_bytes(manifest: Manifest) -> int:
-    """Count the bytes that a manifest holds itself."""
-    return sum(part.length for _, part in parts_of(manifest) if part.file is None)
 
 
 @dataclass(frozen=True, slots=True)

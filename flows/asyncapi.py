@@ -19,7 +19,7 @@ from connectors.dead_letters import HEADERS, OMITTED, REPLAY_OF
 from connectors.published import PublishedConversion
 from connectors.topics import Topic
 from flows import wire_examples
-from flows.settings import Settings
+from flows.known_settings import Settings
 from flows.topics import planned_topics
 
 SCHEMAS: Final = "#/components/schemas/"

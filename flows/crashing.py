@@ -24,8 +24,9 @@ from connectors.cluster import ClusterError
 from connectors.database import DatabaseError
 from connectors.dead_letter_limit import TooManyDeadLettersError
 from connectors.files import LogError
+from connectors.manifests import SegmentError
 from connectors.producing import PublishError
-from connectors.segments import Batches, SegmentError, Segments, Snapshots
+from connectors.segments import Batches, Segments, Snapshots
 from flows.stopping import BROKEN, FAILED
 
 OPERATING: Final = (

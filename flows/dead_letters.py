@@ -12,7 +12,7 @@ from connectors.cluster import Cluster
 from connectors.dead_letter_reader import DeadLetterReader
 from connectors.dead_letters import Letter, replayed
 from connectors.producing import Outbox, Outgoing
-from flows.settings import Settings
+from flows.known_settings import Settings
 from flows.topics import cluster_of
 
 HEADERS: Final = ("at", "topic", "partition", "offset", "code", "bytes", "message")

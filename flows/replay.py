@@ -28,8 +28,8 @@ from connectors.files import CHUNK_BYTES, LogError, LogFile, find_files
 from connectors.lanes import FileSource
 from flows.attribution import Io, build_flow
 from flows.halting import HaltingSource
+from flows.known_settings import Settings
 from flows.process import collect_rarely, keep_memory, quiet_panics, spare_searches
-from flows.settings import Settings
 
 EPOCH: Final = timedelta(seconds=30)
 """Between commits: long enough for large inserts, short enough to bound the rows that wait."""

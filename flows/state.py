@@ -9,6 +9,7 @@ from typing import Final
 
 from attribution.frames import END, START
 from connectors.live_file import database_seq
+from connectors.manifests import SegmentError, inline_bytes, sizes_of
 from connectors.preflight import (
     KEYED_STEPS,
     Ready,
@@ -19,10 +20,10 @@ from connectors.preflight import (
     resumed_seq,
 )
 from connectors.recovery import RecoveryError, Scrubbed
-from connectors.segments import SegmentError, inline_bytes, sizes_of
 from connectors.state import EPOCH, Facts, StateDir, StateError
 from flows.explain.rows import instant
-from flows.settings import DEFAULT, Loaded
+from flows.known_settings import DEFAULT
+from flows.settings import Loaded
 from flows.text_table import text_table
 
 STEPS: Final = ("read", "dedup", "count", "match", "credit", "write", "publish", "set_aside")

@@ -9,7 +9,7 @@ from attribution.vocabulary import EVENT_TYPES
 from connectors.cluster import Cluster, ClusterError
 from connectors.topics import Topic, check_topics, create_topics
 from flows.kafka_settings import KafkaSettings
-from flows.settings import Settings
+from flows.known_settings import Settings
 
 RECORD_OVERHEAD: Final = 1024 * 1024
 """What Kafka may add to a document of the largest size: key, headers, the frame of a batch."""

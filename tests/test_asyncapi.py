@@ -19,7 +19,7 @@ from connectors.published import PublishedConversion
 from flows.asyncapi import CHANNELS, asyncapi
 from flows.cli import app
 from flows.kafka_settings import TopicNames
-from flows.settings import Settings
+from flows.known_settings import Settings
 from flows.topics import planned_topics
 
 DOCUMENT = asyncapi(Settings())

@@ -18,7 +18,7 @@ from attribution.policy import Policy
 from connectors import preflight
 from connectors.database import DatabaseError
 from connectors.live_file import open_live
-from connectors.segments import files_of, sizes_of
+from connectors.manifests import files_of, sizes_of
 from connectors.state import StateDir, StateError
 from flows import steps
 from flows.attribution import Io, build_flow

@@ -8,16 +8,8 @@ from hypothesis import strategies as st
 
 from attribution.durations import parse_duration
 from attribution.policy import Policy, Windows
-from flows.settings import (
-    FLAG,
-    KEYS,
-    FlowSettings,
-    Loaded,
-    Settings,
-    SettingsError,
-    load_settings,
-    render_config,
-)
+from flows.known_settings import FLAG, KEYS, FlowSettings, Settings
+from flows.settings import Loaded, SettingsError, load_settings, render_config
 
 EXAMPLE = """
 [policy]

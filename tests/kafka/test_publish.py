@@ -15,8 +15,8 @@ from connectors.cluster import Cluster, ClusterError
 from connectors.producing import PublishError
 from connectors.publish import Publisher, PublishSink, documents
 from connectors.published import PublishedConversion
+from flows.known_settings import Settings
 from flows.replay import Replay, replay
-from flows.settings import Settings
 from tests.kafka.brokers import Broker, running, tansu
 from tests.kafka.topics import everything, new_topic
 

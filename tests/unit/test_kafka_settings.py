@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from flows.kafka_settings import OPTIONS
-from flows.settings import Settings, SettingsError, load_settings, render_config
+from flows.known_settings import Settings
+from flows.settings import SettingsError, load_settings, render_config
 from flows.topics import planned_topics
 
 PAGE = (Path(__file__).parents[2] / "docs/kafka.md").read_text(encoding="utf-8")

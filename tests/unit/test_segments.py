@@ -12,19 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.manifests import Manifest, SegmentError, files_of, inline_bytes, parts_of, sizes_of
 from connectors.segment_files import absent, faults, unnamed
-from connectors.segments import (
-    INLINE_BYTES,
-    LIVE_SHARE,
-    MAP_BYTES,
-    Manifest,
-    SegmentError,
-    Segments,
-    files_of,
-    inline_bytes,
-    parts_of,
-    sizes_of,
-)
+from connectors.segments import INLINE_BYTES, LIVE_SHARE, MAP_BYTES, Segments
 
 LARGE = INLINE_BYTES // 8
 

@@ -15,8 +15,8 @@ import pytest
 
 from attribution.policy import Policy
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
+from connectors.manifests import files_of
 from connectors.preflight import Wanted, check_facts, manifests, preflight, problems
-from connectors.segments import files_of
 from connectors.source_versions import update_registry
 from connectors.state import Facts, StateDir, StateError
 from flows.state import STEPS

@@ -1,0 +1,74 @@
+"""Rows of the events that the contract judged one by one: accepted, refused, and tests."""
+
+from typing import Any
+
+from attribution.contract.verdicts import Envelope, EventRecord, Rejection
+from attribution.decoded import EVENTS
+from attribution.frames import START
+from attribution.policy import Policy
+from attribution.results import quality
+from attribution.vocabulary import KIND_CODES, WARNING_BITS
+
+
+def envelope_row(line: int, envelope: Envelope) -> dict[str, Any]:
+    """Give the row of an envelope that was not refused whole."""
+    return {
+        "line": line,
+        "advertiser_id": envelope.advertiser_id,
+        "event_source_id": envelope.event_source_id,
+        "test_event_code": envelope.test_event_code,
+        "events": len(envelope.events),
+    }
+
+
+def accepted_row(line: int, index: int, envelope: Envelope, record: EventRecord) -> dict[str, Any]:
+    """Give the row of an event that was accepted."""
+    return {field.name: getattr(record, field.name, None) for field in EVENTS} | {
+        "line": line,
+        "source_index": index,
+        "received_at": START,
+        "advertiser_id": envelope.advertiser_id,
+        "event_source_id": envelope.event_source_id,
+        "carries": _mask_of(record.carries),
+        "warnings": sum(WARNING_BITS[warning] for warning in record.warnings),
+        "dropped": list(record.dropped) or None,
+    }
+
+
+def refused_row(line: int, index: int, envelope: Envelope, verdict: Rejection) -> dict[str, Any]:
+    """Give the row of an event that was refused."""
+    return {
+        "line": line,
+        "source_index": index,
+        "advertiser_id": envelope.advertiser_id,
+        "event_source_id": envelope.event_source_id,
+        "event_type": verdict.event_type,
+        "record_id": verdict.record_id,
+        "code": verdict.code,
+        "message": verdict.message,
+        "field": verdict.field,
+        "events": 1,
+    }
+
+
+def tested_row(
+    line: int, envelope: Envelope, verdict: EventRecord | Rejection, policy: Policy
+) -> dict[str, Any]:
+    """Give the row of an event that was sent as a test, whatever the contract says of it."""
+    row = {
+        "line": line,
+        "advertiser_id": envelope.advertiser_id,
+        "event_source_id": envelope.event_source_id,
+        "event_type": verdict.event_type,
+        "test_event_code": envelope.test_event_code,
+        "events": 1,
+    }
+    if isinstance(verdict, Rejection):
+        return row | {"event_id": verdict.record_id, "code": verdict.code}
+    match_quality = quality(_mask_of(verdict.carries), policy)
+    return row | {"event_id": verdict.event_id, "match_quality": match_quality}
+
+
+def _mask_of(kinds: frozenset[str]) -> int:
+    """Give the bit mask of kinds of identifier."""
+    return sum(1 << KIND_CODES[kind] for kind in kinds)

@@ -1,0 +1,49 @@
+"""What is said of settings that cannot hold: where, what was expected and what was got.
+
+Spells a setting as its source does. Is told what is wrong; finds nothing out itself.
+"""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from pydantic_core import ErrorDetails
+
+from flows.kafka_settings import OPTIONS
+from flows.known_settings import DEFAULT, ENVIRONMENT, KEYS, PREFIX, TABLES
+
+
+def explain_unknown(key: str, origin: str) -> str:
+    """Name the key as its source spells it, and the setting that was probably meant."""
+    if key in TABLES:
+        inside = min(
+            (known for known in KEYS if known.startswith(f"{key}.")),
+            default=f"{OPTIONS}security.protocol",
+        )
+        return f"{_place(key, origin)}: expected a table of settings, like {_spell(inside, origin)}"
+    near = get_close_matches(key, sorted(KEYS), n=1)
+    hint = f"did you mean {_spell(near[0], origin)}?" if near else "tributary config lists them all"
+    return f"{_place(key, origin)}: there is no such setting; {hint}"
+
+
+def explain_secret(key: str, origin: str) -> str:
+    """Say where a secret belongs, which was found where others can read it."""
+    place = _spell(key, ENVIRONMENT)
+    return f"{_place(key, origin)}: a secret, which others could read there; set {place} instead"
+
+
+def explain_bad(error: ErrorDetails, origins: Mapping[str, str]) -> str:
+    """Say what, where, expected and got; the policy's own messages end in `got` already."""
+    path = ".".join(str(part) for part in error["loc"])
+    key = next((key for key in origins if path == key or path.startswith(f"{key}.")), path)
+    place = _place(key, origins.get(key, DEFAULT))
+    if error["type"] == "value_error":
+        return f"{place}: {error['ctx']['error']}"
+    return f"{place}: {error['msg'].removeprefix('Input ')}; got {error['input']!r}"
+
+
+def _place(key: str, origin: str) -> str:
+    return f"{_spell(key, origin)} ({origin})"
+
+
+def _spell(key: str, origin: str) -> str:
+    return f"{PREFIX}{key.upper().replace('.', '__')}" if origin == ENVIRONMENT else key
