@@ -24,7 +24,7 @@ from benchmarks.latency_picture import draw
 from benchmarks.logs import ROOT
 from tests.kafka.brokers import apache, jars, running, tansu
 
-RATES: Final = (1_000, 5_000, 20_000)
+RATES: Final = (1_000, 5_000, 10_000, 15_000, 20_000)
 SECONDS: Final = 60
 PICTURE: Final = ROOT / "docs" / "latency.svg"
 
