@@ -45,14 +45,11 @@ class Commit:
 
     def write(self, tables: Mapping[str, pa.Table]) -> None:
         """Append rows by table, and the counts that follow from them."""
-        for name, batch in tables.items():
-            # Registered, because a connection that serves queries may not look into our variables.
-            self.connection.register("batch", batch)
+        for name, rows in tables.items():
             if name not in COUNTED_ONLY:
-                self._execute(f"insert into {name} by name select *, $seq as seq from batch")
+                self._execute(f"insert into {name} by name select *, $seq as seq from batch", rows)
             if name in COUNTS:
-                self._execute(COUNTS[name])
-            self.connection.unregister("batch")
+                self._execute(COUNTS[name], rows)
 
     def note(self, records: int, *, watermark: int, settled: int, now: int | None = None) -> None:
         """Add the row of the transaction itself; START and END are no instants and become NULL.
@@ -65,7 +62,10 @@ class Commit:
             select $seq as seq, {committed_at} as committed_at, {_instant(watermark)} as watermark,
               {records} as records, {_instant(settled)} as settled""")
 
-    def _execute(self, sql: str) -> None:
+    def _execute(self, sql: str, rows: pa.Table | None = None) -> None:
+        # DuckDB finds it by its name. To register it, or to scan it as a table, takes longer than
+        # to insert the rows of a small commit.
+        batch = None if rows is None else rows.__arrow_c_stream__()  # noqa: F841
         # Put in as text: for a bound value DuckDB looks for pandas, in vain, at a millisecond each.
         self.connection.execute(sql.replace("$seq", str(self.seq)))
 

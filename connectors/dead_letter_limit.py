@@ -66,7 +66,7 @@ class DeadLetterWatch:
         flags[list(refused)] = True
         code = refused[max(refused)]["code"] if refused else ""
         self.take(documents.partition, flags, code)
-        letters = dead_letters_of(documents, decoded)
+        letters = dead_letters_of(documents, refused)
         return {} if letters is None else {DEAD_LETTERS: letters}
 
     def take(self, partition: str, refused: Mask, code: str) -> None:

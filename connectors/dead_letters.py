@@ -86,12 +86,13 @@ class Letter:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-def dead_letters_of(documents: Documents, decoded: Decoded) -> pa.RecordBatch | None:
-    """Give the rows (`LETTERS`) of documents refused as a whole; None where there are none.
+def dead_letters_of(
+    documents: Documents, refused: Mapping[int, dict[str, Any]]
+) -> pa.RecordBatch | None:
+    """Give the rows (`LETTERS`) of the `refused_lines` of documents; None where there are none.
 
     Documents of files have no dead letters: they stay where they are.
     """
-    refused = refused_lines(documents, decoded)
     if documents.origins is None or not refused:
         return None
     topic, partition = _topic_of(documents.partition)
@@ -102,9 +103,10 @@ def dead_letters_of(documents: Documents, decoded: Decoded) -> pa.RecordBatch | 
 
 def refused_lines(documents: Documents, decoded: Decoded) -> dict[int, dict[str, Any]]:
     """Give offset, code and message of the lines that were refused as a whole."""
-    if not decoded.rejections.num_rows:
+    partitions = decoded.rejections["source_partition"]
+    if pc.index(partitions, documents.partition).as_py() < 0:
         return {}
-    mine = pc.equal(decoded.rejections["source_partition"], documents.partition)
+    mine = pc.equal(partitions, documents.partition)
     is_whole = decoded.rejections["source_index"].is_null()
     whole = decoded.rejections.filter(pc.and_(mine, is_whole))
     found = whole.select(["source_offset", "code", "message"]).to_pylist()

@@ -3,6 +3,7 @@
 The library hands out what it has of any partition; a lane takes of each only so much time at once.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
@@ -31,8 +32,11 @@ class Fetched:
 
     def add(self, messages: Iterable[Message]) -> None:
         """Let messages wait behind those of their partitions."""
+        by_place: dict[tuple[str | None, int | None], list[Message]] = defaultdict(list)
         for message in messages:
-            self._waiting.setdefault(name_of(message), []).append(message)
+            by_place[message.topic(), message.partition()].append(message)
+        for several in by_place.values():
+            self._waiting.setdefault(name_of(several[0]), []).extend(several)
 
     def clear(self) -> None:
         """Forget all."""

@@ -46,7 +46,11 @@ def keep_memory() -> None:
             library.mallopt(option, KEPT_BYTES)
 
 
+def forget_imports() -> None:
+    """Look for garbage among what comes from now on, and not among all that was imported."""
+    gc.freeze()
+
+
 def collect_rarely() -> None:
     """Look for garbage seldom: what a chunk leaves behind is in no cycles, and is many objects."""
-    gc.freeze()
     gc.set_threshold(ALLOCATIONS)

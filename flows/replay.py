@@ -29,7 +29,7 @@ from connectors.lanes import FileSource
 from flows.attribution import Io, build_flow
 from flows.halting import HaltingSource
 from flows.known_settings import Settings
-from flows.process import collect_rarely, keep_memory, quiet_panics, spare_searches
+from flows.process import collect_rarely, forget_imports, keep_memory, quiet_panics, spare_searches
 
 EPOCH: Final = timedelta(seconds=30)
 """Between commits: long enough for large inserts, short enough to bound the rows that wait."""
@@ -122,6 +122,7 @@ def replay(job: Replay) -> None:
     quiet_panics()
     spare_searches()
     keep_memory()
+    forget_imports()
     collect_rarely()
     with _result_file(job) as connection:
         record(connection, job, log)

@@ -24,7 +24,7 @@ from flows.inputs import inputs_of
 from flows.job import Prepared, Run, Seat, clock
 from flows.members import start_members
 from flows.monitor import serve
-from flows.process import quiet_panics, spare_searches
+from flows.process import forget_imports, quiet_panics, spare_searches
 from flows.registry_run import followed_registry, registry_of
 from flows.state import OpenState, open_state
 from flows.status import shown_status
@@ -87,6 +87,7 @@ def run_here(job: Run, prepared: Prepared, stopping: Stopping, seat: Seat) -> in
     """Run the engine in this process, watched, and give the exit code."""
     quiet_panics()
     spare_searches()
+    forget_imports()
     is_first = seat.index == 0
     flow = wire(job, prepared, live_source(job, prepared, stopping, is_first=is_first))
     with ExitStack() as watched:
