@@ -28,7 +28,10 @@ _COMMAND: Final = [sys.executable, "-m", "flows"]
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """What a drive left: when documents of events were appended (s), and what the job took."""
+    """What a drive left: when documents of events were appended (s), and what the job took.
+
+    `stolen` is the share of all CPU time that another machine on the same host had meanwhile.
+    """
 
     rate: int
     seconds: float
@@ -36,6 +39,7 @@ class Drive:
     database: Path
     cpu_seconds: float
     resident_mb: float
+    stolen: float
     said: str
 
     @property
@@ -51,7 +55,7 @@ def driven(feed: Feed, folder: Path, *, rate: int, seconds: int, extra: Sequence
     _done(feed.made())
     database = folder / "result.duckdb"
     with _job([*feed.read(), *extra], folder, database) as job:
-        before = _cpu_seconds(job.pid)
+        before, machine = _cpu_seconds(job.pid), _machine_ticks()
         started = time.monotonic()
         sent = ["generate", *feed.sent(), "--rate", str(rate), "--seconds", str(seconds)]
         said = _done(sent)
@@ -60,7 +64,10 @@ def driven(feed: Feed, folder: Path, *, rate: int, seconds: int, extra: Sequence
         if job.poll() is not None:
             sys.exit(f"the job ended with {job.returncode}:\n{(folder / 'job.log').read_text()}")
         cpu, resident = _cpu_seconds(job.pid) - before, _resident_mb(job.pid)
-    return Drive(rate, took, feed.appended(), database, cpu, resident, said)
+        stolen, all_ticks = (
+            now - then for now, then in zip(_machine_ticks(), machine, strict=True)
+        )
+    return Drive(rate, took, feed.appended(), database, cpu, resident, stolen / all_ticks, said)
 
 
 @contextmanager
@@ -105,6 +112,12 @@ def _done(words: Sequence[str]) -> str:
         [*_COMMAND, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
     )
     return done.stdout.strip()
+
+
+def _machine_ticks() -> tuple[int, int]:
+    """Give the time that was stolen from this machine, and all time of its CPUs."""
+    ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return ticks[7], sum(ticks)
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -54,6 +54,7 @@ class Figures:
     resident_mb: int
     lifts: int
     commits: int
+    stolen: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ class Latencies:
     def header() -> str:
         """Name the columns of a row."""
         names = ("rate/s", "sent/s", "p50 ms", "p95", "p99", "max", "steady")
-        return "".join(f"{name:>9}" for name in (*names, "us/rec", "cores", "RSS MB", "lifts"))
+        return "".join(
+            f"{name:>9}" for name in (*names, "us/rec", "cores", "RSS MB", "lifts", "stolen")
+        )
 
     def row(self) -> str:
         """Write the figures as a row of the table."""
@@ -75,7 +78,7 @@ class Latencies:
         columns = (each.rate, each.reached, each.p50, each.p95, each.p99, each.longest)
         text = "".join(f"{column:>9,}" for column in columns)
         text += f"{'yes' if each.is_steady else 'no':>9}{each.cpu_us_per_record:>9.1f}"
-        return text + f"{each.cores:>9.2f}{each.resident_mb:>9,}{each.lifts:>9,}"
+        return text + f"{each.cores:>9.2f}{each.resident_mb:>9,}{each.lifts:>9,}{each.stolen:>9.0%}"
 
 
 def measure(drive: Drive) -> Latencies:
@@ -121,6 +124,7 @@ def _figures(drive: Drive, kept: Floats, counts: tuple[int, ...]) -> Figures:
         resident_mb=round(drive.resident_mb),
         lifts=lifts,
         commits=commits,
+        stolen=round(drive.stolen, 3),
     )
 
 

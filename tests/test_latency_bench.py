@@ -30,7 +30,7 @@ def drive(folder: Path, *, reached: int = 100, lag: str = "0.2") -> Drive:
             create table lifts as select 1 as seq""")
     appended = {("p", number): number / 40 for number in range(CONVERSIONS)}
     said = f"1 records in 1.0 s, {reached} per second; documents: none"
-    return Drive(100, 10.0, appended, database, 0.5, 99.6, said)
+    return Drive(100, 10.0, appended, database, 0.5, 99.6, 0.25, said)
 
 
 def test_figures_of_a_drive(tmp_path: Path) -> None:
