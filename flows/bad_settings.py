@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from pydantic_core import ErrorDetails
 
-from flows.kafka_settings import OPTIONS
+from flows.kafka_settings import MASK, OPTIONS, is_secret
 from flows.known_settings import DEFAULT, ENVIRONMENT, KEYS, PREFIX, TABLES
 
 
@@ -38,7 +38,8 @@ def explain_bad(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     place = _place(key, origins.get(key, DEFAULT))
     if error["type"] == "value_error":
         return f"{place}: {error['ctx']['error']}"
-    return f"{place}: {error['msg'].removeprefix('Input ')}; got {error['input']!r}"
+    got = MASK if is_secret(path) else repr(error["input"])
+    return f"{place}: {error['msg'].removeprefix('Input ')}; got {got}"
 
 
 def _place(key: str, origin: str) -> str:

@@ -1,5 +1,6 @@
 """The settings table `[kafka]`: where a cluster is, what its topics are called, and its secrets."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Final
 
@@ -83,6 +84,11 @@ TABLES: Final[Mapping[str, type[BaseModel]]] = {
 """The tables within the table, but for `options`, which is open."""
 
 
+_SECRET: Final = re.compile(
+    r"(^|\.)(password|passphrase|secret|private\.key\.pem|ssl\.key\.pem|oauthbearer\.config)(\.|$)"
+)
+
+
 def is_secret(option: str) -> bool:
     """Tell whether an option of librdkafka, or its key in the settings, holds a secret."""
-    return option.endswith((".password", ".secret", "ssl.key.pem", "sasl.oauthbearer.config"))
+    return _SECRET.search(option) is not None

@@ -45,7 +45,18 @@ def test_options_may_be_given_as_one_table(monkeypatch: pytest.MonkeyPatch) -> N
     assert load_settings(config=None, overrides=[]).settings.kafka.options == {"sasl.password": "1"}
 
 
-@pytest.mark.parametrize("name", ["sasl.password", "ssl.key.password", "ssl.key.pem"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sasl.password",
+        "ssl.key.password",
+        "ssl.key.pem",
+        "ssl.keystore.password",
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.assertion.private.key.pem",
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+    ],
+)
 def test_a_secret_on_the_command_line_is_refused(name: str) -> None:
     with pytest.raises(SettingsError) as raised:
         load_settings(config=None, overrides=[f"{OPTIONS}{name}=secret"])
@@ -54,6 +65,21 @@ def test_a_secret_on_the_command_line_is_refused(name: str) -> None:
         f"kafka.options.{name} (--set): a secret, which others could read there; "
         f"set {variable} instead"
     )
+
+
+def test_a_secret_that_is_no_text_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIBUTARY_KAFKA__OPTIONS", '{"sasl.password": 12345678}')
+    with pytest.raises(SettingsError) as raised:
+        load_settings(config=None, overrides=[])
+    assert "a valid string; got ********" in str(raised.value)
+    assert "12345678" not in str(raised.value)
+
+
+def test_a_secret_in_a_table_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIBUTARY_KAFKA__OPTIONS", '{"sasl.password": {"old": "12345678"}}')
+    shown = json.dumps(render_config(load_settings(config=None, overrides=[])))
+    assert "sasl.password.old" in shown
+    assert "12345678" not in shown
 
 
 def test_two_topics_cannot_have_one_name() -> None:
