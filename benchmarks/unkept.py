@@ -34,7 +34,7 @@ def main() -> None:
         serve(given.metrics_port),
         shown_status(),
     ):
-        io = live_io(job, prepared, live_source(job, prepared, stopping))
+        io = live_io(job, prepared, live_source(job, prepared, stopping), stopping)
         epoch = timedelta(microseconds=settings.settings.flow.epoch_interval)
         cli_main(  # type: ignore[no-untyped-call]
             build_flow(replace(io, segments=None), prepared.facts.policy),

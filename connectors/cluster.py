@@ -51,6 +51,10 @@ class ClusterError(Exception):
     """Kafka cannot be read as asked; the message says what to do."""
 
 
+class OutageError(ClusterError):
+    """Nobody answers; nothing is wrong with what was asked, and later it may do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Described:
     """What the cluster says about a topic; another topic under the same name has another id."""
@@ -86,16 +90,17 @@ class Cluster:
         }
         return self._client(Consumer, ours)
 
-    def producer(self, *, record_bytes_max: int, seconds_max: float) -> Producer:
+    def producer(self, record_bytes_max: int, on_error: Callable[[KafkaError], None]) -> Producer:
         """Give a producer that keeps the order of a key and loses nothing without saying so.
 
-        Of each record it says within `seconds_max` whether it is safe.
+        It tries for as long as it lives, unless a broker says that there is no use in it.
         """
         ours = {
             "acks": "all",
             "enable.idempotence": True,
             "message.max.bytes": record_bytes_max,
-            "message.timeout.ms": int(seconds_max * 1000),
+            "message.timeout.ms": 0,
+            "error_cb": on_error,
             "queue.buffering.max.kbytes": SEND_KILOBYTES,
             "compression.type": "zstd",
             # As the clients in Java do, so that a key is in one partition whoever wrote it.
@@ -198,9 +203,9 @@ def missing(topic: str) -> ClusterError:
     return ClusterError(f"topic {topic} does not exist; make it: tributary topics create")
 
 
-def unreachable(cluster: Cluster, error: KafkaException) -> ClusterError:
+def unreachable(cluster: Cluster, error: KafkaException) -> OutageError:
     """Explain that a cluster did not answer."""
-    return ClusterError(
+    return OutageError(
         f"Kafka at {cluster.bootstrap_servers} cannot be asked: {_reason(error)}. Check that it "
         "runs, kafka.bootstrap_servers, and what kafka.options say of security"
     )

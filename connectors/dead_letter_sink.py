@@ -13,7 +13,7 @@ from attribution.keyed import DEAD_LETTERS, Rows
 from connectors import metrics
 from connectors.cluster import Cluster, require
 from connectors.dead_letters import outgoing
-from connectors.producing import Outbox
+from connectors.producing import Outbox, Patience, for_a_while
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class DeadLetterSink(FixedPartitionedSink[Rows, int]):
     cluster: Cluster
     topic: str
     clock: Callable[[], int]
+    waits: Patience = for_a_while
 
     def list_parts(self) -> list[str]:
         """Name the only partition."""
@@ -32,7 +33,7 @@ class DeadLetterSink(FixedPartitionedSink[Rows, int]):
         """Connect; raises ClusterError when the topic does not exist."""
         del step_id, for_part, resume_state
         require(self.cluster, self.topic)
-        return DeadLetterBox(self, Outbox(self.cluster))
+        return DeadLetterBox(self, Outbox(self.cluster, self.waits))
 
 
 @dataclass(slots=True)
@@ -52,7 +53,7 @@ class DeadLetterBox(StatefulSinkPartition[Rows, int]):
             self.sent.update(letter["stream"] for letter in letters)
 
     def snapshot(self) -> int:
-        """Wait until all are safe; raises PublishError when they are not."""
+        """Wait until all are safe; raises PublishError or OutageError when they are not."""
         self.outbox.flush()
         for stream, count in self.sent.items():
             metrics.DEAD_LETTERS.labels(stream).inc(count)

@@ -51,7 +51,10 @@ DEAD_LETTERS: Final = Counter(
 
 # Names are librdkafka's; all of these are tried again. Rising without end: no broker answers.
 KAFKA_ERRORS: Final = Counter(
-    "tributary_kafka_errors", "Errors met while reading from Kafka", ["error"], registry=REGISTRY
+    "tributary_kafka_errors",
+    "Errors met with Kafka, reading and sending",
+    ["error"],
+    registry=REGISTRY,
 )
 
 # --------------------------------------------------------------------------------------- state

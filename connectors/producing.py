@@ -4,27 +4,36 @@ What Kafka does not take is never dropped in silence: the next flush, or the nex
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
-from connectors.cluster import Cluster
+from connectors import metrics
+from connectors.cluster import Cluster, OutageError
 from connectors.intake import Headers
 
 PUBLISH_SECONDS_MAX: Final = 60.0
-"""How long a record may take to be safe: longer than a leader is elected or a broker restarted."""
+"""How long a command waits for a cluster: longer than a leader is elected or a broker restarted."""
+
+LOOK_SECONDS: Final = 0.5
+"""Between two looks whether to go on waiting, while nothing is taken."""
 
 RECORD_BYTES_MAX: Final = MAX_DOCUMENT_BYTES + 1024 * 1024
 """The largest record: a document of the largest size with key and headers."""
 
-ROOM_SECONDS: Final = 0.1
-"""Between two looks for room, while as much waits to be sent as may."""
-
 ANY_PARTITION: Final = -1
 """The one that the key decides on."""
+
+Patience = Callable[[float], bool]
+"""Is told for how many seconds nothing was taken; tells whether to go on waiting."""
+
+
+def for_a_while(waited: float) -> bool:
+    """Wait as long as a person at a command would."""
+    return waited < PUBLISH_SECONDS_MAX
 
 
 class PublishError(Exception):
@@ -45,34 +54,33 @@ class Outgoing:
 class Outbox:
     """Sends records; knows of each, after a flush, that it is safe."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, waits: Patience = for_a_while) -> None:
         """Connect in the background; raises ClusterError for options that do not exist."""
         self._servers = cluster.bootstrap_servers
-        self._producer: Producer = cluster.producer(
-            record_bytes_max=RECORD_BYTES_MAX, seconds_max=PUBLISH_SECONDS_MAX
-        )
+        self._waits = waits
+        self._producer: Producer = cluster.producer(RECORD_BYTES_MAX, _count)
         self._failed: dict[str, KafkaError] = {}
+        self._taken_at = time.monotonic()
 
     def send(self, records: Sequence[Outgoing]) -> None:
-        """Let records go, in their order; raises PublishError when nothing leaves any more."""
+        """Let records go, in their order; waits while as much is under way as may be.
+
+        Raises PublishError when Kafka refuses some, OutageError when the patience is at its end.
+        """
         for record in records:
             self._send(record)
         self._producer.poll(0)
         self._check()
 
     def flush(self) -> None:
-        """Wait until all is safe; raises PublishError when it is not after PUBLISH_SECONDS_MAX."""
-        left = self._producer.flush(PUBLISH_SECONDS_MAX)
+        """Wait until all is safe; raises PublishError or OutageError, as `send` does."""
+        self._taken_at = time.monotonic()
+        while self._producer.flush(LOOK_SECONDS):
+            self._look()
         self._check()
-        if left:
-            msg = (
-                f"Kafka at {self._servers} has not taken {left} records in "
-                f"{PUBLISH_SECONDS_MAX:.0f} s; check that it runs, then start again"
-            )
-            raise PublishError(msg)
 
     def _send(self, record: Outgoing) -> None:
-        deadline = time.monotonic() + PUBLISH_SECONDS_MAX
+        self._taken_at = time.monotonic()
         while True:
             try:
                 self._producer.produce(
@@ -84,19 +92,30 @@ class Outbox:
                     headers=list(record.headers),
                 )
             except BufferError:
-                if time.monotonic() > deadline:
-                    self._failed.setdefault(record.topic, KafkaError(KafkaError._TIMED_OUT))  # noqa: SLF001  the library's spelling
-                    self._check()
-                self._producer.poll(ROOM_SECONDS)
+                self._producer.poll(LOOK_SECONDS)
+                self._look()
             except KafkaException as error:
                 self._failed.setdefault(record.topic, error.args[0])
                 self._check()
             else:
                 return
 
+    def _look(self) -> None:
+        """Tell apart what is slow, what is refused, and what nobody answers to."""
+        self._check()
+        waited = time.monotonic() - self._taken_at
+        if not self._waits(waited):
+            msg = (
+                f"Kafka at {self._servers} has not taken {len(self._producer)} records in "
+                f"{waited:.0f} s; check that it runs, then start again"
+            )
+            raise OutageError(msg)
+
     def _note(self, error: KafkaError | None, message: Message) -> None:
         """Remember the first failure of each topic; called from within `poll` and `flush`."""
-        if error is not None:
+        if error is None:
+            self._taken_at = time.monotonic()
+        else:
             self._failed.setdefault(str(message.topic()), error)
 
     def _check(self) -> None:
@@ -107,3 +126,8 @@ class Outbox:
                 "written to, and that Kafka runs; then start again"
             )
             raise PublishError(msg)
+
+
+def _count(error: KafkaError) -> None:
+    """Count what goes wrong on the way; the library tries again."""
+    metrics.kafka_error(error.name())

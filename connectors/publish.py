@@ -15,7 +15,7 @@ from attribution.vocabulary import MODELS
 from connectors import metrics
 from connectors.cluster import Cluster, require
 from connectors.parse import query
-from connectors.producing import Outbox, Outgoing
+from connectors.producing import Outbox, Outgoing, Patience, for_a_while
 
 
 def _instant(column: str) -> str:
@@ -66,6 +66,7 @@ class PublishSink(FixedPartitionedSink[Rows, int]):
 
     cluster: Cluster
     topic: str
+    waits: Patience = for_a_while
 
     def list_parts(self) -> list[str]:
         """Name the only partition."""
@@ -75,7 +76,7 @@ class PublishSink(FixedPartitionedSink[Rows, int]):
         """Connect; raises ClusterError when the topic does not exist."""
         del step_id, for_part, resume_state
         require(self.cluster, self.topic)
-        return Publisher(self.topic, Outbox(self.cluster))
+        return Publisher(self.topic, Outbox(self.cluster, self.waits))
 
 
 @dataclass(slots=True)
@@ -96,7 +97,7 @@ class Publisher(StatefulSinkPartition[Rows, int]):
                 self.sent += len(records)
 
     def snapshot(self) -> int:
-        """Wait until all is safe; raises PublishError when it is not."""
+        """Wait until all is safe; raises PublishError or OutageError when it is not."""
         self.outbox.flush()
         metrics.PUBLISHED.inc(self.sent)
         self.sent = 0

@@ -2,7 +2,8 @@
 
 State on disk is safe at any moment, so the quickest way out is also the cleanest: no exception
 travels through the engine, nothing is closed, nothing is flushed. What needs an operator is told
-in a sentence and exits with BROKEN; anything else is our own fault, and a traceback.
+in a sentence and exits with BROKEN; what time mends, in a sentence and with FAILED; anything else
+is our own fault, and a traceback.
 """
 
 import os
@@ -20,7 +21,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from attribution.keyed import Read, Rows
-from connectors.cluster import ClusterError
+from connectors.cluster import ClusterError, OutageError
 from connectors.database import DatabaseError
 from connectors.dead_letter_limit import TooManyDeadLettersError
 from connectors.files import LogError
@@ -38,7 +39,10 @@ OPERATING: Final = (
     TooManyDeadLettersError,
     OSError,
 )
-"""What needs an operator."""
+"""What is told in a sentence."""
+
+PASSING: Final = (OutageError,)
+"""What needs no operator but time: a new start may find it mended."""
 
 STORE_FAILURES: Final = ("SqliteFailure", "disk I/O error", "database or disk is full")
 """Words by which the engine says that its store cannot be written."""
@@ -58,7 +62,7 @@ def end(error: BaseException) -> NoReturn:
     told = f"tributary: {error}\n" if is_operating else "".join(traceback.format_exception(error))
     sys.stderr.write(told)
     sys.stderr.flush()
-    os._exit(BROKEN if is_operating else FAILED)
+    os._exit(BROKEN if is_operating and not isinstance(error, PASSING) else FAILED)
 
 
 @contextmanager

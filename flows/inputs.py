@@ -1,5 +1,6 @@
 """What a continuous run reads, told apart in one place: a folder of files that grow, or topics."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -38,11 +39,11 @@ class Inputs(Protocol):
     def limit(self) -> DeadLetterLimit | None:
         """Tell how much may be refused, where refused documents are set aside."""
 
-    def dead_letters(self) -> Sink | None:
-        """Give what takes refused documents."""
+    def dead_letters(self, stopping: Callable[[], bool]) -> Sink | None:
+        """Give what takes refused documents, and waits to be rid of them until `stopping`."""
 
-    def publish(self) -> Sink | None:
-        """Give what takes attributed conversions, beside the result."""
+    def publish(self, stopping: Callable[[], bool]) -> Sink | None:
+        """Give what takes attributed conversions, beside the result; waits likewise."""
 
 
 def check_inputs(loaded: Loaded, folder: Path | None, sources: Path | None) -> None:
@@ -94,8 +95,8 @@ class FolderInputs:
     def limit(self) -> None:
         """Set nothing aside: a refused line stays in its file."""
 
-    def dead_letters(self) -> None:
+    def dead_letters(self, stopping: Callable[[], bool]) -> None:
         """Set nothing aside."""
 
-    def publish(self) -> None:
+    def publish(self, stopping: Callable[[], bool]) -> None:
         """Publish nothing."""

@@ -1,6 +1,7 @@
 """What a continuous run over Kafka needs: topics to read, and sinks for what goes back there."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from attribution.registry import Registry
 from connectors import metrics
@@ -8,6 +9,7 @@ from connectors.cluster import Cluster, describe, missing
 from connectors.dead_letter_limit import DeadLetterLimit
 from connectors.dead_letter_sink import DeadLetterSink
 from connectors.kafka import KafkaIntakes
+from connectors.producing import Patience
 from connectors.publish import PublishSink
 from connectors.topic_log import beginnings
 from flows.crashing import Sink
@@ -15,6 +17,9 @@ from flows.job import Run, clock
 from flows.kafka_settings import KafkaSettings
 from flows.replay import load_sources
 from flows.topics import cluster_of
+
+OUTAGE_SECONDS: Final = 5.0
+"""How long nothing may be taken while the run is to end: it should be over within seconds."""
 
 
 class KafkaInputs:
@@ -70,17 +75,19 @@ class KafkaInputs:
             return None
         return DeadLetterLimit(told.window, told.max_ratio, told.max_consecutive)
 
-    def dead_letters(self) -> Sink | None:
+    def dead_letters(self, stopping: Callable[[], bool]) -> Sink | None:
         """Give the topic of dead letters."""
         if not self._kafka.dead_letters.enabled:
             return None
-        return DeadLetterSink(self._cluster, self._kafka.topics.dead_letters, clock)
+        topic, waits = self._kafka.topics.dead_letters, until_asked(stopping)
+        return DeadLetterSink(self._cluster, topic, clock, waits)
 
-    def publish(self) -> Sink | None:
+    def publish(self, stopping: Callable[[], bool]) -> Sink | None:
         """Give the topic of conversions."""
         if not self._kafka.publish:
             return None
-        return PublishSink(self._cluster, self._kafka.topics.conversions)
+        topic, waits = self._kafka.topics.conversions, until_asked(stopping)
+        return PublishSink(self._cluster, topic, waits)
 
     @property
     def _cluster(self) -> Cluster:
@@ -90,3 +97,8 @@ class KafkaInputs:
     def _streams(self) -> dict[str, str]:
         topics = self._kafka.topics
         return {"events": topics.events, "impressions": topics.impressions}
+
+
+def until_asked(stopping: Callable[[], bool]) -> Patience:
+    """Outlast any outage, unless the run is to end: the next start sends what was not taken."""
+    return lambda waited: waited < OUTAGE_SECONDS or not stopping()

@@ -57,9 +57,10 @@ def flow() -> Dataflow:
     _HELD.enter_context(asked_by_signals(stopping))
     if is_first:
         prepared, _ = _HELD.enter_context(prepared_run(job))
-        return wire(job, prepared, live_source(job, prepared, stopping))
+        return wire(job, prepared, live_source(job, prepared, stopping), stopping)
     assert facts is not None
-    return wire(job, Prepared(facts, Registry(versions={})), _Joining(job, facts, stopping))
+    joined = Prepared(facts, Registry(versions={}))
+    return wire(job, joined, _Joining(job, facts, stopping), stopping)
 
 
 def _index() -> int:

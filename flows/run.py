@@ -89,7 +89,8 @@ def run_here(job: Run, prepared: Prepared, stopping: Stopping, seat: Seat) -> in
     spare_searches()
     forget_imports()
     is_first = seat.index == 0
-    flow = wire(job, prepared, live_source(job, prepared, stopping, is_first=is_first))
+    source = live_source(job, prepared, stopping, is_first=is_first)
+    flow = wire(job, prepared, source, stopping)
     with ExitStack() as watched:
         if job.metrics_port is not None:
             watched.enter_context(serve(job.metrics_port + seat.index))
@@ -132,15 +133,15 @@ def live_source(
     return LiveSource(inputs.intakes(facts.lanes), facts.lanes, rules, stopping)
 
 
-def wire(job: Run, prepared: Prepared, source: Source) -> Dataflow:
+def wire(job: Run, prepared: Prepared, source: Source, stopping: Callable[[], bool]) -> Dataflow:
     """Build the flow of a continuous run."""
-    return build_flow(live_io(job, prepared, source), prepared.facts.policy)
+    return build_flow(live_io(job, prepared, source, stopping), prepared.facts.policy)
 
 
-def live_io(job: Run, prepared: Prepared, source: Source) -> Io:
+def live_io(job: Run, prepared: Prepared, source: Source, stopping: Callable[[], bool]) -> Io:
     """Give the edges of the flow of a continuous run."""
     facts, inputs = prepared.facts, inputs_of(job)
-    dead_letters, publish = inputs.dead_letters(), inputs.publish()
+    dead_letters, publish = inputs.dead_letters(stopping), inputs.publish(stopping)
     return Io(
         EndingSource(source),
         EndingSink(LiveDatabaseSink(job.database, _start(job, prepared), clock)),

@@ -17,10 +17,10 @@ REJECTED: Final = 3
 
 
 @contextmanager
-def told(*mistakes: type[Exception]) -> Iterator[None]:
+def told(*mistakes: type[Exception], code: int = MISTAKEN) -> Iterator[None]:
     """Tell the message of a mistake on stderr and exit; anything else is ours, and a traceback."""
     try:
         yield
     except mistakes as error:
         typer.echo(f"tributary: {error}", err=True)
-        raise typer.Exit(MISTAKEN) from error
+        raise typer.Exit(code) from error

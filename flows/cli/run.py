@@ -57,11 +57,11 @@ def run(
     The result is kept up to date until SIGTERM or SIGINT; then what was read is committed, and the
     next start goes on from there. Exits with 4 when an operator has to mend something.
     """
-    from flows.stopping import Stopping, asked_by_signals
+    from flows.stopping import FAILED, Stopping, asked_by_signals
 
     stopping = Stopping()
     with asked_by_signals(stopping):  # first of all: to import the rest takes a second
-        from connectors.cluster import ClusterError
+        from connectors.cluster import ClusterError, OutageError
         from connectors.database import DatabaseError
         from connectors.files import LogError
         from connectors.state import StateError
@@ -74,7 +74,10 @@ def run(
         from flows.state import sized_for
 
         set_up_logs()
-        with told(SettingsError, LogError, StateError, DatabaseError, MonitorError, ClusterError):
+        with (
+            told(SettingsError, LogError, StateError, DatabaseError, MonitorError, ClusterError),
+            told(OutageError, code=FAILED),
+        ):
             settings = load_settings(config=config, overrides=overrides or [])
             check_inputs(settings, data, sources)
             code = run_until_asked(

@@ -1,6 +1,8 @@
 """Attributed conversions in their topic: as the tables have them, and safe before an epoch ends."""
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,15 @@ import pytest
 
 from attribution.keyed import Rows
 from connectors import producing
-from connectors.cluster import Cluster, ClusterError
-from connectors.producing import PublishError
+from connectors.cluster import Cluster, ClusterError, OutageError
+from connectors.producing import Patience, PublishError, for_a_while
 from connectors.publish import Publisher, PublishSink, documents
 from connectors.published import PublishedConversion
+from flows import kafka_run
+from flows.kafka_run import OUTAGE_SECONDS, until_asked
 from flows.known_settings import Settings
 from flows.replay import Replay, replay
+from flows.stopping import Stopping
 from tests.kafka.brokers import Broker, running, tansu
 from tests.kafka.topics import everything, new_topic
 
@@ -43,8 +48,12 @@ def settled(result: duckdb.DuckDBPyConnection) -> Rows:
     return Rows({name: rows(result, name) for name in names})
 
 
-def publisher(servers: str, topic: str) -> Publisher:
-    return PublishSink(Cluster(servers), topic).build_part("publish", "publisher", None)
+def publisher(servers: str, topic: str, waits: Patience = for_a_while) -> Publisher:
+    return PublishSink(Cluster(servers), topic, waits).build_part("publish", "publisher", None)
+
+
+def attributed(settled: Rows) -> int:
+    return settled.tables["conversions_final"]["outcome"].to_pylist().count("attributed")
 
 
 def test_every_attributed_conversion_is_there_with_its_credits(
@@ -137,13 +146,42 @@ def test_what_a_topic_refuses_fails_the_epoch(apache_broker: Broker, settled: Ro
         part.snapshot()
 
 
-def test_a_broker_that_is_gone_fails_the_epoch(
-    tmp_path: Path, settled: Rows, monkeypatch: pytest.MonkeyPatch
+def test_an_epoch_outlasts_a_broker(apache_broker: Broker, settled: Rows) -> None:
+    servers = apache_broker.bootstrap_servers
+    topic = new_topic(servers)
+    part = publisher(servers, topic, waits=until_asked(Stopping()))
+    apache_broker.kill()
+    later = threading.Timer(OUTAGE_SECONDS, apache_broker.start)
+    later.start()
+    try:
+        part.write_batch([settled])
+        part.snapshot()
+        assert later.finished.is_set()
+    finally:
+        later.join()
+    keys = [each.key() for each in everything(servers, topic)]
+    assert len(keys) == len(set(keys)) == attributed(settled)
+
+
+@pytest.mark.parametrize("is_asked", [True, False])
+def test_who_does_not_wait_for_a_broker_says_what_it_has_not_taken(
+    tmp_path: Path, settled: Rows, monkeypatch: pytest.MonkeyPatch, *, is_asked: bool
 ) -> None:
+    """A run waits until it is asked to end, a command for a while."""
     monkeypatch.setattr(producing, "PUBLISH_SECONDS_MAX", 1.0)
+    monkeypatch.setattr(kafka_run, "OUTAGE_SECONDS", 1.0)
+    stopping = Stopping()
     with running(tansu(tmp_path)) as broker:
-        part = publisher(broker.bootstrap_servers, new_topic(broker.bootstrap_servers))
+        topic = new_topic(broker.bootstrap_servers)
+        waits = until_asked(stopping) if is_asked else for_a_while
+        part = publisher(broker.bootstrap_servers, topic, waits=waits)
         broker.kill()
         part.write_batch([settled])
-        with pytest.raises(PublishError, match="then start again"):
+        later = threading.Timer(2.0, stopping.ask)
+        later.start()
+        began = time.monotonic()
+        said = f"has not taken {attributed(settled)} records in {2 if is_asked else 1} s"
+        with pytest.raises(OutageError, match=f"{said}; check that it runs, then start again"):
             part.snapshot()
+        assert (time.monotonic() - began > 2.0) is is_asked
+        later.join()
