@@ -33,7 +33,7 @@ def cluster_of(kafka: KafkaSettings) -> Cluster:
 def planned_topics(settings: Settings) -> list[Topic]:
     """Give every topic with what it needs."""
     names, partitions = settings.kafka.topics, settings.kafka.partitions
-    # A cluster's own limit is 1 MB; an envelope may be larger, and so may a conversion of many credits.
+    # A cluster's own limit is 1 MB; an envelope, or a conversion of many credits, may be larger.
     large = {"max.message.bytes": str(MAX_DOCUMENT_BYTES + RECORD_OVERHEAD)}
     raw = _kept_for(raw_retention(settings.policy))
     output = _kept_for(OUTPUT_RETENTION)

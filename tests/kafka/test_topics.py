@@ -52,10 +52,11 @@ def test_what_is_missing_or_differs_is_told_line_by_line(
 ) -> None:
     names = topics.names
     config = {"cleanup.policy": "delete", "retention.ms": "-1"}
+    small = {"retention.ms": "1000", "max.message.bytes": "1000"}
     planned = [
         NewTopic(names["impressions"], 9, 1, config=config),
         NewTopic(names["event_sources"], 1, 1, config={"cleanup.policy": "compact"}),
-        NewTopic(names["conversions"], 3, 1, config=config | {"retention.ms": "1000"}),
+        NewTopic(names["conversions"], 3, 1, config=config | small),
     ]
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     for each in admin.create_topics(planned).values():
@@ -67,6 +68,7 @@ def test_what_is_missing_or_differs_is_told_line_by_line(
         f"{names['dead_letters']}: missing",
         f"{names['conversions']}: partitions are 3, not 8",
         f"{names['conversions']}: retention.ms is 1000, not {30 * 86_400_000}",
+        f"{names['conversions']}: max.message.bytes is 1000, not {65 * 1024 * 1024}",
     ]
 
 
