@@ -5,8 +5,7 @@ is looked at when its first row is due, sorted then, and from then on only cut. 
 so that a snapshot writes each of them once.
 """
 
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -16,7 +15,8 @@ from attribution.columns import concat, pick, values
 from attribution.frames import START
 
 MERGE_AT: Final = 8
-"""Parts of one size class before they are put together."""
+"""Parts of one level before they are put together, to one of the next level: so a row is moved once
+per level, and parts stay few, of whatever sizes they come."""
 
 PART_ROWS: Final = 1 << 14
 """Rows from which a part is large enough to stay as it is."""
@@ -30,19 +30,16 @@ class _Part:
     start: int
     earliest: int
     latest: int
+    level: int
 
     @classmethod
-    def of(cls, rows: pa.RecordBatch) -> "_Part":
+    def of(cls, rows: pa.RecordBatch, level: int = 0) -> "_Part":
         times = values(rows, "received_at")
-        return cls(rows, 0, int(times.min()), int(times.max()))
+        return cls(rows, 0, int(times.min()), int(times.max()), level)
 
     @property
     def rest(self) -> pa.RecordBatch:
         return self.rows.slice(self.start)
-
-    @property
-    def size_class(self) -> int:
-        return (self.rows.num_rows - self.start).bit_length() // (MERGE_AT.bit_length() - 1)
 
     @property
     def is_small(self) -> bool:
@@ -56,7 +53,8 @@ class _Part:
             rows = pick(rows, np.argsort(times, kind="stable"))
             times = values(rows, "received_at")
         end = int(np.searchsorted(times, bound))
-        return rows.slice(start, end - start), _Part(rows, end, int(times[end]), self.latest)
+        rest = replace(self, rows=rows, start=end, earliest=int(times[end]))
+        return rows.slice(start, end - start), rest
 
 
 class Waiting:
@@ -79,22 +77,25 @@ class Waiting:
     def restore(self, batches: list[pa.RecordBatch], watermark: int) -> None:
         """Let the rows of a snapshot wait that had not left at the watermark."""
         bound = self._bound(watermark)
-        for rows in batches:
-            part = _Part.of(rows)
-            self._parts.append(part if part.earliest >= bound else part.cut(bound)[1])
+        parts = [_Part.of(rows) for rows in batches]
+        parts = [part if part.earliest >= bound else part.cut(bound)[1] for part in parts]
+        self._parts = [part for part in parts if not part.is_small]
+        # Their levels are forgotten, so that they would be passed over from now on.
+        if small := [part.rest for part in parts if part.is_small]:
+            self._parts.append(_Part.of(concat(small)))
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Let rows of one schema wait."""
         if rows.num_rows:
             self._parts.append(_Part.of(rows))
-        while full := self._full_class():
-            self._parts[-MERGE_AT:] = [_Part.of(concat(part.rest for part in full))]
+        while full := self._full_level():
+            merged = _Part.of(concat(part.rest for part in full), full[0].level + 1)
+            self._parts[-MERGE_AT:] = [merged]
 
-    def _full_class(self) -> list[_Part]:
+    def _full_level(self) -> list[_Part]:
         last = self._parts[-MERGE_AT:]
-        alike = len(last) == MERGE_AT and all(part.is_small for part in last)
-        same = alike and all(one.size_class == other.size_class for one, other in pairwise(last))
-        return last if same else []
+        alike = all(part.is_small and part.level == last[-1].level for part in last)
+        return last if alike and len(last) == MERGE_AT else []
 
     def release(self, watermark: int) -> pa.RecordBatch | None:
         """Give the rows whose time lies strictly below the watermark; None without any."""

@@ -1,11 +1,14 @@
 """Rows wait for the watermark: held against a list, in any parts, cut and resumed anywhere."""
 
+import random
+
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attribution.frames import END, START
-from attribution.waiting import MERGE_AT, Waiting
+from attribution.waiting import MERGE_AT, PART_ROWS, Waiting
 
 steps = st.lists(
     st.tuples(
@@ -47,12 +50,26 @@ def test_rows_leave_when_the_watermark_has_passed_them(
     assert told(waiting.release(END)) == sorted(model)
 
 
-def test_many_small_parts_become_few() -> None:
+@pytest.mark.parametrize("largest", [1, 4, 40, 400])
+def test_many_small_parts_become_few(largest: int) -> None:
+    waiting, time = Waiting(), 0
+    chance = random.Random(largest)  # noqa: S311  not a secret
+    for _ in range(1_000):
+        begin, time = time, time + chance.randint(1, largest)
+        waiting.add(rows(list(range(begin, time))))
+    assert len(waiting.batches) < 4 * MERGE_AT + time / PART_ROWS
+    assert told(waiting.release(500)) == list(range(500))
+
+
+def test_parts_stay_few_however_often_they_are_resumed() -> None:
     waiting = Waiting()
     for time in range(1_000):
         waiting.add(rows([time]))
-    assert len(waiting.batches) < 4 * MERGE_AT
-    assert told(waiting.release(500)) == list(range(500))
+        if time % 3 == 0:
+            batches, waiting = waiting.batches, Waiting()
+            waiting.restore(batches, START)
+    assert len(waiting.batches) <= 3
+    assert told(waiting.release(END)) == list(range(1_000))
 
 
 def test_a_part_that_is_not_due_is_the_same_object_in_the_next_snapshot() -> None:
