@@ -1,11 +1,15 @@
-"""Keeps the lanes of a process together in arrival time while they work off a backlog.
+"""Keeps the lanes of a run together in arrival time while they work off a backlog.
 
 What one partition is ahead of another has to wait in memory for it. No result depends on this.
 """
 
-import threading
-from typing import Final
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
 
+import numpy as np
+
+from attribution.columns import Ints
 from attribution.frames import END
 
 SLACK: Final = 24 * 3_600_000_000
@@ -14,23 +18,34 @@ that the state holds, much beside the strides in which a small partition moves; 
 would wait for each other in turn."""
 
 
+@dataclass(frozen=True, slots=True)
 class Alignment:
-    """How far the slowest partition is, over all lanes of a process."""
+    """How far the slowest partition of each lane is: END where none has a backlog."""
 
-    def __init__(self, slack: int = SLACK) -> None:
-        """Let partitions be ahead by `slack` microseconds."""
-        self._slack = slack
-        self._lowest: dict[int, int] = {}
-        self._lock = threading.Lock()
+    lowest: Ints
+    slack: int = SLACK
+
+    @classmethod
+    def of(cls, lanes: int, *, slack: int = SLACK) -> Self:
+        """Align the lanes of this process."""
+        return cls(np.full(lanes, END), slack)
+
+    @classmethod
+    def through(cls, path: Path, lanes: int, *, slack: int = SLACK) -> Self:
+        """Align the lanes of all processes of a run through a file, made where there is none.
+
+        What a last run left there counts until each lane speaks, soon after it has begun.
+        """
+        with path.open("ab") as file:
+            file.truncate(lanes * np.int64().nbytes)
+        return cls(np.memmap(path, dtype=np.int64, mode="r+", shape=(lanes,)), slack)
 
     def note(self, lane: int, lowest: int) -> None:
         """Note the lowest watermark of a lane's partitions that have more to read; END without."""
-        with self._lock:
-            self._lowest[lane] = lowest
+        self.lowest[lane] = lowest
 
     @property
     def limit(self) -> int:
         """The watermark beyond which a partition has to wait."""
-        with self._lock:
-            lowest = min(self._lowest.values(), default=END)
-        return END if lowest == END else lowest + self._slack
+        lowest = int(self.lowest.min())
+        return END if lowest == END else lowest + self.slack

@@ -6,7 +6,7 @@ Draining is not the end of time: a lane that is told to stop promises nothing.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -75,14 +75,14 @@ class Rules:
 class LiveSource(FixedPartitionedSource[Read, Snapshot]):
     """Partitions that keep coming, dealt out to a fixed number of lanes.
 
-    Lanes end once `stopping` says so. `alignment` is shared by the lanes of a process.
+    Lanes end once `stopping` says so. `alignment` is shared by all of them.
     """
 
     intakes: Intakes
     lanes: int
     rules: Rules
     stopping: Callable[[], bool]
-    alignment: Alignment = field(default_factory=Alignment)
+    alignment: Alignment
 
     def list_parts(self) -> list[str]:
         """Name the lanes."""

@@ -4,6 +4,7 @@ state.json      what the state was made with, and what it must go on with
 registry.json   the versions of event sources (`connectors.source_versions`)
 recovery/       the engine's store (`connectors.recovery`)
 segments/       the batches of the keyed steps (`connectors.segments`)
+alignment       how far each lane is, while a run works off a backlog (`connectors.alignment`)
 lock            held while anybody uses the directory
 """
 
@@ -33,14 +34,15 @@ from connectors.segments import WAYS_OUT, Segments
 FORMAT: Final = 1
 """Of state.json and of everything beside it."""
 
-STATE, REGISTRY, RECOVERY, SEGMENTS, LOCK = (
+STATE, REGISTRY, RECOVERY, SEGMENTS, ALIGNMENT, LOCK = (
     "state.json",
     "registry.json",
     "recovery",
     "segments",
+    "alignment",
     "lock",
 )
-_OURS: Final = {STATE, REGISTRY, RECOVERY, SEGMENTS, LOCK}
+_OURS: Final = {STATE, REGISTRY, RECOVERY, SEGMENTS, ALIGNMENT, LOCK}
 
 SALT_BYTES: Final = 16
 
@@ -135,6 +137,11 @@ class StateDir:
     def registry_file(self) -> Path:
         """Where the versions of event sources are kept."""
         return self.path / REGISTRY
+
+    @property
+    def alignment_file(self) -> Path:
+        """By which the processes of a run wait for each other."""
+        return self.path / ALIGNMENT
 
     @contextmanager
     def lock(self) -> Iterator[int]:

@@ -13,6 +13,7 @@ from bytewax.recovery import RecoveryConfig
 from bytewax.run import cli_main
 
 from connectors import metrics
+from connectors.alignment import Alignment
 from connectors.live import LiveSource, Rules
 from connectors.live_database import LiveDatabaseSink, Start
 from connectors.live_file import database_seq
@@ -130,7 +131,8 @@ def live_source(
         inputs.limit(),
         followed_registry(job, StateDir(job.state), is_first=is_first),
     )
-    return LiveSource(inputs.intakes(facts.lanes), facts.lanes, rules, stopping)
+    alignment = Alignment.through(StateDir(job.state).alignment_file, facts.lanes)
+    return LiveSource(inputs.intakes(facts.lanes), facts.lanes, rules, stopping, alignment)
 
 
 def wire(job: Run, prepared: Prepared, source: Source, stopping: Callable[[], bool]) -> Dataflow:

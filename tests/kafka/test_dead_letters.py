@@ -16,6 +16,7 @@ from attribution.keyed import Read, Rows
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors import dead_letters
+from connectors.alignment import Alignment
 from connectors.cluster import Cluster
 from connectors.dead_letter_limit import (
     DeadLetterLimit,
@@ -116,7 +117,8 @@ def job_on(servers: str, limit: DeadLetterLimit | None = None) -> Iterator[Job]:
     )
     registry = Registry.from_documents([], allow_unregistered=True)
     rules = Rules(Policy(), registry, clock, 0, 0, dead_letters=limit or DeadLetterLimit())
-    lane = LiveSource(intakes, 1, rules, lambda: False).build_part("read", "0", None)
+    source = LiveSource(intakes, 1, rules, lambda: False, Alignment.of(1))
+    lane = source.build_part("read", "0", None)
     try:
         yield Job(servers, events, impressions, letters, lane)
     finally:

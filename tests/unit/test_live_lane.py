@@ -54,7 +54,7 @@ class Bench:
     now: int = 0
     lanes: int = 1
     chunk_bytes: int = 8_000_000
-    alignment: Alignment = field(default_factory=Alignment)
+    alignment: Alignment = field(default_factory=lambda: Alignment.of(1))
     is_stopping: bool = False
 
     def lane(self, number: int = 0, resumed: Snapshot | None = None) -> LiveLane:
@@ -205,15 +205,22 @@ def test_a_backlog_is_read_at_once_and_idleness_waits(bench: Bench) -> None:
     assert arrivals(reads) == list(backlog)
 
 
-def test_two_streams_of_backlog_stay_together(bench: Bench) -> None:
+@pytest.mark.parametrize("is_one_process", [True, False])
+def test_two_streams_of_backlog_stay_together(
+    bench: Bench, tmp_path: Path, *, is_one_process: bool
+) -> None:
     """Days of both streams in two lanes: neither is ever ahead by more than slack and a chunk."""
     step, slack, chunk = HOUR // 4, 2 * HOUR, 8
-    bench.lanes, bench.alignment = 2, Alignment(slack)
+    bench.lanes, bench.alignment = 2, Alignment.of(2, slack=slack)
     names = ("events.ndjson", "impressions.ndjson", "impressions-2.ndjson")
     for name in names:
         bench.append(name, *(number * step - 4 * DAY for number in range(100)))
     bench.chunk_bytes = chunk * len(document("impressions.ndjson", 0))
-    lanes = [bench.lane(number) for number in range(2)]
+    lanes = []
+    for number in range(2):
+        if not is_one_process:
+            bench.alignment = Alignment.through(tmp_path / "alignment", 2, slack=slack)
+        lanes.append(bench.lane(number))
     reached: dict[str, int] = {}
     while len(reached) < 3 or min(reached.values()) < 99 * step - 4 * DAY:
         for lane in lanes:
