@@ -26,6 +26,11 @@ CONSECUTIVE_MAX: Final = 1_000
 """Refused one after the other."""
 
 
+Kept = dict[str, tuple[int, bytes, int]]
+"""By partition: how many of its latest records are remembered, which of them were refused (a bit
+each), and how many were refused in a row at last."""
+
+
 class TooManyDeadLettersError(Exception):
     """Too much of a partition is refused as a whole; the message says how much and what to do."""
 
@@ -42,19 +47,27 @@ class DeadLetterLimit:
     max_ratio: float = RATIO_MAX
     max_consecutive: int = CONSECUTIVE_MAX
 
-    def watch(self) -> "DeadLetterWatch":
-        """Begin to count; a restart begins anew."""
-        return DeadLetterWatch(self)
+    def watch(self, kept: Kept) -> "DeadLetterWatch":
+        """Go on counting from what a watch kept, which is nothing at first."""
+        return DeadLetterWatch(self, kept)
 
 
 class DeadLetterWatch:
     """Looks at the latest records of each partition of one lane."""
 
-    def __init__(self, limit: DeadLetterLimit) -> None:
-        """Start without any."""
+    def __init__(self, limit: DeadLetterLimit, kept: Kept) -> None:
+        """Remember the records that were looked at before a restart, or each would be let more."""
         self._limit = limit
-        self._latest: dict[str, Mask] = {}
-        self._streak: dict[str, int] = {}
+        self._latest = {name: _unpacked(flags, count) for name, (count, flags, _) in kept.items()}
+        self._streak = {name: streak for name, (_, _, streak) in kept.items()}
+
+    @property
+    def kept(self) -> Kept:
+        """What the next start goes on from."""
+        return {
+            name: (len(latest), np.packbits(latest).tobytes(), self._streak[name])
+            for name, latest in self._latest.items()
+        }
 
     def set_aside(self, documents: Documents, decoded: Decoded) -> dict[str, pa.RecordBatch]:
         """Give the dead letters of a partition's next documents, by table.
@@ -103,3 +116,7 @@ def _most_in_a_row_of(flags: Mask, window: int) -> int:
     """Give the largest number of flags in any `window` neighbours; 0 while there are fewer."""
     sums = np.cumsum(np.r_[0, flags])
     return int((sums[window:] - sums[:-window]).max(initial=0))
+
+
+def _unpacked(flags: bytes, count: int) -> Mask:
+    return np.unpackbits(np.frombuffer(flags, dtype=np.uint8), count=count).astype(bool)

@@ -20,7 +20,7 @@ from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.alignment import Alignment
-from connectors.dead_letter_limit import DeadLetterLimit
+from connectors.dead_letter_limit import DeadLetterLimit, Kept
 from connectors.dead_letters import replays_of
 from connectors.decode import Next, PartitionDecoder, decode_together
 from connectors.failpoints import reach
@@ -40,10 +40,11 @@ GATHER_INTERVAL: Final = timedelta(milliseconds=100)
 Clock = Callable[[], int]
 """Gives the time in microseconds since the epoch."""
 
-Snapshot = tuple[str, int, dict[str, tuple[str, Position, int, int]], dict[str, int]]
-"""`lane`, version, (stream, position, maximum, watermark) by partition, promise by stream."""
+Snapshot = tuple[str, int, dict[str, tuple[str, Position, int, int]], dict[str, int], Kept]
+"""`lane`, version, (stream, position, maximum, watermark) by partition, promise by stream, and what
+the limit of dead letters remembers."""
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of a lane's snapshot."""
 
 
@@ -94,7 +95,7 @@ class LiveSource(FixedPartitionedSource[Read, Snapshot]):
         return LiveLane(self, int(for_part), resume_state or _NEW)
 
 
-_NEW: Final[Snapshot] = ("lane", VERSION, {}, {})
+_NEW: Final[Snapshot] = ("lane", VERSION, {}, {}, {})
 
 
 class LiveLane(StatefulSourcePartition[Read, Snapshot]):
@@ -102,13 +103,13 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
 
     def __init__(self, source: LiveSource, number: int, resumed: Snapshot) -> None:
         """Open the partitions; those in the snapshot go on from there."""
-        kind, version, partitions, promised = resumed
+        kind, version, partitions, promised, refused = resumed
         assert (kind, version) == ("lane", VERSION), "preflight lets no other through"
         self._source = source
         self._rules = source.rules
         self._number = number
         limit = source.rules.dead_letters
-        self._dead_letters = None if limit is None else limit.watch()
+        self._dead_letters = None if limit is None else limit.watch(refused)
         positions = {name: position for name, (_, position, _, _) in partitions.items()}
         self._intake = source.intakes.open(number, positions)
         self._stored = positions
@@ -157,7 +158,8 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             for name, each in self._partitions.by_name.items()
         }
         self._stored = {name: position for name, (_, position, _, _) in partitions.items()}
-        return "lane", VERSION, partitions, dict(self._partitions.promised)
+        refused = {} if self._dead_letters is None else self._dead_letters.kept
+        return "lane", VERSION, partitions, dict(self._partitions.promised), refused
 
     def close(self) -> None:
         """Let go of the partitions."""

@@ -20,7 +20,7 @@ from connectors.alignment import Alignment
 from connectors.cluster import Cluster
 from connectors.dead_letter_limit import (
     DeadLetterLimit,
-    DeadLetterWatch,
+    Kept,
     TooManyDeadLettersError,
 )
 from connectors.dead_letter_sink import DeadLetterSink
@@ -302,8 +302,8 @@ def test_a_bad_deploy_stops_the_job_before_it_drains_the_topic(bootstrap_servers
     ],
 )
 def test_the_ratio_is_taken_over_any_window(chunks: str, *, is_too_much: bool) -> None:
-    watch = DeadLetterLimit(window=4, max_ratio=0.5, max_consecutive=100).watch()
-    assert is_over(watch, chunks) == is_too_much
+    limit = DeadLetterLimit(window=4, max_ratio=0.5, max_consecutive=100)
+    assert is_over(limit, chunks) == is_too_much
 
 
 @pytest.mark.parametrize(
@@ -319,21 +319,24 @@ def test_the_ratio_is_taken_over_any_window(chunks: str, *, is_too_much: bool) -
     ],
 )
 def test_those_in_a_row_are_counted_across_chunks(chunks: str, *, is_too_much: bool) -> None:
-    watch = DeadLetterLimit(window=4, max_ratio=1, max_consecutive=3).watch()
-    assert is_over(watch, chunks) == is_too_much
+    limit = DeadLetterLimit(window=4, max_ratio=1, max_consecutive=3)
+    assert is_over(limit, chunks) == is_too_much
 
 
 def test_partitions_are_counted_apart() -> None:
-    watch = DeadLetterLimit(window=4, max_ratio=0.5, max_consecutive=2).watch()
+    watch = DeadLetterLimit(window=4, max_ratio=0.5, max_consecutive=2).watch({})
     for partition in ("p-0", "p-1", "p-2"):
         watch.take(partition, np.array([True, True]), "X")
 
 
-def is_over(watch: DeadLetterWatch, chunks: str) -> bool:
-    """Take chunks of records, b for a bad one; tell whether they were too many."""
+def is_over(limit: DeadLetterLimit, chunks: str) -> bool:
+    """Take chunks of records, b for a bad one, each after a restart; tell if they are too many."""
+    kept: Kept = {}
     try:
         for chunk in chunks.split(" "):
+            watch = limit.watch(kept)
             watch.take("p-0", np.array([each == "b" for each in chunk], dtype=bool), "X")
+            kept = watch.kept
     except TooManyDeadLettersError:
         return True
     return False
