@@ -42,9 +42,12 @@ _RECEIVED: Final = re.compile(rb'"received_at":"([^"]+)"')
 
 @dataclass
 class Drift:
-    """What was seen of a job so far: seconds and bytes."""
+    """What was seen of a job so far: seconds and bytes; `ends` are the last arrival of each stream.
 
-    last: float
+    Streams drift apart for as long as both have a backlog.
+    """
+
+    ends: list[float]
     spread: float = 0.0
     peak: float = 0.0
     marks: dict[str, float] = field(default_factory=dict)
@@ -61,7 +64,7 @@ class Drift:
             stream: found.get(("tributary_watermark_seconds", f'stream="{stream}"'), 0.0)
             for stream in STREAMS
         }
-        if min(marks.values()) > 0 and max(marks.values()) < self.last:
+        if min(marks.values()) > 0 and max(marks.values()) < min(self.ends):
             self.spread = max(self.spread, max(marks.values()) - min(marks.values()))
         self.marks = marks
         self.peak = max(self.peak, found.get(("process_resident_memory_bytes", ""), 0.0))
@@ -73,7 +76,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="backfill-"))
     with running(apache(folder) if jars() else tansu(folder)) as broker:
         counts = {stream: _fill(broker.bootstrap_servers, stream, log) for stream in STREAMS}
-        drift = Drift(last=max(last for _, last in counts.values()))
+        drift = Drift([last for _, last in counts.values()])
         records = sum(count for count, _ in counts.values())
         seconds = _watch(folder, broker.bootstrap_servers, log, drift)
     print(
@@ -130,7 +133,7 @@ def _watch(folder: Path, servers: str, log: Path, drift: Drift) -> float:
     began = time.monotonic()
     job = subprocess.Popen(command)
     try:
-        while min(drift.marks.values(), default=0.0) <= drift.last:
+        while min(drift.marks.values(), default=0.0) <= max(drift.ends):
             assert job.poll() is None, "the job has ended"
             assert time.monotonic() - began < SECONDS_MAX, f"still at {drift}"
             drift.look(port)

@@ -30,7 +30,8 @@ _COMMAND: Final = [sys.executable, "-m", "flows"]
 class Drive:
     """What a drive left: when documents of events were appended (s), and what the job took.
 
-    `stolen` is the share of all CPU time that another machine on the same host had meanwhile.
+    `commit_seconds` is what a commit took on average, `stolen` the share of all CPU time that
+    another machine on the same host had meanwhile.
     """
 
     rate: int
@@ -39,6 +40,7 @@ class Drive:
     database: Path
     cpu_seconds: float
     resident_mb: float
+    commit_seconds: float
     stolen: float
     said: str
 
@@ -54,7 +56,7 @@ def driven(feed: Feed, folder: Path, *, rate: int, seconds: int, extra: Sequence
     """Start a job, send records to it for so long, end it; give what it took."""
     _done(feed.made())
     database = folder / "result.duckdb"
-    with _job([*feed.read(), *extra], folder, database) as job:
+    with _job([*feed.read(), *extra], folder, database) as (job, port):
         before, machine = _cpu_seconds(job.pid), _machine_ticks()
         started = time.monotonic()
         sent = ["generate", *feed.sent(), "--rate", str(rate), "--seconds", str(seconds)]
@@ -64,15 +66,19 @@ def driven(feed: Feed, folder: Path, *, rate: int, seconds: int, extra: Sequence
         if job.poll() is not None:
             sys.exit(f"the job ended with {job.returncode}:\n{(folder / 'job.log').read_text()}")
         cpu, resident = _cpu_seconds(job.pid) - before, _resident_mb(job.pid)
+        commit = _commit_seconds(port)
         stolen, all_ticks = (
             now - then for now, then in zip(_machine_ticks(), machine, strict=True)
         )
-    return Drive(rate, took, feed.appended(), database, cpu, resident, stolen / all_ticks, said)
+    stolen /= all_ticks
+    return Drive(rate, took, feed.appended(), database, cpu, resident, commit, stolen, said)
 
 
 @contextmanager
-def _job(options: Sequence[str], folder: Path, database: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the job, from its first epoch on; end it as an operator would."""
+def _job(
+    options: Sequence[str], folder: Path, database: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run the job, from its first epoch on; end it as an operator would. Give its port too."""
     port = free_port()
     command = [*_COMMAND, "run", "--state", str(folder / "state"), "--db", str(database)]
     with (folder / "job.log").open("wb") as log:
@@ -81,7 +87,7 @@ def _job(options: Sequence[str], folder: Path, database: Path) -> Iterator[subpr
         )
     try:
         _await(job, port, folder / "job.log")
-        yield job
+        yield job, port
         job.terminate()
         if job.wait(DRAIN_SECONDS_MAX):
             sys.exit(f"the job ended with {job.returncode}:\n{(folder / 'job.log').read_text()}")
@@ -104,6 +110,16 @@ def _is_well(port: int) -> bool:
             return True
     except (urllib.error.URLError, OSError):
         return False
+
+
+_COMMITS: Final = re.compile(r"^tributary_commit_duration_seconds_(sum|count) (\S+)$", re.MULTILINE)
+
+
+def _commit_seconds(port: int) -> float:
+    """Ask the job how long its commits took on average."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        found = dict(_COMMITS.findall(answer.read().decode()))
+    return float(found["sum"]) / float(found["count"])
 
 
 def _done(words: Sequence[str]) -> str:

@@ -96,9 +96,12 @@ def measure(drive: Drive) -> Latencies:
 
 
 def _taken(drive: Drive, committed: list[tuple[Any, ...]]) -> tuple[Floats, Floats]:
-    """Give when each conversion was appended (s), in that order, and how long it took (ms)."""
+    """Give when each conversion was appended (s), in that order, and how long it took (ms).
+
+    A commit notes when it is about to be made, so that what one takes comes on top.
+    """
     pairs = [
-        (at, (seen - at) * 1000)
+        (at, (seen - at + drive.commit_seconds) * 1000)
         for partition, offset, seen in committed
         if (at := drive.appended.get((partition, offset))) is not None
     ]
