@@ -70,8 +70,8 @@ def driven(feed: Feed, folder: Path, *, rate: int, seconds: int, extra: Sequence
         stolen, all_ticks = (
             now - then for now, then in zip(_machine_ticks(), machine, strict=True)
         )
-    stolen /= all_ticks
-    return Drive(rate, took, feed.appended(), database, cpu, resident, commit, stolen, said)
+    share = stolen / all_ticks
+    return Drive(rate, took, feed.appended(), database, cpu, resident, commit, share, said)
 
 
 @contextmanager
