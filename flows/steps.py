@@ -79,6 +79,7 @@ class Step(StatefulBatchLogic[Frame, Advance, Snapshot | None]):
         self._advanced = START
         self._snapshots: Snapshots | None = None
         self._measure: Callable[[Batches], None] | None = None
+        self._count: Callable[[int], None] | None = None
 
     def keep_in(self, segments: Segments, resumed: Snapshot | None) -> None:
         """Keep state in a directory, and go on from what was kept there."""
@@ -86,6 +87,7 @@ class Step(StatefulBatchLogic[Frame, Advance, Snapshot | None]):
 
         self._snapshots = segments.snapshots()
         self._measure = partial(metrics.state_size, self._name, id(self))
+        self._count = partial(metrics.frames, self._name)
         if resumed is not None:
             version, name, (self._advanced, held), manifest = resumed
             assert (version, name) == (STATE_VERSION, self._name), "preflight lets no other through"
@@ -94,6 +96,8 @@ class Step(StatefulBatchLogic[Frame, Advance, Snapshot | None]):
 
     def on_batch(self, values: list[Frame]) -> tuple[Iterable[Advance], bool]:
         """Take frames of all origins, then advance once: rows are cheap, calls are not."""
+        if self._count is not None:
+            self._count(len(values))
         for frame in values:
             self.receive(frame)
             self._watermarks.observe(frame)
