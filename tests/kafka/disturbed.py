@@ -128,10 +128,10 @@ class Disturbed(KafkaCampaign):
     def lose_records(self, number: int) -> str:
         """Let records expire unread: the job says so and ends, until going on is accepted."""
         shape = self._shape(number)
-        self.job.start(*shape)
-        self.job.wait_until_it_writes(2)
-        assert self.job.drain() == 0, self.job.said
         place = self._chance.choice([("events", 0), ("impressions", 0)])
+        self.job.start(*shape)
+        assert wait_until(lambda: self._committed(place) > 0), "nothing is read"
+        assert self.job.drain() == 0, self.job.said
         first = self._read(before_last=False)[place]
         assert wait_until(lambda: self._has_unread(place, first)), "nothing is written"
         beyond = self._chance.randint(first + 1, self._archive.end(place))
@@ -140,10 +140,14 @@ class Disturbed(KafkaCampaign):
         self._done["gaps"] += 1
         self._expect_refusal(shape, place, first, beyond)
         self.job.start(*shape, "--set", "kafka.accept_gap=true")
-        assert wait_until(lambda: committed_of(self.job).get(self._name(place), 0) >= beyond)
+        assert wait_until(lambda: self._committed(place) >= beyond), "nothing is read any more"
         self._expect_running()
         self.job.kill()
         return f"after {beyond - first} records were lost"
+
+    def _committed(self, place: Place) -> int:
+        """Tell how far a partition is read for good."""
+        return committed_of(self.job).get(self._name(place), 0)
 
     def _has_unread(self, place: Place, first: int) -> bool:
         self._archive.fetch()
@@ -181,6 +185,8 @@ class Disturbed(KafkaCampaign):
 
     def _read(self, *, before_last: bool) -> dict[Place, int]:
         """Tell how far the result has read, or has without the commit that may be taken back."""
+        if not self.job.database.exists():
+            return {}
         last = "<" if before_last else "<="
         with opened(self.job.database) as connection:
             rows = connection.execute(
