@@ -130,8 +130,10 @@ class Disturbed(KafkaCampaign):
         shape = self._shape(number)
         place = self._chance.choice([("events", 0), ("impressions", 0)])
         self.job.start(*shape)
+        self.job.wait_until_it_writes(2)
         assert wait_until(lambda: self._committed(place) > 0), "nothing is read"
-        assert self.job.drain() == 0, self.job.said
+        code = self.job.drain()
+        assert code == 0, f"a drain ended with {code}:\n{self.job.said}"
         first = self._read(before_last=False)[place]
         assert wait_until(lambda: self._has_unread(place, first)), "nothing is written"
         beyond = self._chance.randint(first + 1, self._archive.end(place))
