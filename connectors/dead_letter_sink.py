@@ -13,6 +13,7 @@ from attribution.keyed import DEAD_LETTERS, Rows
 from connectors import metrics
 from connectors.cluster import Cluster, require
 from connectors.dead_letters import outgoing
+from connectors.failpoints import reach
 from connectors.producing import Outbox, Patience, for_a_while
 
 
@@ -55,6 +56,8 @@ class DeadLetterBox(StatefulSinkPartition[Rows, int]):
     def snapshot(self) -> int:
         """Wait until all are safe; raises PublishError or OutageError when they are not."""
         self.outbox.flush()
+        if self.sent:
+            reach("dead_letters.after_flush")
         for stream, count in self.sent.items():
             metrics.DEAD_LETTERS.labels(stream).inc(count)
         self.sent.clear()

@@ -18,6 +18,8 @@ NAMES: Final = (
     "sink.before_commit",
     "sink.after_commit",
     "sink.before_checkpoint",
+    "publish.after_flush",
+    "dead_letters.after_flush",
 )
 """Every place there is."""
 

@@ -14,6 +14,7 @@ from attribution.keyed import Rows
 from attribution.vocabulary import MODELS
 from connectors import metrics
 from connectors.cluster import Cluster, require
+from connectors.failpoints import reach
 from connectors.parse import query
 from connectors.producing import Outbox, Outgoing, Patience, for_a_while
 
@@ -99,6 +100,8 @@ class Publisher(StatefulSinkPartition[Rows, int]):
     def snapshot(self) -> int:
         """Wait until all is safe; raises PublishError or OutageError when it is not."""
         self.outbox.flush()
+        if self.sent:
+            reach("publish.after_flush")
         metrics.PUBLISHED.inc(self.sent)
         self.sent = 0
         return 0

@@ -20,7 +20,7 @@ from attribution.vocabulary import KIND_CODES, KINDS, Warn
 from connectors.decode import PartitionDecoder
 from connectors.lines import Lines
 from connectors.parse import query
-from tests.oracle.log import DecodedLog, Refused, Tested, read_log
+from tests.oracle.log import DecodedLog, Refused, Tested, read_log, read_registry
 from tests.oracle.semantics import Event, Impression
 
 Row: TypeAlias = dict[str, Any]
@@ -105,7 +105,8 @@ class BothDecoders:
     def _by_contract(self, stream: str, lines: Sequence[bytes]) -> dict[str, Any]:
         path = self._folder / f"{stream}.ndjson"
         path.write_bytes(b"".join(line + b"\n" for line in lines))
-        log = read_log(self._folder, self._policy, allow_unregistered=False)
+        registry = read_registry(self._folder, allow_unregistered=False)
+        log = read_log(self._folder, self._policy, registry)
         path.unlink()
         return {
             "rows": _contract_rows(log),

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import duckdb
 
+from attribution.registry import Registry
 from connectors.failpoints import NAMES
 from tests.actual import read_tables
 from tests.chaos.job import POLICY, Job, wait_until
@@ -38,6 +39,8 @@ COUNT_MAX: Final[Mapping[str, int]] = {
     "source.snapshot": 25,
     "step.snapshot": 100,
     "sink.before_checkpoint": 2,
+    "publish.after_flush": 2,
+    "dead_letters.after_flush": 2,
 }
 """How often a run comes by a place until it dies there, at most, where that is not COMMITS_MAX:
 lanes and key groups come by in every epoch."""
@@ -68,11 +71,12 @@ class Plan:
     kills: int
     shapes: Sequence[tuple[str, ...]]
     records_per_second: int = 100
+    places: Sequence[str] = tuple(PLACES)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was done, and all that was not as it should be."""
+    """What was done, and all that was not as it should be; `counts` are the log's own."""
 
     seed: int
     kills: int
@@ -80,6 +84,7 @@ class Outcome:
     rows: int
     lifts: int
     differences: list[str]
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 class Campaign:
@@ -93,7 +98,7 @@ class Campaign:
         self.job = self.new_job(folder)
         self._ledger = Ledger(self.job.database)
         self._writer = self.new_writer(plan)
-        self._places = self._chance.sample(PLACES, len(PLACES))
+        self._places = self._chance.sample(plan.places, len(plan.places))
 
     def new_job(self, folder: Path) -> Job:
         """Give the job of the folder, not started."""
@@ -107,6 +112,10 @@ class Campaign:
         """Give the folder that the oracle reads."""
         return self.job.data
 
+    def registry(self) -> Registry | None:
+        """Give the event sources, where they are not in the folder."""
+        return None
+
     def to_verify(self) -> list[str]:
         """Give the options by which `verify` finds the log."""
         return []
@@ -114,6 +123,10 @@ class Campaign:
     def more_differences(self) -> list[str]:
         """Look at what a campaign of another kind has beside the tables."""
         return []
+
+    def counts(self) -> dict[str, int]:
+        """Count what a campaign of another kind has done."""
+        return {}
 
     def run(self) -> Outcome:
         """Kill, settle, compare."""
@@ -134,7 +147,7 @@ class Campaign:
 
     def _start_and_kill(self, number: int) -> str:
         """Every other time at a failpoint, one after the other; else whenever it happens."""
-        shape = self._plan.shapes[number % len(self._plan.shapes)]
+        shape = self._shape(number)
         told = " ".join(shape) or "one worker"
         if number % 2:
             name = self._places[number // 2 % len(self._places)]
@@ -159,6 +172,9 @@ class Campaign:
             told += ", one of them first"
         self.job.kill()
         return f"{told}, after {seconds:.1f} s"
+
+    def _shape(self, number: int) -> tuple[str, ...]:
+        return self._plan.shapes[number % len(self._plan.shapes)]
 
     def _wait_for_death(self) -> bool:
         """Wait until the failpoint is reached: the process ends, or the supervisor says so."""
@@ -196,7 +212,7 @@ class Campaign:
         with opened(self.job.database) as connection:
             actual = read_tables(connection)
             lifts = _lifts(connection)
-        expected = replay_oracle(self.log(), POLICY, lifts=lifts)
+        expected = replay_oracle(self.log(), POLICY, lifts=lifts, registry=self.registry())
         return Outcome(
             self._plan.seed,
             self._plan.kills,
@@ -207,6 +223,7 @@ class Campaign:
             + compare(expected, actual)
             + self._verify()
             + self.more_differences(),
+            self.counts(),
         )
 
     def _verify(self) -> list[str]:

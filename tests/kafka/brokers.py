@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,19 +130,29 @@ def jars() -> Path | None:
     return found[-1].parent / "lib" if found and shutil.which("java") else None
 
 
-def apache(folder: Path) -> Broker:
-    """Prepare an Apache Kafka broker in KRaft mode, its storage formatted."""
+def apache(folder: Path, more: str = "", formatted_with: Sequence[str] = ()) -> Broker:
+    """Prepare an Apache Kafka broker in KRaft mode, its storage formatted.
+
+    `more` properties count instead of ours. In them {port} and {controller_port} are free ports.
+    """
     lib = jars()
     assert lib, "Apache Kafka is not there: make kafka"
     port, controller_port = free_port(), free_port()
     properties = folder / "server.properties"
     properties.write_text(
-        PROPERTIES.format(port=port, controller_port=controller_port, folder=folder)
+        (PROPERTIES + more).format(port=port, controller_port=controller_port, folder=folder)
     )
     # One node needs neither a large heap nor the optimising compiler to answer quickly.
     java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{lib}/*"]
     java.append("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-    tool = ["kafka.tools.StorageTool", "format", "-t", "dHJpYnV0YXJ5LXRlc3Rz", "-c"]
+    tool = [
+        "kafka.tools.StorageTool",
+        "format",
+        "-t",
+        "dHJpYnV0YXJ5LXRlc3Rz",
+        *formatted_with,
+        "-c",
+    ]
     subprocess.run([*java, *tool, str(properties)], check=True, capture_output=True)
     command = [*java, "kafka.Kafka", str(properties)]
     return Broker(command, f"127.0.0.1:{port}", folder / "kafka.log")

@@ -1,4 +1,4 @@
-"""A job over Kafka for tests: what writes its topics, and what the oracle needs to read them."""
+"""A job over Kafka for tests, and what writes its topics."""
 
 import logging
 import random
@@ -6,18 +6,14 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import msgspec
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from connectors.cluster import Cluster
 from connectors.topics import Topic, create_topics
-from tests.chaos.campaign import Campaign, Plan
-from tests.chaos.job import Job
-from tests.chaos.ledger import opened
+from tests.chaos.job import PATIENCE, Job
 from tests.chaos.writer import Record, Writer
-from tests.kafka.topics import IMPATIENT, WAIT_SECONDS_MAX, everything
+from tests.kafka.topics import IMPATIENT, WAIT_SECONDS_MAX
 
 PARTITIONS = 3
 TAG_LENGTH = 8
@@ -63,17 +59,6 @@ class Topics:
             producer.produce(self[stream], value, partition=at)
         assert producer.flush(WAIT_SECONDS_MAX) == 0
 
-    def dump(self, folder: Path) -> Path:
-        """Put everything that was sent into a folder, as the oracle reads it."""
-        for stream, count in self.partitions.items():
-            (folder / stream).mkdir(exist_ok=True)
-            messages = everything(self.servers, self[stream], range(count))
-            for at in range(count):
-                mine = [(m.offset(), m.value() or b"") for m in messages if m.partition() == at]
-                path = folder / stream / f"{self[stream]}-{at}.messages"
-                path.write_bytes(msgspec.msgpack.encode(mine))
-        return folder
-
 
 TOPICS = ("events", "impressions", "conversions", "dead_letters")
 
@@ -89,6 +74,32 @@ class KafkaJob(Job):
         """The options that say what to read."""
         sources = str(self.data / "event_sources.json")
         return ["--sources", sources, *self.topics.settings, "--set", "kafka.publish=true"]
+
+
+class FollowingJob(KafkaJob):
+    """A job whose event sources are in a topic."""
+
+    @property
+    def reads(self) -> list[str]:
+        """The options that say what to read."""
+        topic = f"kafka.topics.event_sources={self.topics['event_sources']}"
+        return [*self.topics.settings, "--set", topic, "--set", "kafka.publish=true"]
+
+
+def committed_of(job: KafkaJob) -> dict[str, int]:
+    """Give the offsets that the group of a job was told, where it was told any."""
+    consumer = Cluster(job.topics.servers).consumer(job.topics.tag, print)
+    places = [
+        TopicPartition(job.topics[stream], at)
+        for stream, count in job.topics.partitions.items()
+        for at in range(count)
+    ]
+    try:
+        told = consumer.committed(places, timeout=PATIENCE)
+    except KafkaException:  # a coordinator is only found, or made, when first asked for
+        told = []
+    consumer.close()
+    return {f"{each.topic}-{each.partition}": each.offset for each in told if each.offset > 0}
 
 
 class TopicWriter(Writer):
@@ -128,68 +139,3 @@ class TopicWriter(Writer):
             self._producer.produce(self._topics[stream], value, partition=0)
         self._producer.poll(0)
         self.written += 1
-
-
-class KafkaCampaign(Campaign):
-    """A campaign whose log is in topics, with the conversions that were published."""
-
-    def __init__(self, folder: Path, plan: Plan, servers: str) -> None:
-        """Make topics, and take a folder that is empty."""
-        self.told: list[str] = []
-        self.topics = Topics(servers)
-        self.topics.create()
-        super().__init__(folder, plan, self.told.append)
-
-    def new_job(self, folder: Path) -> Job:
-        """Give a job that reads the topics."""
-        return KafkaJob(folder, self.topics)
-
-    def new_writer(self, plan: Plan) -> Writer:
-        """Give one who writes to the topics."""
-        rate = plan.records_per_second
-        return TopicWriter(self.job.data, self.topics, seed=plan.seed, records_per_second=rate)
-
-    def log(self) -> Path:
-        """Fetch the topics."""
-        return self.topics.dump(self.job.data)
-
-    def to_verify(self) -> list[str]:
-        """Lead to the topics."""
-        return self.topics.settings
-
-    def more_differences(self) -> list[str]:
-        """Hold what was published, and what was set aside, against the result."""
-        with opened(self.job.database) as connection:
-            won = connection.execute(
-                "select conversion_id from conversions where outcome = 'attributed'"
-            ).fetchall()
-            refused = connection.execute(
-                """select distinct source_partition || '/' || source_offset from rejections
-                where source_index is null"""
-            ).fetchall()
-        return [
-            *_compared("published", {each for (each,) in won}, self._published()),
-            *_compared("set aside", {each for (each,) in refused}, self._set_aside()),
-        ]
-
-    def _published(self) -> set[str]:
-        messages = everything(self.topics.servers, self.topics["conversions"])
-        return {(message.key() or b"").decode().partition("/")[2] for message in messages}
-
-    def _set_aside(self) -> set[str]:
-        places = set()
-        for message in everything(self.topics.servers, self.topics["dead_letters"]):
-            headers: list[Any] = list(message.headers() or [])
-            said = {name: value.decode() for name, value in headers}
-            topic, number, offset = (
-                said[f"dlq.{name}"] for name in ("topic", "partition", "offset")
-            )
-            places.add(f"{topic}-{number}/{offset}")
-        return places
-
-
-def _compared(what: str, expected: set[str], found: set[str]) -> list[str]:
-    return [
-        *(f"{each} was not {what}" for each in sorted(expected - found)),
-        *(f"{each} was {what}, and is not in the result" for each in sorted(found - expected)),
-    ]

@@ -19,8 +19,8 @@ from connectors.state import StateDir
 from connectors.topics import Topic, create_topics
 from tests import raw
 from tests.chaos.job import wait_until
-from tests.kafka.harness import KafkaJob, Topics
-from tests.kafka.test_run import asked, committed_of, rows
+from tests.kafka.harness import FollowingJob, Topics, committed_of
+from tests.kafka.test_run import asked, rows
 from tests.kafka.topics import IMPATIENT, new_topic
 
 SRC = ("adv", "src")
@@ -169,16 +169,6 @@ def test_a_topic_that_is_missing(bootstrap_servers: str, tmp_path: Path) -> None
     source = SourceTopic(Cluster(bootstrap_servers), "missing")
     with pytest.raises(ClusterError, match="topic missing does not exist"):
         known_registry(StateDir(tmp_path), source, NOW)
-
-
-class FollowingJob(KafkaJob):
-    """A job whose event sources are in a topic."""
-
-    @property
-    def reads(self) -> list[str]:
-        """The options that say what to read."""
-        topic = self.topics["event_sources"]
-        return [*self.topics.settings, "--set", f"kafka.topics.event_sources={topic}"]
 
 
 @pytest.fixture

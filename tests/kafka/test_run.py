@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 from typer.testing import CliRunner
 
 from connectors.cluster import Cluster
@@ -24,7 +24,7 @@ from tests import raw
 from tests.chaos.job import PATIENCE, wait_until
 from tests.chaos.ledger import opened
 from tests.kafka.brokers import Broker
-from tests.kafka.harness import KafkaJob, Topics
+from tests.kafka.harness import KafkaJob, Topics, committed_of
 from tests.kafka.topics import everything
 
 ROOT = Path(__file__).parents[2]
@@ -63,22 +63,6 @@ def run_until(job: KafkaJob, committed: int, *options: str) -> None:
     job.start(*options)
     assert wait_until(lambda: sum(committed_of(job).values()) >= committed), job.said
     assert job.drain() == 0, job.said
-
-
-def committed_of(job: KafkaJob) -> dict[str, int]:
-    """Give the offsets that the group of a job was told, where it was told any."""
-    consumer = Cluster(job.topics.servers).consumer(job.topics.tag, print)
-    places = [
-        TopicPartition(job.topics[stream], at)
-        for stream, count in job.topics.partitions.items()
-        for at in range(count)
-    ]
-    try:
-        told = consumer.committed(places, timeout=PATIENCE)
-    except KafkaException:  # a coordinator is only found, or made, when first asked for
-        told = []
-    consumer.close()
-    return {f"{each.topic}-{each.partition}": each.offset for each in told if each.offset > 0}
 
 
 def asked(job: KafkaJob, *command: str) -> tuple[int, str]:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, Message, TopicPartition
 
@@ -25,11 +25,17 @@ def new_topic(servers: str, partitions: int = 1, **config: str) -> str:
     return name
 
 
-def everything(servers: str, topic: str, partitions: Iterable[int] = (0,)) -> list[Message]:
-    """Give all records of a topic, partition by partition."""
+def everything(
+    servers: str,
+    topic: str,
+    partitions: Iterable[int] = (0,),
+    begin: Mapping[int, int] | None = None,
+) -> list[Message]:
+    """Give all records of a topic, partition by partition; of some from an offset to `begin` at."""
     met: list[KafkaError] = []
     consumer = Cluster(servers, IMPATIENT).consumer("tests", met.append)
-    places = [TopicPartition(topic, at, OFFSET_BEGINNING) for at in partitions]
+    from_there = begin or {}
+    places = [TopicPartition(topic, at, from_there.get(at, OFFSET_BEGINNING)) for at in partitions]
     consumer.assign(places)
     found: list[Message] = []
     ended: set[int | None] = set()
@@ -37,6 +43,12 @@ def everything(servers: str, topic: str, partitions: Iterable[int] = (0,)) -> li
     while len(ended) < len(places):
         assert time.monotonic() < deadline, f"the topic has no end: {met}"
         for message in consumer.consume(100, 0.02):
-            ended.add(message.partition()) if message.error() else found.append(message)
+            error = message.error()
+            if error is None:
+                found.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's spelling
+                ended.add(message.partition())
+            else:
+                met.append(error)
     consumer.close()
     return sorted(found, key=lambda each: (each.partition(), each.offset()))

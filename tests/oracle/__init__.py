@@ -6,11 +6,12 @@ It may use the contract and the policy; it must not import dedup, match or credi
 from pathlib import Path
 
 from attribution.policy import Policy
+from attribution.registry import Registry
 from attribution.vocabulary import Outcome
 
 from .arrivals import Lifts
 from .compare import compare
-from .log import read_log
+from .log import read_log, read_registry
 from .semantics import convert, firsts, index_by_key
 from .stats import MatchStats, touchpoint_rows
 from .tables import (
@@ -31,12 +32,15 @@ def replay_oracle(
     *,
     allow_unregistered: bool = False,
     lifts: Lifts | None = None,
+    registry: Registry | None = None,
 ) -> dict[str, list[Row]]:
     """Compute every table from a folder of raw streams; deltas come summed, one row per key.
 
-    `lifts` are those that a live run has recorded; a replay has none.
+    `lifts` are those that a live run has recorded; a replay has none. Without a `registry` the
+    folder has one.
     """
-    log = read_log(folder, policy, allow_unregistered=allow_unregistered, lifts=lifts)
+    registry = registry or read_registry(folder, allow_unregistered=allow_unregistered)
+    log = read_log(folder, policy, registry, lifts=lifts)
     pairs = firsts(log.events, window=policy.dedup_window)
     index = index_by_key(log.impressions)
     conversions = [convert(event, index, policy) for event, first in pairs if event is first]

@@ -78,10 +78,9 @@ class DecodedLog:
 
 
 def read_log(
-    folder: Path, policy: Policy, *, allow_unregistered: bool, lifts: Lifts | None = None
+    folder: Path, policy: Policy, registry: Registry, *, lifts: Lifts | None = None
 ) -> DecodedLog:
     """Decode `events*` and `impressions*` of a folder, each line by the contract."""
-    registry = _read_registry(folder, allow_unregistered=allow_unregistered)
     log = DecodedLog()
     for arrival, document in arrivals(folder, "events", lifts or {}):
         _decode_events(log, arrival, document, registry=registry, policy=policy)
@@ -90,7 +89,8 @@ def read_log(
     return log
 
 
-def _read_registry(folder: Path, *, allow_unregistered: bool) -> Registry:
+def read_registry(folder: Path, *, allow_unregistered: bool) -> Registry:
+    """Read the event sources of a folder, valid for all time."""
     path = folder / "event_sources.json"
     documents = [] if allow_unregistered and not path.exists() else json.loads(path.read_bytes())
     return Registry.from_documents(documents, allow_unregistered=allow_unregistered)

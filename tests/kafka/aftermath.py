@@ -1,0 +1,72 @@
+"""What a run has left in Kafka, held against its result: conversions, and refused documents."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from confluent_kafka import Message
+
+from connectors.publish import documents
+from tests.kafka.archive import Archive
+
+Letter = tuple[str, bytes]
+"""The code that refused a document, and the document."""
+
+
+def published_differences(
+    connection: duckdb.DuckDBPyConnection, messages: Iterable[Message]
+) -> list[str]:
+    """Compare: of each attributed conversion the last copy is as the tables have it."""
+    tables = (_all(connection, table) for table in ("conversions_final", "credits_final"))
+    expected = dict(documents(*tables))
+    last = {message.key() or b"": message.value() for message in messages}
+    return _compared("published", expected, last)
+
+
+def set_aside_differences(
+    connection: duckdb.DuckDBPyConnection,
+    archive: Archive,
+    messages: Iterable[Message],
+) -> list[str]:
+    """Compare: each document that was refused as a whole is set aside, as it came."""
+    refused = connection.execute(
+        """select stream, source_partition, source_offset, code from rejections
+        where source_index is null"""
+    ).fetchall()
+    expected = {
+        f"{partition}/{offset}": (code, archive.value((stream, number_of(partition)), offset))
+        for stream, partition, offset, code in refused
+    }
+    copies = [_letter(message) for message in messages]
+    unlike = [place for place, letter in copies if letter != expected.get(place, letter)]
+    return [
+        *(f"a copy of {place} is not as it came" for place in unlike),
+        *_compared("set aside", expected, dict(copies)),
+    ]
+
+
+def number_of(partition: str) -> int:
+    """Give the number of a partition that is named as in the tables."""
+    return int(partition.rpartition("-")[2])
+
+
+def _all(connection: duckdb.DuckDBPyConnection, table: str) -> pa.RecordBatch:
+    return connection.execute(f"from {table}").to_arrow_table().combine_chunks().to_batches()[0]
+
+
+def _letter(message: Message) -> tuple[str, Letter]:
+    headers: list[Any] = list(message.headers() or [])
+    said = {name: value.decode() for name, value in headers}
+    topic, number, offset = (said[f"dlq.{name}"] for name in ("topic", "partition", "offset"))
+    return f"{topic}-{number}/{offset}", (said["dlq.reason"], message.value() or b"")
+
+
+def _compared(what: str, expected: Mapping[Any, Any], found: Mapping[Any, Any]) -> list[str]:
+    missing, surplus = expected.keys() - found.keys(), found.keys() - expected.keys()
+    both = sorted(expected.keys() & found.keys())
+    return [
+        *(f"{each} was not {what}" for each in sorted(missing)),
+        *(f"{each} was {what}, and is not in the result" for each in sorted(surplus)),
+        *(f"{each} was {what} otherwise" for each in both if expected[each] != found[each]),
+    ]
