@@ -89,9 +89,7 @@ def name_of(message: Message) -> str:
     return f"{message.topic()}-{message.partition()}"
 
 
-def _turn(
-    messages: list[Message], size: int, size_max: int
-) -> tuple[list[Message], list[Message]]:
+def _turn(messages: list[Message], size: int, size_max: int) -> tuple[list[Message], list[Message]]:
     """Cut messages of `size` bytes behind those that a turn gives: at least one."""
     cut = _end_of_span(messages)
     if size > size_max:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
@@ -12,13 +13,15 @@ from confluent_kafka.admin import NewPartitions
 
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.cluster import Cluster, ClusterError
+from connectors.answers import SILENT_SECONDS
+from connectors.cluster import SOCKET_MS, STATISTICS_MS, Cluster, ClusterError
 from connectors.decode import PartitionDecoder
 from connectors.fetched import TURN_SPAN
 from connectors.intake import Documents, Position
 from connectors.kafka import KafkaIntake, KafkaIntakes
 from connectors.topics import Topic, create_topics
-from tests.kafka.brokers import Broker
+from tests.kafka.brokers import Broker, running
+from tests.kafka.stalling import behind_proxy
 
 WAIT_SECONDS_MAX = 30
 LONG_AGO = int(time.time() * 1000) - 7 * TURN_SPAN
@@ -315,6 +318,44 @@ def test_a_broker_that_dies_and_comes_back_costs_nothing(apache_broker: Broker) 
         reader.to_the_end()
         assert reader.given == {events: list(enumerate(numbers(0, 200)))}
     assert met
+
+
+def test_a_broker_that_hangs_is_not_at_its_end(tmp_path: Path) -> None:
+    with behind_proxy(tmp_path) as (broker, proxy), running(broker):
+        met: list[str] = []
+        servers = broker.bootstrap_servers
+        topics = new_topics(servers, 1)
+        events = f"{topics['events']}-0"
+        intakes = KafkaIntakes(Cluster(servers), topics, lanes=1, on_error=met.append)
+        with reading(intakes) as reader:
+            reader.to_the_end()
+            proxy.stall()
+            began = time.monotonic()
+            send(servers, topics["events"], [b"late"])
+            reader.until(lambda: not reader.intake.is_at_end(events))
+            assert time.monotonic() - began < SILENT_SECONDS + 0.1
+            reader.until(lambda: "BROKER_SILENT" in met)
+            assert time.monotonic() - began < SILENT_SECONDS + 2 * STATISTICS_MS / 1000
+            proxy.go_on()
+            reader.to_the_end()
+            assert reader.given == {events: [(0, b"late")]}
+            assert time.monotonic() - began < SOCKET_MS / 1000, "by itself, not by a new connection"
+            assert met.count("BROKER_SILENT") == 1
+
+
+def test_a_connection_on_which_nothing_comes_any_more_is_replaced(tmp_path: Path) -> None:
+    with behind_proxy(tmp_path) as (broker, proxy), running(broker):
+        servers = broker.bootstrap_servers
+        topics = new_topics(servers, 1)
+        events = f"{topics['events']}-0"
+        with reading(KafkaIntakes(Cluster(servers), topics, lanes=1)) as reader:
+            reader.to_the_end()
+            proxy.stall()
+            began = time.monotonic()
+            send(servers, topics["events"], [b"late"])
+            reader.until(lambda: reader.given == {events: [(0, b"late")]})
+            assert time.monotonic() - began < SOCKET_MS / 1000 + 5
+            reader.to_the_end()
 
 
 def test_committed_offsets_are_there_for_tools_that_watch_the_lag(bootstrap_servers: str) -> None:
