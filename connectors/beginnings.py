@@ -1,13 +1,28 @@
 """Where partitions begin: the first offsets that the cluster still has."""
 
+import time
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from connectors.cluster import ANSWER_SECONDS_MAX, Cluster, describe, unreachable
+
+LEADERLESS: Final = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+"""What is said of a partition that is new or is changing its leader; the library does not ask again
+by itself."""
+
+AGAIN_SECONDS: Final = 0.2
+"""Until a partition without a leader is asked for again."""
 
 
 class Beginnings:
@@ -50,7 +65,11 @@ def beginnings(cluster: Cluster, topics: Collection[str]) -> dict[str, int]:
 
 def first_offsets(cluster: Cluster, places: Collection[TopicPartition]) -> dict[str, int]:
     """Give the first offset of each of these partitions, by its name; raises ClusterError."""
-    try:
-        return Beginnings(cluster.admin(), places).answer()
-    except KafkaException as error:
-        raise unreachable(cluster, error) from error
+    admin, until = cluster.admin(), time.monotonic() + ANSWER_SECONDS_MAX
+    while True:
+        try:
+            return Beginnings(admin, places).answer()
+        except KafkaException as error:
+            if error.args[0].code() not in LEADERLESS or time.monotonic() > until:
+                raise unreachable(cluster, error) from error
+        time.sleep(AGAIN_SECONDS)

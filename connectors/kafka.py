@@ -24,8 +24,9 @@ from connectors.beginnings import first_offsets
 from connectors.cluster import Cluster, ClusterError, Described, describe, unreachable
 from connectors.fetched import name_of
 from connectors.fetching import Fetching
+from connectors.group_offsets import count_refused, tell
 from connectors.intake import Documents, Origins, Position
-from connectors.lane_partitions import LanePartition, LanePartitions
+from connectors.lane_partitions import LanePartition, LanePartitions, place_of
 from connectors.lines import Lines
 from connectors.newcomers import Newcomers
 from connectors.record_headers import headers_of
@@ -75,6 +76,11 @@ class KafkaIntakes:
         """
         found = describe(self.cluster, self.topics.values())
         return KafkaIntake(self, lane, found, positions)
+
+    def commit(self, positions: Mapping[str, Position]) -> None:
+        """Tell the group's offsets when no lane is open any more; waits a few seconds at most."""
+        places = [place_of(name, position) for name, position in positions.items()]
+        tell(self.cluster, self.group, places, self.on_error)
 
 
 class KafkaIntake:
@@ -252,6 +258,4 @@ class KafkaIntake:
 
     def _note_commit(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
         """Count what the group did not take; it is told again in time. Called as above."""
-        failed = {each for each in (error, *(place.error for place in places)) if each is not None}
-        for each in failed:
-            self._settings.on_error(each.name())
+        count_refused(self._settings.on_error, error, places)

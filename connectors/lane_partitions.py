@@ -135,6 +135,12 @@ class LanePartitions:
         )
 
 
+def place_of(name: str, position: Position) -> TopicPartition:
+    """Give the place of a partition that is not known any more, from its name and position."""
+    topic, _, number = name.rpartition("-")
+    return TopicPartition(topic, int(number), position[2])
+
+
 def _check_same(known: LanePartition, topic_id: str) -> None:
     if known.topic_id != topic_id:
         msg = (

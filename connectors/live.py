@@ -75,7 +75,8 @@ class Rules:
 class LiveSource(FixedPartitionedSource[Read, Snapshot]):
     """Partitions that keep coming, dealt out to a fixed number of lanes.
 
-    Lanes end once `stopping` says so. `alignment` is shared by the lanes of a process.
+    Lanes end once `stopping` says so. `alignment` is shared by the lanes of a process; `untold` are
+    the last positions of those that have ended.
     """
 
     intakes: Intakes
@@ -83,6 +84,7 @@ class LiveSource(FixedPartitionedSource[Read, Snapshot]):
     rules: Rules
     stopping: Callable[[], bool]
     alignment: Alignment = field(default_factory=Alignment)
+    untold: dict[str, Position] = field(default_factory=dict)
 
     def list_parts(self) -> list[str]:
         """Name the lanes."""
@@ -92,6 +94,11 @@ class LiveSource(FixedPartitionedSource[Read, Snapshot]):
         """Open a lane where its snapshot left off."""
         del step_id
         return LiveLane(self, int(for_part), resume_state or _NEW)
+
+    def tell_stored(self) -> None:
+        """Tell how far the result is, once the engine has come to its end: all is stored then."""
+        if self.untold:
+            self.intakes.commit(self.untold)
 
 
 _NEW: Final[Snapshot] = ("lane", VERSION, {}, {})
@@ -160,7 +167,8 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         return "lane", VERSION, partitions, dict(self._partitions.promised)
 
     def close(self) -> None:
-        """Let go of the partitions."""
+        """Let go of the partitions; the last snapshot may not be stored yet."""
+        self._source.untold.update(self._stored)
         self._intake.close()
 
     def _tell_stored(self) -> None:

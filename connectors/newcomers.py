@@ -3,9 +3,10 @@
 import time
 from collections.abc import Collection
 
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from connectors.beginnings import Beginnings
+from connectors.beginnings import AGAIN_SECONDS, Beginnings
 from connectors.cluster import Described, Question
 from connectors.lane_partitions import LanePartition, LanePartitions
 
@@ -24,8 +25,8 @@ class Newcomers:
     def join(self) -> bool:
         """Take on those of which it is now known where they begin; tell whether there are any.
 
-        Raises ClusterError when a topic is gone or another, KafkaException when an answer failed:
-        that is asked again in time.
+        Raises ClusterError when a topic is gone or another, and KafkaException when the cluster has
+        no answer: it is asked again.
         """
         if self._question is not None:
             return self._question.is_answered() and self._take_on(self._question)
@@ -37,7 +38,11 @@ class Newcomers:
 
     def _take_on(self, answered: Beginnings) -> bool:
         self._question = None
-        first = answered.answer()
+        try:
+            first = answered.answer()
+        except KafkaException:  # a new partition may have no leader yet
+            self._lookout.look_again(AGAIN_SECONDS)
+            raise
         self._partitions.add(self._coming)
         self._partitions.begin(first)
         return True
@@ -53,6 +58,10 @@ class Lookout:
         self._seconds = seconds
         self._asked_at = time.monotonic()
         self._question: Question | None = None
+
+    def look_again(self, seconds: float) -> None:
+        """Ask next when `seconds` have passed."""
+        self._asked_at = time.monotonic() + seconds - self._seconds
 
     def news(self) -> dict[str, Described] | None:
         """Give an answer that has come: the topics that exist. Raises KafkaException if it failed.

@@ -89,16 +89,20 @@ def run_here(job: Run, prepared: Prepared, stopping: Stopping, seat: Seat) -> in
     spare_searches()
     forget_imports()
     is_first = seat.index == 0
-    flow = wire(job, prepared, live_source(job, prepared, stopping, is_first=is_first))
+    source = live_source(job, prepared, stopping, is_first=is_first)
+    flow = wire(job, prepared, source)
     with ExitStack() as watched:
         if job.metrics_port is not None:
             watched.enter_context(serve(job.metrics_port + seat.index))
         if is_first:
             watched.enter_context(shown_status())
-        return _run_engine(flow, job, seat)
+        _run_engine(flow, job, seat)
+        source.tell_stored()
+    return 0
 
 
-def _run_engine(flow: Dataflow, job: Run, seat: Seat) -> int:
+def _run_engine(flow: Dataflow, job: Run, seat: Seat) -> None:
+    """Run until the lanes have ended and all that they gave is stored."""
     store = StateDir(job.state).recovery.folder
     recovery = RecoveryConfig(str(store), NO_BACKUP)  # type: ignore[no-untyped-call]
     with quiet_engine(store):
@@ -110,7 +114,6 @@ def _run_engine(flow: Dataflow, job: Run, seat: Seat) -> int:
             epoch_interval=timedelta(microseconds=job.settings.settings.flow.epoch_interval),
             recovery_config=recovery,
         )
-    return 0
 
 
 def live_source(
