@@ -131,6 +131,7 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             if stream == "events" and self._rules.followed is not None:
                 self._rules.followed.resume(maximum)
         self._has_backlog = False
+        self._has_given = False
         self._due_at = datetime.now(UTC)
 
     def next_batch(self) -> Iterable[Read]:
@@ -143,6 +144,7 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         limit = self._source.alignment.limit
         held = self._partitions.ahead_of(limit) | self._unjudgeable(now)
         documents = self._intake.poll(held)
+        self._has_given = bool(documents)
         self._due_at = datetime.now(UTC) + (GATHER_INTERVAL if documents else POLL_INTERVAL)
         self._meet_new()
         # Now, and not after the decoding: what comes meanwhile is of later than `now`.
@@ -153,8 +155,8 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         return reads + self._due_promises(now) + self._news(now)
 
     def next_awake(self) -> datetime | None:
-        """Read on at once while there is a backlog; else let some documents gather."""
-        return None if self._has_backlog else self._due_at
+        """Read on at once while there is a backlog and it comes; else let some documents gather."""
+        return None if self._has_backlog and self._has_given else self._due_at
 
     def snapshot(self) -> Snapshot:
         """Give where to go on, and what was promised."""
