@@ -22,7 +22,7 @@ RATIO_BAR: Final = 1.3
 """CPU seconds with recovery over those without, at most."""
 
 RESTART_BAR: Final = 10.0
-"""Seconds from the start after a kill to the first commit, at most, with ten million touchpoints."""
+"""Seconds from a start after a kill to the first commit, at most, with ten million touchpoints."""
 
 _EVENT_SHARE: Final = 6  # one record in six is an event, as in the replay bench
 
@@ -114,7 +114,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--records", type=int, default=720_000, help="of the backlog")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="that change a state")
-    parser.add_argument("--state", type=int, default=12_000_000, help="records, five sixths touchpoints")
+    state = "records of the large state; five in six are touchpoints"
+    parser.add_argument("--state", type=int, default=12_000_000, help=state)
     return parser.parse_args()
 
 

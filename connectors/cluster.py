@@ -4,13 +4,19 @@ The only place that builds librdkafka clients. Knows no stream and no document.
 """
 
 import logging
-import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicCollection
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 
 ANSWER_SECONDS_MAX: Final = 30
@@ -29,6 +35,7 @@ RESERVED: Final = frozenset(
         "isolation.level",
         "message.max.bytes",
         "message.timeout.ms",
+        "statistics.interval.ms",
     }
 )
 """Options that the job sets itself: with others it would lose or repeat records."""
@@ -36,13 +43,31 @@ RESERVED: Final = frozenset(
 QUEUE_KILOBYTES: Final = 16_384
 """What the library fetches ahead, per lane; its default is 64 MB."""
 
+FETCH_KILOBYTES: Final = 8_192
+"""What a broker gives in one answer, unless a single record is larger: even a slow link is done
+with that before SOCKET_MS have passed, after which librdkafka would begin anew."""
+
+SOCKET_MS: Final = 10_000
+"""How long a connection on which no answer comes is kept; the library's default is a minute."""
+
+FETCH_WAIT_MS: Final = 100
+"""How long a broker without news waits before it says so; only then is an end known."""
+
+FETCH_WAIT_MS_MAX: Final = 250
+"""As options may have it: with more, a broker without news would count as one that is silent."""
+
+STATISTICS_MS: Final = 500
+"""From one report of librdkafka's to the next; together we take 0.3 ms for one."""
+
 LOG: Final = logging.getLogger("tributary.kafka")
 """Where librdkafka's own messages go."""
-
 
 SEND_KILOBYTES: Final = 131_072
 """What may wait to be sent, per producer: more than the largest record; its default is 1 GB."""
 
+
+OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
+"""Is told whether offsets were taken: all in all, and each `error` of its own."""
 
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
@@ -74,8 +99,16 @@ class Cluster:
         """Give a client for questions and for making topics."""
         return self._client(AdminClient, {})
 
-    def consumer(self, group: str, on_error: Callable[[KafkaError], None]) -> Consumer:
+    def consumer(
+        self,
+        group: str,
+        on_error: Callable[[KafkaError], None],
+        *,
+        on_commit: OnCommit | None = None,
+        on_statistics: Callable[[str], None] | None = None,
+    ) -> Consumer:
         """Give a consumer that is told what to read, and never jumps or commits by itself."""
+        self._check_fetch_wait()
         ours = {
             "group.id": group,
             "enable.auto.commit": False,
@@ -85,9 +118,14 @@ class Cluster:
             "queued.max.messages.kbytes": QUEUE_KILOBYTES,
             # With a queue this short the library's own pause of a second would starve a backlog.
             "fetch.queue.backoff.ms": 10,
-            # A broker without news answers after this long, and only then is an end known.
-            "fetch.wait.max.ms": 100,
+            "fetch.max.bytes": FETCH_KILOBYTES * 1024,
+            "fetch.wait.max.ms": FETCH_WAIT_MS,
+            "socket.timeout.ms": SOCKET_MS,
         }
+        if on_commit is not None:
+            ours["on_commit"] = on_commit
+        if on_statistics is not None:
+            ours |= {"stats_cb": on_statistics, "statistics.interval.ms": STATISTICS_MS}
         return self._client(Consumer, ours)
 
     def producer(self, record_bytes_max: int, on_error: Callable[[KafkaError], None]) -> Producer:
@@ -107,6 +145,15 @@ class Cluster:
             "partitioner": "murmur2_random",
         }
         return self._client(Producer, ours)
+
+    def _check_fetch_wait(self) -> None:
+        wait = self.options.get("fetch.wait.max.ms", "")
+        if wait.isdecimal() and int(wait) > FETCH_WAIT_MS_MAX:
+            msg = (
+                f"kafka.options: fetch.wait.max.ms is {wait}, expected at most {FETCH_WAIT_MS_MAX}:"
+                " a broker that says nothing for longer counts as silent; lower or remove it"
+            )
+            raise ClusterError(msg)
 
     def _client(self, kind: type[Client], ours: dict[str, Any]) -> Client:
         if taken := sorted(RESERVED & self.options.keys()):
@@ -153,33 +200,6 @@ class Question:
             else:
                 found[topic] = Described(str(told.topic_id), len(told.partitions))
         return found
-
-
-class Lookout:
-    """Asks about topics again and again, and never waits for an answer."""
-
-    def __init__(self, cluster: Cluster, topics: Collection[str], seconds: float) -> None:
-        """Ask first when `seconds` have passed, for whoever looks out has just asked."""
-        self._admin = cluster.admin()
-        self._topics = topics
-        self._seconds = seconds
-        self._asked_at = time.monotonic()
-        self._question: Question | None = None
-
-    def news(self) -> dict[str, Described] | None:
-        """Give an answer that has come: the topics that exist. Raises KafkaException if it failed.
-
-        None when there is no answer yet, or when it is not yet time to ask.
-        """
-        if self._question is None:
-            if time.monotonic() - self._asked_at >= self._seconds:
-                self._question = Question(self._admin, self._topics)
-                self._asked_at = time.monotonic()
-            return None
-        if not self._question.is_answered():
-            return None
-        answered, self._question = self._question, None
-        return answered.answer()
 
 
 def describe(cluster: Cluster, topics: Collection[str]) -> dict[str, Described]:

@@ -12,6 +12,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from connectors.cluster import Cluster, require, unreachable
 from connectors.dead_letters import Letter, read_letter
+from connectors.record_headers import headers_of
 
 GROUP: Final = "tributary-dead-letters"
 """Named because a consumer has to have one; nothing is committed to it."""
@@ -48,7 +49,8 @@ class DeadLetterReader:
             places = range(told.partitions)
             consumer.assign([TopicPartition(self.topic, at, OFFSET_BEGINNING) for at in places])
             for message in self._messages(consumer, told.partitions, until):
-                letter = read_letter(message.key(), message.value(), message.headers() or ())
+                headers = headers_of(message, _leave_out) or ()
+                letter = read_letter(message.key(), message.value(), headers)
                 if letter is not None and letter.place not in met:
                     met.add(letter.place)
                     yield letter
@@ -83,3 +85,7 @@ class DeadLetterReader:
 def _pass_over(error: KafkaError) -> None:
     """Let librdkafka go on trying; if it does not get anywhere, silence tells."""
     del error
+
+
+def _leave_out() -> None:
+    """Let a record without readable headers be: what is set aside has readable ones."""

@@ -7,15 +7,24 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
+import numpy as np
 from confluent_kafka import Message
 
 TURN_SPAN: Final = 24 * 3_600_000
 """How much time (ms of message timestamps) a partition gives in one turn: a small topic would be
 given whole at once, days ahead of a large one, and have to wait for it decoded."""
 
+POLL_BYTES: Final = 8_000_000
+"""Bytes after which a poll ends, for all partitions together: what is given at once is decoded in
+one query, which can take no more than 2 GiB."""
+
 WAITING_MAX: Final = 5_000
 """Messages of a partition that may wait before no more of it are fetched: on pausing a partition
 the library throws away what it has of it, so that is not done for less."""
+
+WAITING_BYTES_MAX: Final = 8_000_000
+"""Bytes of a partition that may wait before no more of it are fetched: about what the messages
+above come to, unless they are large."""
 
 
 class Fetched:
@@ -24,6 +33,7 @@ class Fetched:
     def __init__(self) -> None:
         """Start without any."""
         self._waiting: dict[str, list[Message]] = {}
+        self._bytes: dict[str, int] = {}
         self._full: set[str] = set()
 
     def __contains__(self, partition: str) -> bool:
@@ -36,29 +46,42 @@ class Fetched:
         for message in messages:
             by_place[message.topic(), message.partition()].append(message)
         for several in by_place.values():
-            self._waiting.setdefault(name_of(several[0]), []).extend(several)
+            name = name_of(several[0])
+            self._waiting.setdefault(name, []).extend(several)
+            self._bytes[name] = self._bytes.get(name, 0) + _size(several)
 
     def clear(self) -> None:
         """Forget all."""
         self._waiting.clear()
+        self._bytes.clear()
         self._full.clear()
 
     def full(self) -> set[str]:
         """Name the partitions of which enough waits, until half of that is given."""
-        self._full = {
-            name
-            for name, waiting in self._waiting.items()
-            if len(waiting) >= (WAITING_MAX // 2 if name in self._full else WAITING_MAX)
-        }
+        self._full = {name for name in self._waiting if self._share(name) >= self._share_max(name)}
         return self._full
 
     def take(self, held: Collection[str]) -> Iterator[tuple[str, list[Message]]]:
-        """Give a turn to each partition that is not in `held`."""
+        """Give a turn to each partition that is not in `held`, until POLL_BYTES are given.
+
+        The next turn begins with those that got none, for what has more moves behind them.
+        """
+        left = POLL_BYTES
         for name in [name for name in self._waiting if name not in held]:
-            given, rest = _turn(self._waiting.pop(name))
+            if left <= 0:
+                return
+            given, rest = _turn(self._waiting.pop(name), self._bytes.pop(name), left)
+            left -= _size(given)
             if rest:
-                self._waiting[name] = rest
+                self._waiting[name], self._bytes[name] = rest, _size(rest)
             yield name, given
+
+    def _share(self, name: str) -> float:
+        """Tell how much of a partition waits, as a share of what may."""
+        return max(len(self._waiting[name]) / WAITING_MAX, self._bytes[name] / WAITING_BYTES_MAX)
+
+    def _share_max(self, name: str) -> float:
+        return 0.5 if name in self._full else 1.0
 
 
 def name_of(message: Message) -> str:
@@ -66,16 +89,28 @@ def name_of(message: Message) -> str:
     return f"{message.topic()}-{message.partition()}"
 
 
-def _turn(messages: list[Message]) -> tuple[list[Message], list[Message]]:
-    """Cut messages before the first record that leaves the span of the first one."""
+def _turn(messages: list[Message], size: int, size_max: int) -> tuple[list[Message], list[Message]]:
+    """Cut messages of `size` bytes behind those that a turn gives: at least one."""
+    cut = _end_of_span(messages)
+    if size > size_max:
+        sizes = np.cumsum(np.fromiter(map(len, messages), np.int64, len(messages)))
+        cut = min(cut, max(1, int(np.searchsorted(sizes, size_max, side="right"))))
+    return messages[:cut], messages[cut:]
+
+
+def _end_of_span(messages: list[Message]) -> int:
+    """Find the first record that leaves the span of the first one."""
     records = [at for at, message in enumerate(messages) if not message.error()]
     if not records:
-        return messages, []
+        return len(messages)
     end = _time(messages[records[0]]) + TURN_SPAN
     if _time(messages[records[-1]]) <= end:
-        return messages, []
-    cut = next(at for at in records if _time(messages[at]) > end)
-    return messages[:cut], messages[cut:]
+        return len(messages)
+    return next(at for at in records if _time(messages[at]) > end)
+
+
+def _size(messages: Iterable[Message]) -> int:
+    return sum(map(len, messages))
 
 
 def _time(message: Message) -> int:

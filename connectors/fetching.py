@@ -5,15 +5,12 @@ from typing import Final
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
-from connectors.fetched import Fetched
+from connectors.fetched import POLL_BYTES, Fetched
 from connectors.lane_partitions import LanePartition, LanePartitions
 
 BATCH_MESSAGES: Final = 1000
 """Messages taken from the library at once: enough to make the call cheap, few enough to count
 their bytes in time."""
-
-POLL_BYTES: Final = 8_000_000
-"""Bytes after which a poll ends; decoding them is one query per partition."""
 
 RANGE_SECONDS_MAX: Final = 5.0
 """How long to wait to learn which offsets there are, for a message about one that is not."""

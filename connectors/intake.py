@@ -76,3 +76,6 @@ class Intakes(Protocol):
 
     def open(self, lane: int, positions: Mapping[str, Position]) -> Intake:
         """Open the partitions of a lane; those in `positions` go on from there."""
+
+    def commit(self, positions: Mapping[str, Position]) -> None:
+        """Note the same as `Intake.commit`, when no intake is open any more."""

@@ -7,17 +7,29 @@ go on is in the lane's snapshot. What is committed to Kafka is for tools that wa
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import numpy as np
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
-from connectors.cluster import Cluster, ClusterError, Described, Lookout, describe, unreachable
+from connectors.answers import Answers
+from connectors.beginnings import first_offsets
+from connectors.cluster import Cluster, ClusterError, Described, describe, unreachable
 from connectors.fetched import name_of
 from connectors.fetching import Fetching
+from connectors.group_offsets import count_refused, tell
 from connectors.intake import Documents, Origins, Position
-from connectors.lane_partitions import LanePartition, LanePartitions
+from connectors.lane_partitions import LanePartition, LanePartitions, place_of
 from connectors.lines import Lines
+from connectors.newcomers import Newcomers
+from connectors.record_headers import headers_of
 
 REFRESH_SECONDS: Final = 10.0
 """How long a new partition may go unnoticed."""
@@ -65,6 +77,11 @@ class KafkaIntakes:
         found = describe(self.cluster, self.topics.values())
         return KafkaIntake(self, lane, found, positions)
 
+    def commit(self, positions: Mapping[str, Position]) -> None:
+        """Tell the group's offsets when no lane is open any more; waits a few seconds at most."""
+        places = [place_of(name, position) for name, position in positions.items()]
+        tell(self.cluster, self.group, places, self.on_error)
+
 
 class KafkaIntake:
     """The partitions of one lane."""
@@ -79,13 +96,21 @@ class KafkaIntake:
         """Start reading; `found` is what the cluster says about the topics."""
         self._settings = settings
         self._partitions = LanePartitions(lane, settings.lanes, settings.topics)
-        self._partitions.add(found)
+        self._partitions.add(self._partitions.new_among(found))
         self._partitions.resume(positions)
+        places = [each.place for each in self._partitions.without_offset()]
+        self._partitions.begin(first_offsets(settings.cluster, places))
+        admin, seconds = settings.cluster.admin(), settings.refresh_seconds
+        self._newcomers = Newcomers(admin, self._partitions, seconds)
+        self._answers = Answers(partial(settings.on_error, "BROKER_SILENT"))
         self._is_unsure = False
         self._told_all_at = time.monotonic()
-        topics, seconds = settings.topics.values(), settings.refresh_seconds
-        self._lookout = Lookout(settings.cluster, topics, seconds)
-        consumer = settings.cluster.consumer(settings.group, self._note)
+        consumer = settings.cluster.consumer(
+            settings.group,
+            self._note,
+            on_commit=self._note_commit,
+            on_statistics=self._answers.report,
+        )
         self._fetching = Fetching(consumer, self._partitions)
         self._fetching.begin()
 
@@ -99,11 +124,15 @@ class KafkaIntake:
 
     def next_offset(self, partition: str) -> int:
         """Give the offset below which everything that there is has been given."""
-        return max(self._partitions[partition].offset, 0)
+        return self._partitions[partition].offset
 
     def is_at_end(self, partition: str) -> bool:
-        """Tell whether all has been given that the broker had when it last answered a fetch."""
-        return self._fetching.has_given_all(self._partitions[partition])
+        """Tell whether all has been given that the broker had when it last answered a fetch.
+
+        Not where that is long ago: a broker that hangs has not reached its end.
+        """
+        is_known = self._answers.are_recent(partition)
+        return is_known and self._fetching.has_given_all(self._partitions[partition])
 
     def poll(self, held: Collection[str]) -> list[Documents]:
         """Give what has been fetched, about POLL_BYTES of it; nothing of partitions in `held`."""
@@ -145,12 +174,10 @@ class KafkaIntake:
     def _look_around(self) -> None:
         """Find new partitions, without ever waiting for the cluster."""
         try:
-            found = self._lookout.news()
+            if self._newcomers.join():
+                self._fetching.begin()
         except KafkaException as error:
             self._note(error.args[0])
-        else:
-            if found is not None and self._partitions.add(found):
-                self._fetching.begin()
 
     def _ask_for_ends(self) -> None:
         """Forget which partitions are at their ends: without a broker nobody knows.
@@ -169,13 +196,19 @@ class KafkaIntake:
         # A record without a value is one that cannot be read, and so refused with its place.
         values = [message.value() for message in messages]
         lines = Lines.of_documents([value or b"" for value in values])
-        return Documents(known.stream, name, lines, offsets, _origins(messages, values))
+        return Documents(known.stream, name, lines, offsets, self._origins(messages, values))
+
+    def _origins(self, messages: Sequence[Message], values: Sequence[bytes | None]) -> Origins:
+        keys = [message.key() for message in messages]
+        count = partial(self._settings.on_error, "HEADERS_UNREADABLE")
+        return Origins(keys, values, [headers_of(message, count) for message in messages])
 
     def _meet(self, message: Message) -> None:
         """Deal with what came instead of a record."""
         error = message.error()
         assert error is not None
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's spelling
+            self._answers.note(name_of(message))
             self._meet_end(self._partitions[name_of(message)], message)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  as above
             self._meet_gap(self._partitions[name_of(message)])
@@ -196,7 +229,7 @@ class KafkaIntake:
     def _meet_gap(self, known: LanePartition) -> None:
         """Stop where records are gone, or go on behind them when that was accepted."""
         low, high = self._range(known)
-        if 0 <= known.offset < low:
+        if known.offset < low:
             self._meet_expired(known, low, high)
         elif known.offset > high:
             raise known.gone(low, high, "are no longer there", "")
@@ -223,8 +256,6 @@ class KafkaIntake:
         self._settings.on_error(error.name())
         self._is_unsure = True
 
-
-def _origins(messages: Sequence[Message], values: Sequence[bytes | None]) -> Origins:
-    keys = [message.key() for message in messages]
-    headers: list[Any] = [message.headers() for message in messages]
-    return Origins(keys, values, headers)
+    def _note_commit(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
+        """Count what the group did not take; it is told again in time. Called as above."""
+        count_refused(self._settings.on_error, error, places)

@@ -3,7 +3,7 @@
 Asks nobody: what the cluster says about topics is handed in.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,17 +81,31 @@ class LanePartitions:
         """Give one of them."""
         return self._known[name]
 
-    def add(self, found: Mapping[str, Described]) -> bool:
-        """Take on those that are new, from their beginning; tell whether there are any."""
-        before = len(self._known)
+    @property
+    def topics(self) -> Collection[str]:
+        """The topics that they are of."""
+        return self._topics.values()
+
+    def new_among(self, found: Mapping[str, Described]) -> list[LanePartition]:
+        """Give those that are not known yet. Raises ClusterError when a topic is another now."""
+        new = []
         for stream, topic in self._topics.items():
             if topic not in found:
                 raise missing(topic)
             told = found[topic]
             for number in range(self._lane, told.partitions, self._lanes):
-                new = LanePartition(stream, topic, number, told.topic_id)
-                _check_same(self._known.setdefault(new.name, new), told.topic_id)
-        return len(self._known) > before
+                each = LanePartition(stream, topic, number, told.topic_id)
+                if each.name not in self._known:
+                    new.append(each)
+                else:
+                    _check_same(self._known[each.name], told.topic_id)
+        return new
+
+    def add(self, partitions: Iterable[LanePartition]) -> None:
+        """Take on partitions that are new."""
+        for each in partitions:
+            assert each.name not in self._known
+            self._known[each.name] = each
 
     def resume(self, positions: Mapping[str, Position]) -> None:
         """Go on from positions that were kept."""
@@ -102,6 +116,16 @@ class LanePartitions:
             _check_same(self._known[name], topic_id)
             self._known[name].offset = offset
 
+    def without_offset(self) -> list[LanePartition]:
+        """Give those of which it is not known yet where they begin."""
+        return [each for each in self if each.offset == OFFSET_BEGINNING]
+
+    def begin(self, first: Mapping[str, int]) -> None:
+        """Begin partitions at their first offsets: what expires from there on will be missed."""
+        for name, offset in first.items():
+            assert self._known[name].offset == OFFSET_BEGINNING
+            self._known[name].offset = offset
+
     def _missing(self, name: str) -> ClusterError:
         topics = ", ".join(sorted(self._topics.values()))
         return ClusterError(
@@ -109,6 +133,12 @@ class LanePartitions:
             f"partition in {topics}; name the topics that were read, or start anew with another "
             "state directory and result"
         )
+
+
+def place_of(name: str, position: Position) -> TopicPartition:
+    """Give the place of a partition that is not known any more, from its name and position."""
+    topic, _, number = name.rpartition("-")
+    return TopicPartition(topic, int(number), position[2])
 
 
 def _check_same(known: LanePartition, topic_id: str) -> None:

@@ -6,7 +6,7 @@ Draining is not the end of time: a lane that is told to stop promises nothing.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -76,7 +76,8 @@ class Rules:
 class LiveSource(FixedPartitionedSource[Read, Snapshot]):
     """Partitions that keep coming, dealt out to a fixed number of lanes.
 
-    Lanes end once `stopping` says so. `alignment` is shared by all of them.
+    Lanes end once `stopping` says so. `alignment` is shared by all of them; `untold` are the last
+    positions of those that have ended.
     """
 
     intakes: Intakes
@@ -84,6 +85,7 @@ class LiveSource(FixedPartitionedSource[Read, Snapshot]):
     rules: Rules
     stopping: Callable[[], bool]
     alignment: Alignment
+    untold: dict[str, Position] = field(default_factory=dict)
 
     def list_parts(self) -> list[str]:
         """Name the lanes."""
@@ -93,6 +95,11 @@ class LiveSource(FixedPartitionedSource[Read, Snapshot]):
         """Open a lane where its snapshot left off."""
         del step_id
         return LiveLane(self, int(for_part), resume_state or _NEW)
+
+    def tell_stored(self) -> None:
+        """Tell how far the result is, once the engine has come to its end: all is stored then."""
+        if self.untold:
+            self.intakes.commit(self.untold)
 
 
 _NEW: Final[Snapshot] = ("lane", VERSION, {}, {}, {})
@@ -125,6 +132,7 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             if stream == "events" and self._rules.followed is not None:
                 self._rules.followed.resume(maximum)
         self._has_backlog = False
+        self._has_given = False
         self._due_at = datetime.now(UTC)
 
     def next_batch(self) -> Iterable[Read]:
@@ -137,6 +145,7 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         limit = self._source.alignment.limit
         held = self._partitions.ahead_of(limit) | self._unjudgeable(now)
         documents = self._intake.poll(held)
+        self._has_given = bool(documents)
         self._due_at = datetime.now(UTC) + (GATHER_INTERVAL if documents else POLL_INTERVAL)
         self._meet_new()
         # Now, and not after the decoding: what comes meanwhile is of later than `now`.
@@ -147,8 +156,8 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         return reads + self._due_promises(now) + self._news(now)
 
     def next_awake(self) -> datetime | None:
-        """Read on at once while there is a backlog; else let some documents gather."""
-        return None if self._has_backlog else self._due_at
+        """Read on at once while there is a backlog and it comes; else let some documents gather."""
+        return None if self._has_backlog and self._has_given else self._due_at
 
     def snapshot(self) -> Snapshot:
         """Give where to go on, and what was promised."""
@@ -162,7 +171,8 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         return "lane", VERSION, partitions, dict(self._partitions.promised), refused
 
     def close(self) -> None:
-        """Let go of the partitions."""
+        """Let go of the partitions; the last snapshot may not be stored yet."""
+        self._source.untold.update(self._stored)
         self._intake.close()
 
     def _tell_stored(self) -> None:

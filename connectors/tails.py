@@ -54,6 +54,9 @@ class Tails:
         places = {name: Place.of(position) for name, position in positions.items()}
         return TailIntake(self._folder, (lane, self._lanes), places, self._chunk_bytes)
 
+    def commit(self, positions: Mapping[str, Position]) -> None:
+        """Nobody watches."""
+
 
 @dataclass(slots=True)
 class _Folder:

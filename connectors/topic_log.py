@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import OffsetSpec
 
 from attribution.decoded import Decoded
 from attribution.policy import Policy
@@ -34,27 +33,6 @@ GATHER_SECONDS: Final = 0.05
 
 SILENCE_SECONDS_MAX: Final = 30.0
 """How long a broker may say nothing at all before it counts as out of reach."""
-
-
-def beginnings(cluster: Cluster, topics: Collection[str]) -> dict[str, int]:
-    """Give the first offset that there is of each partition, by its name; 0 goes without saying.
-
-    Raises ClusterError.
-    """
-    places = [
-        TopicPartition(topic, number)
-        for topic, told in describe(cluster, topics).items()
-        for number in range(told.partitions)
-    ]
-    earliest: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-    asked = dict.fromkeys(places, earliest)
-    admin = cluster.admin()  # answers come as long as it lives
-    answers = admin.list_offsets(asked, request_timeout=ANSWER_SECONDS_MAX)
-    try:
-        first = {f"{at.topic}-{at.partition}": each.result().offset for at, each in answers.items()}
-    except KafkaException as error:
-        raise unreachable(cluster, error) from error
-    return {name: offset for name, offset in first.items() if offset > 0}
 
 
 @dataclass(frozen=True, slots=True)

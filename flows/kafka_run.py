@@ -5,13 +5,13 @@ from typing import Any, Final
 
 from attribution.registry import Registry
 from connectors import metrics
+from connectors.beginnings import beginnings
 from connectors.cluster import Cluster, describe, missing
 from connectors.dead_letter_limit import DeadLetterLimit
 from connectors.dead_letter_sink import DeadLetterSink
 from connectors.kafka import KafkaIntakes
 from connectors.producing import Patience
 from connectors.publish import PublishSink
-from connectors.topic_log import beginnings
 from flows.crashing import Sink
 from flows.job import Run, clock
 from flows.kafka_settings import KafkaSettings

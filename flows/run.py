@@ -97,10 +97,13 @@ def run_here(job: Run, prepared: Prepared, stopping: Stopping, seat: Seat) -> in
             watched.enter_context(serve(job.metrics_port + seat.index))
         if is_first:
             watched.enter_context(shown_status())
-        return _run_engine(flow, job, seat)
+        _run_engine(flow, job, seat)
+        source.tell_stored()
+    return 0
 
 
-def _run_engine(flow: Dataflow, job: Run, seat: Seat) -> int:
+def _run_engine(flow: Dataflow, job: Run, seat: Seat) -> None:
+    """Run until the lanes have ended and all that they gave is stored."""
     store = StateDir(job.state).recovery.folder
     recovery = RecoveryConfig(str(store), NO_BACKUP)  # type: ignore[no-untyped-call]
     with quiet_engine(store):
@@ -112,7 +115,6 @@ def _run_engine(flow: Dataflow, job: Run, seat: Seat) -> int:
             epoch_interval=timedelta(microseconds=job.settings.settings.flow.epoch_interval),
             recovery_config=recovery,
         )
-    return 0
 
 
 def live_source(

