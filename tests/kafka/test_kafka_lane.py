@@ -9,8 +9,8 @@ import pytest
 
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.answers import SILENT_SECONDS
 from connectors.alignment import Alignment
+from connectors.answers import SILENT_SECONDS
 from connectors.cluster import Cluster
 from connectors.kafka import KafkaIntakes
 from connectors.live import LiveLane, LiveSource, Rules
@@ -42,9 +42,9 @@ class Hanging:
         registry = Registry.from_documents([], allow_unregistered=True)
         rules = Rules(Policy(), registry, lambda: now() + self.ahead, GRACE, 0)
         intakes = KafkaIntakes(Cluster(self.servers), topics, lanes=1)
-        self.lane = LiveSource(
-            intakes, 1, rules, lambda: False, Alignment.of(1)
-        ).build_part("read", "0", None)
+        self.lane = LiveSource(intakes, 1, rules, lambda: False, Alignment.of(1)).build_part(
+            "read", "0", None
+        )
 
     def drive(self, seconds: float) -> int:
         """Let the lane read, and give what it then promises of impressions."""
