@@ -1,4 +1,4 @@
-"""A broker that lets in only who is known: by a password, or by a certificate of a CA of its own."""
+"""A broker that lets in only who is known, by a password or a certificate of a CA of its own."""
 
 import subprocess
 from collections.abc import Mapping
@@ -28,6 +28,7 @@ LOGIN: Final = (
     "org.apache.kafka.common.security.scram.ScramLoginModule required;\n"
 )
 
+NEW_KEY: Final = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "2")
 SASL: Final = {"sasl.mechanism": "SCRAM-SHA-512", "sasl.username": USER}
 
 
@@ -70,17 +71,14 @@ def secured(folder: Path) -> Secured:
 
 def certificates(folder: Path) -> None:
     """Make a CA, and what it vouches for: the broker, and the job, whose key has a password."""
-    _openssl(folder, "req -x509 -nodes -subj /CN=ca -keyout ca.key -out ca.pem", *_NEW)
+    _openssl(folder, "req -x509 -nodes -subj /CN=ca -keyout ca.key -out ca.pem", *NEW_KEY)
     by_ca = "-CA ca.pem -CAkey ca.key -addext basicConstraints=critical,CA:false"
     broker = f"req -x509 -nodes -subj /CN=broker -keyout broker.key -out broker.crt {by_ca}"
-    _openssl(folder, broker, *_NEW, "-addext", "subjectAltName=IP:127.0.0.1")
+    _openssl(folder, broker, *NEW_KEY, "-addext", "subjectAltName=IP:127.0.0.1")
     job = f"req -x509 -subj /CN=job -keyout job.key -out job.pem {by_ca}"
-    _openssl(folder, job, *_NEW, "-passout", f"pass:{PASSWORD}")
+    _openssl(folder, job, *NEW_KEY, "-passout", f"pass:{PASSWORD}")
     both = (folder / "broker.key").read_text() + (folder / "broker.crt").read_text()
     (folder / "broker.pem").write_text(both)
-
-
-_NEW: Final = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 2".split()
 
 
 def _openssl(folder: Path, command: str, *more: str) -> None:

@@ -1,5 +1,4 @@
-"""A run against a broker with a guard, as an operator sets it up: options in a file, the secret in
-the environment, and nowhere else."""
+"""A run against a broker with a guard: options in a file, the secret in the environment alone."""
 
 import json
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from tests.kafka.brokers import jars, running
 from tests.kafka.harness import KafkaJob, Topics, committed_of
 from tests.kafka.secured import PASSWORD, Secured, secured
 from tests.kafka.test_run import rows, seen, sold
+from tests.kafka.topics import everything
 
 SASL_SECRET = "TRIBUTARY_KAFKA__OPTIONS__SASL__PASSWORD"
 KEY_SECRET = "TRIBUTARY_KAFKA__OPTIONS__SSL__KEY__PASSWORD"
@@ -66,6 +66,10 @@ def job(guarded: Secured, tmp_path: Path) -> Iterator[KafkaJob]:
         job.kill()
 
 
+def has_one(servers: str, topic: str) -> bool:
+    return len(everything(servers, topic)) == 1
+
+
 def test_who_knows_the_secret_is_let_in(
     guarded: Secured,
     protocol: str,
@@ -80,6 +84,8 @@ def test_who_knows_the_secret_is_let_in(
     job.start("--config", str(config))
     job.topics = behind
     assert wait_until(lambda: sum(committed_of(job).values()) == 3), job.said
+    for name in ("conversions", "dead_letters"):
+        assert wait_until(lambda topic=job.topics[name]: has_one(behind.servers, topic)), job.said
     assert job.drain() == 0, job.said
     assert rows(job, "select event_id from conversions") == [("one",)]
     assert PASSWORD not in job.said
