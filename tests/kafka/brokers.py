@@ -150,14 +150,7 @@ def apache(folder: Path, more: str = "", formatted_with: Sequence[str] = ()) -> 
     # One node needs neither a large heap nor the optimising compiler to answer quickly.
     java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{lib}/*"]
     java.append("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
-    tool = [
-        "kafka.tools.StorageTool",
-        "format",
-        "-t",
-        "dHJpYnV0YXJ5LXRlc3Rz",
-        *formatted_with,
-        "-c",
-    ]
-    subprocess.run([*java, *tool, str(properties)], check=True, capture_output=True)
+    tool = ["kafka.tools.StorageTool", "format", "-t", "dHJpYnV0YXJ5LXRlc3Rz", *formatted_with]
+    subprocess.run([*java, *tool, "-c", str(properties)], check=True, capture_output=True)
     command = [*java, "kafka.Kafka", str(properties)]
     return Broker(command, f"127.0.0.1:{port}", folder / "kafka.log")

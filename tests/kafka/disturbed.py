@@ -167,7 +167,8 @@ class Disturbed(KafkaCampaign):
             f"tributary: {self._name(place)}: records from offset {first} on expired before they "
             f"were read; the broker has {beyond} to "
         )
-        assert said.count("tributary: ") == said.count(expected) == 1, said
+        # Of several processes, the others may say that one of them is gone.
+        assert said.count(expected) == 1, said
 
     def _expire(self, before: Mapping[Place, int]) -> None:
         """Let the broker forget what is before an offset, where it has not yet."""
