@@ -17,7 +17,7 @@ from benchmarks.keeping import EPOCH, lines_of
 from benchmarks.live_jobs import live_job, run_command
 from benchmarks.logs import ROOT
 from connectors.manifests import sizes_of
-from connectors.preflight import KEYED_STEPS
+from connectors.resumed import KEYED_STEPS
 from connectors.state import StateDir
 
 LASTING: Final = (

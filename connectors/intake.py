@@ -12,7 +12,13 @@ from attribution.columns import Ints
 from connectors.lines import Lines
 
 Position = tuple[Any, ...]
-"""Plain values that survive in a snapshot: first the version of the rest, third the next offset."""
+"""Plain values that survive in a snapshot: first the version of the rest, third the next offset.
+The second is the id of a topic, or a number where it is of a file."""
+
+
+def is_of_topic(position: Position) -> bool:
+    """Tell a position in a topic from one in a file, whatever their versions."""
+    return isinstance(position[1], str)
 
 
 Headers = Sequence[tuple[str, bytes | None]]

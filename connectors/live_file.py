@@ -4,6 +4,7 @@ A run and its file find each other by the id of the state directory. DuckDB's lo
 a second writer out.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -50,14 +51,15 @@ def _create(path: Path, state_id: str) -> None:
     checkpoint would leave a file that does not open.
     """
     unfinished = path.with_name(path.name + UNFINISHED)
-    for old in (unfinished, wal_of(unfinished)):
-        old.unlink(missing_ok=True)
-    with writing(path), closing(_connect(unfinished, read_only=False)) as connection:
-        prepare(connection)
-        _own(connection, unfinished, state_id)
-    wal_of(path).unlink(missing_ok=True)  # of a file that is gone: it is not for the new one
-    unfinished.replace(path)
-    sync_folder(path.parent)
+    with writing(path):
+        for old in (unfinished, wal_of(unfinished)):
+            old.unlink(missing_ok=True)
+        with closing(_connect(unfinished, read_only=False)) as connection:
+            prepare(connection)
+            _own(connection, unfinished, state_id)
+        wal_of(path).unlink(missing_ok=True)  # of a file that is gone: it is not for the new one
+        unfinished.replace(path)
+        sync_folder(path.parent)
 
 
 def _own(connection: duckdb.DuckDBPyConnection, path: Path, state_id: str) -> None:
@@ -66,6 +68,18 @@ def _own(connection: duckdb.DuckDBPyConnection, path: Path, state_id: str) -> No
         connection.execute("checkpoint")
     else:
         _check(connection, path, state_id)
+
+
+def check_place(path: Path) -> None:
+    """See that a result file may be made or written there; raises DatabaseError."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        msg = f"{folder}, where {path.name} is to be, is no folder; make it, or name another --db"
+        raise DatabaseError(msg)
+    for place in [folder, *([path] if path.exists() else [])]:
+        if not os.access(place, os.W_OK):
+            msg = f"{place} cannot be written; let the user of this process write there"
+            raise DatabaseError(msg)
 
 
 def database_seq(path: Path, state_id: str) -> int | None:
@@ -98,7 +112,12 @@ def writing(path: Path) -> Iterator[None]:
     """Turn what an operator has to mend (a full disk, a file gone bad) into a DatabaseError."""
     try:
         yield
-    except (duckdb.OperationalError, duckdb.FatalException, duckdb.InternalException) as error:
+    except (
+        duckdb.OperationalError,
+        duckdb.FatalException,
+        duckdb.InternalException,
+        OSError,
+    ) as error:
         msg = (
             f"{path} cannot be written: {_first_line(error)}; "
             "what is committed is safe: mend that and start again"

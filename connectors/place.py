@@ -42,6 +42,10 @@ class Place:
         numbers = (self.byte, self.line, self.head, self.head_size, self.inode, self.size)
         return VERSION, *numbers, self.is_whole
 
+    def is_of(self, content: bytes) -> bool:
+        """Tell whether content begins as this file did."""
+        return crc32(content[: self.head_size]) == self.head
+
     def after(self, content: bytes, *, taken: int, lines: int) -> "Place":
         """Move behind the next `taken` bytes, which begin with `content`."""
         is_in_head = self.byte == self.head_size

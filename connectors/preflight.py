@@ -9,23 +9,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from attribution.policy import Policy
-from connectors.manifests import Manifest, SegmentError, files_of
-from connectors.recovery import RecoveryError
+from connectors.live_database import RESUME_BEHIND_MAX
+from connectors.log_kept import Log, keep_log, kept_log, other_log
+from connectors.manifests import SegmentError, files_of
+from connectors.resumed import manifests, resumed_seq, strange
+from connectors.sealing import RecoveryError
 from connectors.segment_files import absent, faults, unnamed
 from connectors.segments import WAYS_OUT
+from connectors.source_versions import load_versions
 from connectors.state import Facts, StateDir, StateError
-
-KEYED_STEPS: Final = ("dedup", "count", "match", "credit")
-"""The steps whose snapshots are (version, step, numbers, manifest)."""
-
-WRITER: Final = "write"
-"""The step whose snapshot is the number of its last commit."""
-
-SNAPSHOT: Final = 1
-"""Version of the keyed steps' snapshots."""
-
-AHEAD_MAX: Final = 1
-"""Commits the database may be ahead of a store that is empty: the engine commits after the sink."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +83,35 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
             yield f"{prefix}{name}", text
 
 
-def preflight(state: StateDir, facts: Facts, database_seq: int | None) -> Ready:
+def preflight(
+    state: StateDir, facts: Facts, database_seq: int | None, log: Log | None = None
+) -> Ready:
     """Check that the state can go on and the database with it, then scrub and sweep.
 
-    `database_seq` is the last commit in the database; None where there is no file. Raises
-    StateError.
+    `database_seq` is the last commit in the database; None where there is no file. `log` is what a
+    run is to read, and None where that is settled. Raises StateError.
     """
     for fault in problems(state, facts, database_seq):
         raise StateError(fault)
+    for fault in [] if log is None else other_log(state, log):
+        raise StateError(fault)
     try:
-        scrubbed = state.recovery.scrub()
-        named = {file for manifest in manifests(state) for file in files_of(manifest)}
-        stale = unnamed(state.segments, named)
-        for path in stale:
-            path.unlink()
-        return Ready(
-            state.recovery.resume_epoch(), resumed_seq(state), scrubbed.uncommitted, len(stale)
-        )
+        if log is not None:
+            keep_log(state, log)
+        return _put_in_order(state)
     except (OSError, RecoveryError) as error:
-        msg = f"{state.path} cannot be put in order: {error}; {WAYS_OUT}"
+        msg = f"{state.path} cannot be put in order: {error}; mend that, and start again"
         raise StateError(msg) from error
+
+
+def _put_in_order(state: StateDir) -> Ready:
+    scrubbed = state.recovery.scrub()
+    named = {file for manifest in manifests(state) for file in files_of(manifest)}
+    stale = unnamed(state.segments, named)
+    for path in stale:
+        path.unlink()
+    resume_epoch, seq = state.recovery.resume_epoch(), resumed_seq(state)
+    return Ready(resume_epoch, seq, scrubbed.uncommitted, len(stale))
 
 
 def problems(
@@ -118,48 +119,53 @@ def problems(
 ) -> Iterator[str]:
     """Say what keeps the state from going on, a sentence each; `thoroughly` reads every byte."""
     try:
-        if found := list(_store_problems(state, facts)):
+        if found := list(store_problems(state, facts)):
             yield from found
             return
         yield from _database_problems(state, database_seq)
         for manifest in manifests(state):
             yield from (faults if thoroughly else absent)(state.segments, manifest)
-    except (RecoveryError, SegmentError) as error:
-        yield f"{error}; {WAYS_OUT}"
+    except (RecoveryError, SegmentError, StateError) as error:
+        yield str(error)
 
 
-def manifests(state: StateDir) -> Iterator[Manifest]:
-    """Go over the manifests of all key groups that would be resumed."""
-    for step in KEYED_STEPS:
-        for snapshot in state.recovery.snapshots(step).values():
-            yield snapshot[-1]
+def store_problems(state: StateDir, facts: Facts) -> Iterator[str]:
+    """Say what is wrong with all but the batches; raises RecoveryError or StateError."""
+    if found := list(_out_of_reach(state)):
+        yield from found
+    elif not state.recovery.is_complete():
+        yield f"{state.recovery.folder} is not the complete recovery store of the state; {WAYS_OUT}"
+    else:
+        state.recovery.check()
+        yield from _halves(state)
+        yield from strange(state, facts)
 
 
-def resumed_seq(state: StateDir) -> int:
-    """Give the number of the last commit that the state belongs to; 0 before the first."""
-    return max(state.recovery.snapshots(WRITER).values(), default=0)
-
-
-def _store_problems(state: StateDir, facts: Facts) -> Iterator[str]:
+def _out_of_reach(state: StateDir) -> Iterator[str]:
+    """Say what is not there, or not to be written: SQLite would only speak of an error."""
     for folder in (state.path, state.recovery.folder, state.segments.folder):
         if not folder.is_dir():
             yield f"{folder} is missing; {WAYS_OUT}"
             return
+    for folder in (state.path, state.recovery.folder, state.segments.folder):
         if not os.access(folder, os.W_OK | os.X_OK):
             yield f"{folder} cannot be written; let the user of this process write there"
-    if not state.recovery.is_complete():
-        yield f"{state.recovery.folder} is not the complete recovery store of the state; {WAYS_OUT}"
-        return
-    if strange := sorted(state.recovery.steps().keys() - set(facts.steps)):
-        yield f"{state.path} holds state of a step {strange[0]}, which does not exist; {WAYS_OUT}"
-    for step in KEYED_STEPS:
-        for snapshot in state.recovery.snapshots(step).values():
-            if snapshot[:2] != (SNAPSHOT, step):
-                yield (
-                    f"{state.path} holds a snapshot {snapshot[:2]}, expected {(SNAPSHOT, step)}; "
-                    f"start the tributary that saved it"
-                )
-                return
+    for file in state.recovery.files():
+        if not os.access(file, os.R_OK | os.W_OK):
+            yield f"{file} cannot be written; let the user of this process write there"
+
+
+def _halves(state: StateDir) -> Iterator[str]:
+    """Say what of a state that has run is gone without a trace."""
+    if not state.recovery.is_consistent():
+        yield (
+            f"{state.recovery.folder} holds snapshots, but not how far they were committed; "
+            f"{WAYS_OUT}"
+        )
+    if state.recovery.has_run():
+        beside = {state.registry_file: load_versions(state), state.log_file: kept_log(state)}
+        for path in [path for path, content in beside.items() if content is None]:
+            yield f"{path} is missing, but the state has been used; {WAYS_OUT}"
 
 
 def _database_problems(state: StateDir, database_seq: int | None) -> Iterator[str]:
@@ -169,8 +175,8 @@ def _database_problems(state: StateDir, database_seq: int | None) -> Iterator[st
             f"the database ends at commit {found}, but {state.path} goes on after commit "
             f"{resumed}: it was deleted, or is an older copy; {WAYS_OUT}"
         )
-    elif resumed == 0 and found > AHEAD_MAX:
+    elif found > resumed + RESUME_BEHIND_MAX:
         yield (
-            f"the database has {found} commits of this state, but {state.path} holds nothing to go "
-            f"on from: its recovery store is not the one that was used; {WAYS_OUT}"
+            f"the database ends at commit {found}, but {state.path} goes on after commit "
+            f"{resumed}: its recovery store was emptied, or is an older copy; {WAYS_OUT}"
         )

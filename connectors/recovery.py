@@ -6,12 +6,10 @@ an epoch that was never committed, but the engine leaves it in place and, were t
 reached again without a new snapshot of that key, would take it for committed: hence `scrub`.
 """
 
-import pickle
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from shutil import rmtree
 from typing import Any, Final
@@ -19,6 +17,8 @@ from typing import Any, Final
 from bytewax.recovery import init_db_dir
 
 from connectors.lasting import UNFINISHED, sync_folder
+from connectors.sealing import RecoveryError, plain, unsealed
+from connectors.segments import WAYS_OUT
 
 FLOW: Final = "tributary"
 """The id of the flow, which begins the ids of its steps in the store."""
@@ -31,9 +31,16 @@ FIRST_EPOCH: Final = 1
 
 _FILES: Final = "part-*.sqlite3"
 
-
-class RecoveryError(Exception):
-    """The recovery store cannot be used; the message says what is wrong with it."""
+OUT_OF_REACH: Final = (
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_READONLY",
+    "SQLITE_CANTOPEN",
+    "SQLITE_PERM",
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+)
+"""How the names of SQLite's faults begin that say nothing against what is in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +68,22 @@ class RecoveryStore:
         sync_folder(folder.parent)
         return cls(folder)
 
+    def files(self) -> Collection[Path]:
+        """Name the files of the store."""
+        return sorted(self.folder.glob(_FILES))
+
     def is_complete(self) -> bool:
         """Tell whether the store has all of its files."""
-        files = self._files()
         counts = {count for (count,) in self._ask("select part_count from parts")}
-        return counts == {len(files)}
+        return counts == {len(self.files())}
+
+    def check(self) -> None:
+        """See that the files are sound as files of SQLite; raises RecoveryError."""
+        for file in self.files():
+            with _opened(file) as connection:
+                ((found,),) = connection.execute("pragma integrity_check(1)").fetchall()
+            if found != "ok":
+                raise _damaged(file, found)
 
     def has_run(self) -> bool:
         """Tell whether the engine was ever started on this store."""
@@ -83,6 +101,10 @@ class RecoveryStore:
             reached[worker] = max(reached.get(worker, resumed), frontier)
         return min(reached.values())
 
+    def is_consistent(self) -> bool:
+        """Tell whether it is known how far what it holds was committed."""
+        return self.has_run() or not self.steps()
+
     def steps(self) -> dict[str, int]:
         """Count the rows of each step."""
         counts: dict[str, int] = {}
@@ -94,7 +116,7 @@ class RecoveryStore:
     def snapshots(self, step: str) -> dict[str, Any]:
         """Give the state of each key that the engine would resume with."""
         return {
-            key: _plain(blob)
+            key: unsealed(plain(blob))
             for key, _, blob in self._ask(
                 "select state_key, max(snap_epoch), ser_change from snaps "
                 "where step_id = ? and snap_epoch < ? group by state_key order by state_key",
@@ -108,7 +130,7 @@ class RecoveryStore:
         """Take out what was never committed, and what is left of discarded keys."""
         resume = self.resume_epoch()
         uncommitted = discarded = 0
-        for file in self._files():
+        for file in self.files():
             with _opened(file) as connection, connection:
                 done = connection.execute("delete from snaps where snap_epoch >= ?", [resume])
                 uncommitted += done.rowcount
@@ -123,13 +145,10 @@ class RecoveryStore:
     def _ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask every file: what belongs together may be spread over them."""
         answers: list[tuple[Any, ...]] = []
-        for file in self._files():
+        for file in self.files():
             with _opened(file) as connection:
                 answers += connection.execute(query, values).fetchall()
         return answers
-
-    def _files(self) -> Collection[Path]:
-        return sorted(self.folder.glob(_FILES))
 
 
 _DELETE_DISCARDED: Final = """
@@ -143,28 +162,26 @@ delete from snaps where (step_id, state_key) in (
 
 @contextmanager
 def _opened(file: Path) -> Iterator[sqlite3.Connection]:
-    """Open a file that is there; a fault of SQLite's becomes one that names it."""
+    """Open a file that is there; a fault of SQLite's becomes one that names it.
+
+    What time or an operator mends is told from damage, for which a copy is needed.
+    """
     try:
         with closing(
             sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True)
         ) as connection:
             yield connection
     except sqlite3.Error as error:
-        msg = f"{file} cannot be read as a recovery store: {error}"
-        raise RecoveryError(msg) from error
+        name = getattr(error, "sqlite_errorname", "")
+        raise (_unreached if name.startswith(OUT_OF_REACH) else _damaged)(file, error) from error
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Reads plain values only: snapshots hold nothing else, and no class is ever looked up."""
+def _unreached(file: Path, why: object) -> RecoveryError:
+    return RecoveryError(
+        f"{file} cannot be used: {why}; make room, or mend the disk or its permissions, and start "
+        "again: nothing is lost"
+    )
 
-    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401
-        msg = f"a snapshot holds a {module}.{name}, expected plain values"
-        raise RecoveryError(msg)
 
-
-def _plain(blob: bytes) -> Any:  # noqa: ANN401
-    try:
-        return _PlainUnpickler(BytesIO(blob)).load()
-    except (pickle.UnpicklingError, EOFError) as error:
-        msg = f"a snapshot in the recovery store is damaged: {error}"
-        raise RecoveryError(msg) from error
+def _damaged(file: Path, why: object) -> RecoveryError:
+    return RecoveryError(f"{file} cannot be read as a recovery store: {why}; {WAYS_OUT}")

@@ -2,6 +2,7 @@
 
 state.json      what the state was made with, and what it must go on with
 registry.json   the versions of event sources (`connectors.source_versions`)
+log.json        which log is read (`connectors.log_kept`)
 recovery/       the engine's store (`connectors.recovery`)
 segments/       the batches of the keyed steps (`connectors.segments`)
 alignment       how far each lane is, while a run works off a backlog (`connectors.alignment`)
@@ -13,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -31,18 +32,19 @@ from connectors.parse import query
 from connectors.recovery import RecoveryStore
 from connectors.segments import WAYS_OUT, Segments
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of state.json and of everything beside it."""
 
-STATE, REGISTRY, RECOVERY, SEGMENTS, ALIGNMENT, LOCK = (
+STATE, REGISTRY, LOG, RECOVERY, SEGMENTS, ALIGNMENT, LOCK = (
     "state.json",
     "registry.json",
+    "log.json",
     "recovery",
     "segments",
     "alignment",
     "lock",
 )
-_OURS: Final = {STATE, REGISTRY, RECOVERY, SEGMENTS, ALIGNMENT, LOCK}
+_OURS: Final = {STATE, REGISTRY, LOG, RECOVERY, SEGMENTS, ALIGNMENT, LOCK}
 
 SALT_BYTES: Final = 16
 
@@ -74,8 +76,7 @@ class Facts:
     @property
     def fingerprint(self) -> str:
         """Name the policy by its content."""
-        text = json.dumps(self.policy.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return _fingerprint(self.policy.model_dump(mode="json"))
 
     def to_json(self) -> dict[str, Any]:
         """Write as state.json has it."""
@@ -111,6 +112,10 @@ class Facts:
         )
 
 
+def _fingerprint(policy: Any) -> str:  # noqa: ANN401  as JSON has it
+    return hashlib.sha256(json.dumps(policy, sort_keys=True).encode()).hexdigest()
+
+
 def _hash_check(salts: Salts) -> list[str]:
     """Hash a fixed text: another version of DuckDB may hash otherwise, and find no key again."""
     hashed = query("select " + salts.hash("'tributary'"))
@@ -143,6 +148,11 @@ class StateDir:
         """By which the processes of a run wait for each other."""
         return self.path / ALIGNMENT
 
+    @property
+    def log_file(self) -> Path:
+        """Where it is kept which log is read."""
+        return self.path / LOG
+
     @contextmanager
     def lock(self) -> Iterator[int]:
         """Be the only user, with the directory made if absent; give the lock's handle.
@@ -158,8 +168,9 @@ class StateDir:
                 holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
                 msg = f"{self.path} is in use by process {holder}; stop that one first"
                 raise StateError(msg) from error
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+            with suppress(OSError):  # on a full disk others are told of an unknown process
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
             yield handle
         finally:
             os.close(handle)
@@ -215,9 +226,16 @@ class StateDir:
             tree = json.loads(path.read_bytes())
             self._check_format(tree)
             facts = Facts.from_json(tree)
+            has_same_policy = tree["policy_fingerprint"] == _fingerprint(tree["policy"])
         except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
             msg = f"{path} cannot be read: {error}; {WAYS_OUT}"
             raise StateError(msg) from error
+        if not has_same_policy:
+            msg = (
+                f"{path} holds another policy than the state was made with: it was changed, or is "
+                f"damaged; {WAYS_OUT}"
+            )
+            raise StateError(msg)
         if tree["hash_check"] != _hash_check(facts.salts):
             msg = (
                 f"{self.path} holds keys hashed by another version of DuckDB, which would never be "

@@ -1,5 +1,6 @@
 """The program's table of contents: raw streams in, attributed conversions out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +13,7 @@ from attribution.keyed import Read, Rows
 from attribution.policy import Policy
 from connectors.segments import Segments
 from flows import routes
-from flows.steps import CHANGE, CreditStep, DedupStep, MatchStep, Size, built
+from flows.steps import CHANGE, Builder, CreditStep, DedupStep, MatchStep, Size, Step, built
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Io:
     """The edges of the flow, and what they fix: how many lanes read, how state is divided and kept.
 
     `watermark_interval` is in microseconds. Without `segments` nothing is kept; `provisional` rows
-    are for those who watch. What is refused, and what is final, may go elsewhere too.
+    are for those who watch. What is refused, and what is final, may go elsewhere too. `guard` is
+    put around each keyed step.
     """
 
     source: Source[Read]
@@ -32,34 +34,39 @@ class Io:
     provisional: bool = False
     dead_letters: Sink[tuple[str, Rows]] | None = None
     publish: Sink[tuple[str, Rows]] | None = None
+    guard: Callable[[Builder], Builder] = lambda build: build
+
+    def kept(self, step: Callable[[], Step]) -> Builder:
+        """Give what makes the groups of a keyed step."""
+        return self.guard(built(step, self.segments))
 
 
 def build_flow(io: Io, policy: Policy) -> Dataflow:
     """Wire the flow. Every path is FIFO and carries its watermarks; nothing else is ordered."""
-    groups, keep = io.key_groups, io.segments
+    groups = io.key_groups
     size = Size(io.lanes, groups, io.watermark_interval, io.provisional)
     flow = Dataflow("tributary")
     read = op.input("read", flow, io.source)  # lanes: bytes to typed, keyed rows
 
     events = op.flat_map("by_event_key", read, routes.by_key(groups, "events"))
     dedup = partial(DedupStep, "dedup", policy, stream="events", remember=CHANGE, size=size)
-    deduped = op.stateful_batch("dedup", events, built(dedup, keep))  # the first copy counts
+    deduped = op.stateful_batch("dedup", events, io.kept(dedup))  # the first copy counts
 
     impressions = op.flat_map("by_impression", read, routes.by_key(groups, "impressions"))
     count = partial(DedupStep, "count", policy, stream="impressions", remember=(), size=size)
-    counted = op.stateful_batch("count", impressions, built(count, keep))
+    counted = op.stateful_batch("count", impressions, io.kept(count))
 
     records = op.flat_map("records", read, routes.records_by_match_key(groups))
     queries = op.flat_map("queries", deduped, routes.queries_by_match_key(groups, policy))
     match = partial(MatchStep, policy, size=size)
     asked = op.merge("to_match", records, queries)
-    matched = op.stateful_batch("match", asked, built(match, keep))  # what may earn credit
+    matched = op.stateful_batch("match", asked, io.kept(match))  # what may earn credit
 
     conversions = op.map("conversions", deduped, routes.conversions)
     found = op.flat_map("found", matched, routes.found_by_conversion(groups))
     credit = partial(CreditStep, policy, size=size)
     answered = op.merge("to_credit", conversions, found)
-    credited = op.stateful_batch("credit", answered, built(credit, keep))  # who earns what
+    credited = op.stateful_batch("credit", answered, io.kept(credit))  # who earns what
 
     decided = op.map("credited_rows", credited, routes.credited_rows(policy))
     rows = op.merge(

@@ -9,31 +9,27 @@ is our own fault, and a traceback.
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Final, NoReturn, ParamSpec, TypeVar
+from typing import Final, NoReturn, ParamSpec, TypeVar
 
-from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
-
-from attribution.keyed import Read, Rows
 from connectors.cluster import ClusterError, OutageError
 from connectors.database import DatabaseError
 from connectors.dead_letter_limit import TooManyDeadLettersError
 from connectors.files import LogError
 from connectors.manifests import SegmentError
 from connectors.producing import PublishError
-from connectors.segments import Batches, Segments, Snapshots
-from flows.stopping import BROKEN, FAILED
+from connectors.sealing import RecoveryError
+from connectors.segments import WAYS_OUT
+from flows.stopping import BROKEN, FAILED, restore_terminal
 
 OPERATING: Final = (
     LogError,
     DatabaseError,
     SegmentError,
+    RecoveryError,
     ClusterError,
     PublishError,
     TooManyDeadLettersError,
@@ -44,13 +40,19 @@ OPERATING: Final = (
 PASSING: Final = (OutageError,)
 """What needs no operator but time: a new start may find it mended."""
 
-STORE_FAILURES: Final = ("SqliteFailure", "disk I/O error", "database or disk is full")
-"""Words by which the engine says that its store cannot be written."""
+STORE_OUT_OF_REACH: Final = (
+    "code: DiskFull",
+    "code: SystemIoFailure",
+    "code: ReadOnly",
+    "code: CannotOpen",
+    "code: PermissionDenied",
+    "code: DatabaseBusy",
+    "code: DatabaseLocked",
+)
+"""Words by which the engine says that its store cannot be written, whatever is in it."""
 
-Source = FixedPartitionedSource[Read, Any]
-SourcePartition = StatefulSourcePartition[Read, Any]
-Sink = FixedPartitionedSink[Rows, int]
-SinkPartition = StatefulSinkPartition[Rows, int]
+STORE_DAMAGED: Final = ("code: DatabaseCorrupt", "code: NotADatabase")
+"""Words by which it says that its store is not what it wrote."""
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
@@ -60,9 +62,7 @@ def end(error: BaseException) -> NoReturn:
     """Tell what happened and leave the process, now."""
     is_operating = isinstance(error, OPERATING)
     told = f"tributary: {error}\n" if is_operating else "".join(traceback.format_exception(error))
-    sys.stderr.write(told)
-    sys.stderr.flush()
-    os._exit(BROKEN if is_operating and not isinstance(error, PASSING) else FAILED)
+    _tell(told, BROKEN if is_operating and not isinstance(error, PASSING) else FAILED)
 
 
 @contextmanager
@@ -86,16 +86,24 @@ def quiet_engine(store: Path) -> Iterator[None]:
 
 
 def _end_engine(error: BaseException, store: Path, said: str) -> NoReturn:
-    is_disk = any(sign in f"{error} {said}" for sign in STORE_FAILURES)
-    if is_disk:
+    words, code = f"{error} {said}", BROKEN
+    if any(sign in words for sign in STORE_OUT_OF_REACH):
         told = f"tributary: {store} cannot be written; make room or mend the disk, and start again"
+    elif any(sign in words for sign in STORE_DAMAGED):
+        told = f"tributary: {store} is damaged; {WAYS_OUT}"
     else:
+        code = FAILED
         told = (
             f"{said}tributary: the engine failed: {error}; what is committed is safe, start again"
         )
-    sys.stderr.write(f"{told}\n")
+    _tell(f"{told}\n", code)
+
+
+def _tell(told: str, code: int) -> NoReturn:
+    restore_terminal()
+    sys.stderr.write(told)
     sys.stderr.flush()
-    os._exit(BROKEN if is_disk else FAILED)
+    os._exit(code)
 
 
 def guarded(call: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
@@ -106,84 +114,3 @@ def guarded(call: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kw
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, the engine must not see it
         end(error)
-
-
-@dataclass(frozen=True, slots=True)
-class EndingSource(Source):
-    """A source whose errors end the process."""
-
-    source: Source
-
-    def list_parts(self) -> list[str]:
-        """Name the lanes."""
-        return self.source.list_parts()
-
-    def build_part(self, step_id: str, for_part: str, resume_state: Any) -> SourcePartition:  # noqa: ANN401
-        """Open a lane."""
-        return _Lane(guarded(self.source.build_part, step_id, for_part, resume_state))
-
-
-@dataclass(slots=True)
-class _Lane(SourcePartition):
-    part: SourcePartition
-
-    def next_batch(self) -> Iterable[Read]:
-        return guarded(self.part.next_batch)
-
-    def next_awake(self) -> datetime | None:
-        return self.part.next_awake()
-
-    def snapshot(self) -> Any:  # noqa: ANN401  what it is, the lane knows
-        return guarded(self.part.snapshot)
-
-    def close(self) -> None:
-        self.part.close()
-
-
-@dataclass(frozen=True, slots=True)
-class EndingSink(Sink):
-    """A sink whose errors end the process."""
-
-    sink: Sink
-
-    def list_parts(self) -> list[str]:
-        """Name the only partition."""
-        return self.sink.list_parts()
-
-    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> SinkPartition:
-        """Open the database."""
-        return _Writer(guarded(self.sink.build_part, step_id, for_part, resume_state))
-
-
-@dataclass(slots=True)
-class _Writer(SinkPartition):
-    part: SinkPartition
-
-    def write_batch(self, values: list[Rows]) -> None:
-        guarded(self.part.write_batch, values)
-
-    def snapshot(self) -> int:
-        return guarded(self.part.snapshot)
-
-    def close(self) -> None:
-        self.part.close()
-
-
-class EndingSegments(Segments):
-    """Segments whose errors end the process."""
-
-    def snapshots(self) -> "EndingSnapshots":
-        """Give the snapshots of one key group of a step."""
-        return EndingSnapshots(self)
-
-
-class EndingSnapshots(Snapshots):
-    """Snapshots whose errors end the process."""
-
-    def save(self, state: Batches) -> tuple[Any, ...]:
-        """Store what is new."""
-        return guarded(super().save, state)
-
-    def load(self, manifest: tuple[Any, ...]) -> Batches:
-        """Read what was stored."""
-        return guarded(super().load, manifest)

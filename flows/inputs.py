@@ -8,8 +8,9 @@ from attribution.registry import Registry
 from connectors.dead_letter_limit import DeadLetterLimit
 from connectors.files import list_files
 from connectors.intake import Intakes
+from connectors.log_kept import Log
 from connectors.tails import Tails
-from flows.crashing import Sink
+from flows.edges import Sink
 from flows.job import Run
 from flows.kafka_run import KafkaInputs
 from flows.replay import load_registry
@@ -29,6 +30,9 @@ class Inputs(Protocol):
 
     def registry(self) -> Registry:
         """Give the event sources as they are now; raises LogError or SettingsError."""
+
+    def log(self) -> Log:
+        """Give what a state goes on with, and with nothing else."""
 
     def noted(self) -> dict[str, Any]:
         """Give what the result remembers of it; raises ClusterError."""
@@ -84,9 +88,13 @@ class FolderInputs:
         """Read `event_sources.json`."""
         return load_registry(self._folder, allow_unregistered=self._job.allow_unregistered)
 
-    def noted(self) -> dict[str, Any]:
+    def log(self) -> Log:
         """Give the folder by its full name."""
         return {"folder": str(self._folder.resolve())}
+
+    def noted(self) -> dict[str, Any]:
+        """Give the folder."""
+        return {**self.log()}
 
     def intakes(self, lanes: int) -> Intakes:
         """Give the files as they grow."""

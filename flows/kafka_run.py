@@ -10,9 +10,10 @@ from connectors.cluster import Cluster, describe, missing
 from connectors.dead_letter_limit import DeadLetterLimit
 from connectors.dead_letter_sink import DeadLetterSink
 from connectors.kafka import KafkaIntakes
+from connectors.log_kept import Log
 from connectors.producing import Patience
 from connectors.publish import PublishSink
-from flows.crashing import Sink
+from flows.edges import Sink
 from flows.job import Run, clock
 from flows.kafka_settings import KafkaSettings
 from flows.replay import load_sources
@@ -50,12 +51,13 @@ class KafkaInputs:
             return Registry.from_documents([], allow_unregistered=let_in)
         return load_sources(sources, allow_unregistered=let_in)
 
+    def log(self) -> Log:
+        """Give the topic of each stream; never how to connect."""
+        return {"topics": self._streams}
+
     def noted(self) -> dict[str, Any]:
-        """Give the topic of each stream, and the first offsets there are; never how to connect."""
-        return {
-            "topics": self._streams,
-            "beginnings": beginnings(self._cluster, self._streams.values()),
-        }
+        """Give the topic of each stream, and the first offsets there are."""
+        return {**self.log(), "beginnings": beginnings(self._cluster, self._streams.values())}
 
     def intakes(self, lanes: int) -> KafkaIntakes:
         """Give the partitions of the topics."""

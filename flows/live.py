@@ -3,7 +3,8 @@
 For clusters over several hosts, with `-r STATE/recovery -s 1 -b 0`, for without a recovery store
 nothing is kept. The environment says what to do: TRIBUTARY_DATA, TRIBUTARY_STATE and TRIBUTARY_DB
 are what `tributary run` is told; where the settings name a Kafka cluster, its topics are read
-instead of TRIBUTARY_DATA. Process 0 locks and prepares the state. The others wait until
+instead of TRIBUTARY_DATA. TRIBUTARY_METRICS_PORT, where it is set, is this process's own port for
+metrics and health. Process 0 locks and prepares the state. The others wait until
 there is one, and look at the registry when the engine opens their lanes: it does so when all are
 connected, which process 0 is only once it has prepared everything.
 """
@@ -21,9 +22,10 @@ from bytewax.dataflow import Dataflow
 from attribution.registry import Registry
 from connectors.live import LiveSource
 from connectors.state import STATE, Facts, StateDir
-from flows.crashing import Source, SourcePartition
+from flows.edges import Source, SourcePartition
 from flows.job import Prepared, Run
 from flows.logs import set_up_logs
+from flows.monitor import serve
 from flows.registry_run import registry_of
 from flows.run import live_source, prepared_run, wire
 from flows.settings import SettingsError, load_settings
@@ -32,6 +34,10 @@ from flows.stopping import Stopping, asked_by_signals
 STATE_SECONDS_MAX: Final = 60.0
 """How long a process waits for process 0 to make the state; it takes a second."""
 
+METRICS_PORT: Final = "TRIBUTARY_METRICS_PORT"
+
+PORT_MAX: Final = 65_535
+
 _HELD: Final = ExitStack()
 """The lock of the state directory, and the handlers of signals, until the process ends."""
 
@@ -39,7 +45,7 @@ _HELD: Final = ExitStack()
 def flow() -> Dataflow:
     """Build the flow of the continuous run that the environment asks for.
 
-    Raises SettingsError, LogError, StateError or DatabaseError when it cannot.
+    Raises SettingsError, LogError, StateError, DatabaseError or MonitorError when it cannot.
     """
     set_up_logs()
     state = _path("TRIBUTARY_STATE")
@@ -55,6 +61,8 @@ def flow() -> Dataflow:
     )
     stopping = Stopping()
     _HELD.enter_context(asked_by_signals(stopping))
+    if (port := _metrics_port()) is not None:
+        _HELD.enter_context(serve(port))
     if is_first:
         prepared, _ = _HELD.enter_context(prepared_run(job))
         return wire(job, prepared, live_source(job, prepared, stopping), stopping)
@@ -68,8 +76,19 @@ def _index() -> int:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("-i", "--process-id", type=int)
     told, _ = parser.parse_known_args()
+    if told.process_id is not None:
+        return int(told.process_id)
     pod = os.environ.get("BYTEWAX_POD_NAME", "").rpartition("-")[2]
-    return int(told.process_id or os.environ.get("BYTEWAX_PROCESS_ID") or pod or 0)
+    return int(os.environ.get("BYTEWAX_PROCESS_ID") or pod or 0)
+
+
+def _metrics_port() -> int | None:
+    if not (text := os.environ.get(METRICS_PORT)):
+        return None
+    if not text.isdecimal() or not 1 <= int(text) <= PORT_MAX:
+        msg = f"{METRICS_PORT} (environment): expected a port from 1 to {PORT_MAX}, not {text}"
+        raise SettingsError([msg])
+    return int(text)
 
 
 def _known(state: StateDir, *, wait: bool) -> Facts | None:

@@ -11,7 +11,7 @@ import pickle
 import sys
 import threading
 
-from flows.stopping import AT_ONCE, Stopping, asked_by_signals
+from flows.stopping import AT_ONCE, Stopping, asked_by_signals, restore_terminal
 
 
 def main() -> int:
@@ -30,6 +30,7 @@ def main() -> int:
 def _end_with_the_supervisor() -> None:
     while os.read(sys.stdin.fileno(), 1):  # not through the buffer, which the exit would wait for
         pass
+    restore_terminal()
     os._exit(AT_ONCE)
 
 

@@ -20,7 +20,8 @@ from connectors.live_file import database_seq
 from connectors.preflight import preflight
 from connectors.state import StateDir
 from flows.attribution import Io, build_flow
-from flows.crashing import EndingSegments, EndingSink, EndingSource, Source, quiet_engine
+from flows.crashing import quiet_engine
+from flows.edges import EndingSink, EndingSource, Source, ending
 from flows.inputs import inputs_of
 from flows.job import Prepared, Run, Seat, clock
 from flows.members import start_members
@@ -29,7 +30,7 @@ from flows.process import forget_imports, quiet_panics, spare_searches
 from flows.registry_run import followed_registry, registry_of
 from flows.state import OpenState, open_state
 from flows.status import shown_status
-from flows.stopping import Stopping
+from flows.stopping import Stopping, restore_terminal
 from flows.supervisor import Process, Supervisor
 
 LOG: Final = structlog.get_logger("tributary")
@@ -47,10 +48,7 @@ def prepared_run(job: Run) -> Iterator[tuple[Prepared, OpenState]]:
     # Before the state is touched: where there is no log, none is made.
     inputs = inputs_of(job)
     inputs.check()
-    unregistered = job.allow_unregistered
-    with open_state(
-        job.state, job.database, job.settings, allow_unregistered=unregistered, now=clock()
-    ) as opened:
+    with open_state(job, inputs.log(), clock()) as opened:
         if opened.is_new:
             LOG.info("new state", folder=str(job.state), state_id=opened.facts.state_id)
         yield Prepared(opened.facts, registry_of(job, opened.state), inputs.noted()), opened
@@ -74,7 +72,10 @@ def _supervise(job: Run, prepared: Prepared, stopping: Stopping, opened: OpenSta
         preflight(opened.state, opened.facts, database_seq(job.database, opened.facts.state_id))
         return start_members(job, _renewed(job, prepared, opened), opened.lock)
 
-    return Supervisor(start, stopping, tell=LOG.warning).run()
+    try:
+        return Supervisor(start, stopping, tell=LOG.warning).run()
+    finally:
+        restore_terminal()  # of which a member that was killed took no leave
 
 
 def _renewed(job: Run, prepared: Prepared, opened: OpenState) -> Prepared:
@@ -152,10 +153,11 @@ def live_io(job: Run, prepared: Prepared, source: Source, stopping: Callable[[],
         lanes=facts.lanes,
         key_groups=facts.key_groups,
         watermark_interval=job.settings.settings.flow.watermark_interval,
-        segments=EndingSegments(StateDir(job.state).segments.folder),
+        segments=StateDir(job.state).segments,
         provisional=True,
         dead_letters=dead_letters and EndingSink(dead_letters),
         publish=publish and EndingSink(publish),
+        guard=ending,
     )
 
 

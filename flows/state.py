@@ -8,20 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from attribution.frames import END, START
-from connectors.live_file import database_seq
+from connectors.live_file import check_place, database_seq
+from connectors.log_kept import Log
 from connectors.manifests import SegmentError, inline_bytes, sizes_of
-from connectors.preflight import (
-    KEYED_STEPS,
-    Ready,
-    Wanted,
-    check_facts,
-    preflight,
-    problems,
-    resumed_seq,
-)
-from connectors.recovery import RecoveryError, Scrubbed
+from connectors.preflight import Ready, Wanted, check_facts, preflight, problems, store_problems
+from connectors.recovery import Scrubbed
+from connectors.resumed import KEYED_STEPS, partitions, resumed_seq
+from connectors.sealing import RecoveryError
 from connectors.state import EPOCH, Facts, StateDir, StateError
 from flows.explain.rows import instant
+from flows.job import Run
 from flows.known_settings import DEFAULT
 from flows.settings import Loaded
 from flows.text_table import text_table
@@ -29,8 +25,6 @@ from flows.text_table import text_table
 STEPS: Final = ("read", "dedup", "count", "match", "credit", "write", "publish", "set_aside")
 """The steps of the flow that keep something; renaming one would lose what it kept. The last two are
 in the flow only when there is where to send to, which may change."""
-
-READ: Final = "read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +42,22 @@ class OpenState:
 
 
 @contextmanager
-def open_state(
-    path: Path, database: Path, loaded: Loaded, *, allow_unregistered: bool, now: int
-) -> Iterator[OpenState]:
+def open_state(job: Run, log: Log, now: int) -> Iterator[OpenState]:
     """Lock the state of a run, make it if there is none, and get it and the database ready.
 
-    Raises StateError, or DatabaseError when the database is not this state's.
+    `log` is what it is to read. Raises StateError, or DatabaseError when the database is not this
+    state's.
     """
-    state = StateDir(path)
+    check_place(job.database)
+    state = StateDir(job.state)
     with state.lock() as lock:
-        wanted = _wanted(loaded, allow_unregistered=allow_unregistered)
+        wanted = _wanted(job.settings, allow_unregistered=job.allow_unregistered)
         is_new = state.is_new()
         if is_new:
-            state.create(_facts(loaded, wanted, now))
+            state.create(_facts(job.settings, wanted, now))
         facts = state.read()
         check_facts(state, facts, wanted)
-        ready = preflight(state, facts, database_seq(database, facts.state_id))
+        ready = preflight(state, facts, database_seq(job.database, facts.state_id), log)
         yield OpenState(state, facts, ready, is_new, lock)
 
 
@@ -87,8 +81,13 @@ def check_state(path: Path, database: Path | None) -> list[str]:
 
 
 def scrub_state(path: Path) -> Scrubbed:
-    """Take out of the engine's store what was never committed, as every start does."""
-    with _existing(path) as (state, _):
+    """Take out of the engine's store what was never committed, as every start does.
+
+    Raises StateError where a start would, but for the database.
+    """
+    with _existing(path) as (state, facts):
+        for fault in problems(state, facts, resumed_seq_of(state)):
+            raise StateError(fault)
         try:
             return state.recovery.scrub()
         except RecoveryError as error:
@@ -99,12 +98,14 @@ def show_state(path: Path) -> Iterator[str]:
     """Tell what a state was made with, where it stands, and how large it is."""
     with _existing(path) as (state, facts):
         try:
+            for fault in store_problems(state, facts):
+                raise StateError(fault)
             yield from _about(state, facts)
             yield ""
             yield text_table(_SIZES, [_size(state, step) for step in KEYED_STEPS])
-            if partitions := sorted(_partitions(state)):
+            if rows := sorted(_partitions(state)):
                 yield ""
-                yield text_table(["stream", "partition", "next offset", "watermark"], partitions)
+                yield text_table(["stream", "partition", "next offset", "watermark"], rows)
         except (RecoveryError, SegmentError) as error:
             raise StateError(str(error)) from error
 
@@ -187,9 +188,8 @@ def _size(state: StateDir, step: str) -> list[str]:
 
 
 def _partitions(state: StateDir) -> Iterator[list[str]]:
-    for _, _, partitions, _ in state.recovery.snapshots(READ).values():
-        for name, (stream, position, _, watermark) in partitions.items():
-            yield [stream, name, f"{max(position[2], 0):,}", _instant(watermark)]
+    for name, stream, position, watermark in partitions(state):
+        yield [stream, name, f"{max(position[2], 0):,}", _instant(watermark)]
 
 
 def _instant(microseconds: int) -> str:

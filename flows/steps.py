@@ -55,6 +55,9 @@ class Size:
 Snapshot = tuple[int, str, tuple[Any, ...], tuple[Any, ...]]
 """Version, step, (watermark advanced to, watermarks per port and origin), manifest of batches."""
 
+Builder = Callable[[Any], StatefulBatchLogic[Frame, Advance, Any]]
+"""Makes the logic of a key group from what was kept of it, if anything was."""
+
 
 class Core(Protocol):
     """What a step wraps: state that is nothing but immutable batches."""
@@ -191,7 +194,7 @@ class CreditStep(Step):
         return self._credit.advance(watermark)
 
 
-def built(step: Callable[[], Step], segments: Segments | None) -> Callable[[Snapshot | None], Step]:
+def built(step: Callable[[], Step], segments: Segments | None) -> Builder:
     """Make a step's constructor what Bytewax asks for: a builder from resumed state."""
 
     def build(resumed: Snapshot | None) -> Step:

@@ -6,6 +6,7 @@ epoch, everything read is committed, and the process exits with 0. The next star
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -21,6 +22,16 @@ BROKEN: Final = 4
 
 AT_ONCE: Final = 130
 """The exit code after a second SIGINT: what a shell gives to a process that SIGINT has ended."""
+
+SHOW_CURSOR: Final = b"\r\x1b[2K\x1b[?25h"
+"""To a terminal: forget the line that was being shown, and show the cursor again."""
+
+
+def restore_terminal() -> None:
+    """Undo what a status line that was cut short has done to the screen."""
+    if sys.stderr.isatty():
+        # Not through the buffer: a signal may have come in the middle of a write.
+        os.write(sys.stderr.fileno(), SHOW_CURSOR)
 
 
 class Stopping:
@@ -46,6 +57,7 @@ class Stopping:
 
     def end_at_once(self) -> None:
         """Leave without draining: the state on disk is safe at any moment."""
+        restore_terminal()
         os._exit(AT_ONCE)
 
 

@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -15,14 +16,19 @@ from bytewax.testing import TestingSink, TestingSource
 from typer.testing import CliRunner, Result
 
 from attribution.policy import Policy
-from connectors import preflight
+from attribution.registry import Registry
+from connectors import live, resumed
 from connectors.database import DatabaseError
 from connectors.live_file import open_live
+from connectors.log_kept import keep_log
 from connectors.manifests import files_of, sizes_of
+from connectors.sealing import sealed
+from connectors.source_versions import update_registry
 from connectors.state import StateDir, StateError
 from flows import steps
 from flows.attribution import Io, build_flow
 from flows.cli import app
+from flows.job import Run
 from flows.settings import load_settings
 from flows.state import STEPS, open_state
 
@@ -32,7 +38,7 @@ KEEPING = {"input", "output", "stateful_batch"}
 POSITION = (1, 8_000, 125, 99, 1024, 7, 8_000, True)
 LANE: tuple[object, ...] = (
     "lane",
-    1,
+    live.VERSION,
     {"events-1.ndjson": ("events", POSITION, 60_000_000, 61_500_000)},
     {},
 )
@@ -44,25 +50,27 @@ def run(*words: object) -> Result:
 
 @pytest.fixture
 def state(tmp_path: Path) -> StateDir:
-    """Make a state that has run: one key group of DEDUP, one lane, 3 commits."""
+    """Make a state that has run: one key group, one lane, 3 commits."""
     made = StateDir(tmp_path / "state")
-    assert run("state", "init", "--state", made.path, "--workers", "2").exit_code == 0
+    assert run("state", "init", "--state", made.path).exit_code == 0
     rows = pa.RecordBatch.from_pydict({"key": pa.array(range(10_000))})
     few = pa.RecordBatch.from_pydict({"key": [1, 2]})
     saved = made.segments.snapshots().save({"held": [rows], "waiting": [few]})
     later = made.segments.snapshots().save({"held": [few]})
     snapshots = {
-        ("read", "lane-0"): LANE,
+        ("read", "0"): LANE,
         ("dedup", "0"): (1, "dedup", (), saved),
         ("count", "0"): (1, "count", (), later),
         ("write", "database"): 3,
     }
+    update_registry(made, Registry(versions={}), 1)
+    keep_log(made, {"folder": "/srv/log"})
     (file,) = made.recovery.folder.iterdir()
     with closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("insert into exs values ('', 0, 1, 1)")
         connection.execute("insert into fronts values ('', 0, 0, 5)")
         for (step, key), snapshot in snapshots.items():
-            row = ["", f"tributary.{step}", key, 4, pickle.dumps(snapshot)]
+            row = ["", f"tributary.{step}", key, 4, pickle.dumps(sealed(snapshot))]
             connection.execute("insert into snaps values (?, ?, ?, ?, ?)", row)
         connection.execute("insert into snaps values ('', 'tributary.write', 'database', 5, x'')")
     return made
@@ -83,7 +91,7 @@ def test_show_tells_where_a_state_stands(state: StateDir) -> None:
     shown = run("state", "show", "--state", state.path).stdout
     count, dedup = (
         sum(length for _, length in sizes_of(each).values())
-        for each in sorted(preflight.manifests(state), key=lambda each: len(each[1]))
+        for each in sorted(resumed.manifests(state), key=lambda each: len(each[1]))
     )
     shown = re.sub(r"^state [0-9a-f]{32} of tributary .*", "state ID", shown)
     assert (
@@ -92,8 +100,8 @@ def test_show_tells_where_a_state_stands(state: StateDir) -> None:
 state ID
   made X
   policy X
-  key groups   2
-  lanes        2
+  key groups   1
+  lanes        1
   next epoch   5
   last commit  3
 
@@ -119,7 +127,7 @@ def test_check_reads_everything_and_changes_nothing(state: StateDir, tmp_path: P
     assert behind.exit_code == 1
     assert behind.stdout.startswith("the database ends at commit 0, but")
 
-    (name,) = {name for manifest in preflight.manifests(state) for name in files_of(manifest)}
+    (name,) = {name for manifest in resumed.manifests(state) for name in files_of(manifest)}
     file = state.segments.folder / name
     file.write_bytes(file.read_bytes()[::-1])
     damaged = run("state", "check", "--state", state.path)
@@ -131,6 +139,25 @@ def test_scrub_takes_out_what_was_not_committed(state: StateDir) -> None:
     first, second = (run("state", "scrub", "--state", state.path) for _ in range(2))
     assert first.stdout == "removed 1 rows of uncommitted epochs, 0 of discarded keys\n"
     assert second.stdout == "removed 0 rows of uncommitted epochs, 0 of discarded keys\n"
+
+
+def test_scrub_touches_nothing_that_it_does_not_understand(state: StateDir) -> None:
+    (file,) = state.recovery.folder.iterdir()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("delete from exs")
+    before = state.recovery.steps()
+    done = run("state", "scrub", "--state", state.path)
+    assert done.exit_code == 2
+    assert "holds snapshots, but not how far they were committed; restore" in done.stderr
+    assert state.recovery.steps() == before
+
+
+@pytest.mark.parametrize("command", ["check", "scrub", "show"])
+def test_a_store_that_is_missing_is_missed(state: StateDir, command: str) -> None:
+    shutil.rmtree(state.recovery.folder)
+    done = run("state", command, "--state", state.path)
+    assert done.exit_code == (1 if command == "check" else 2)
+    assert "recovery is missing; restore" in done.output
 
 
 @pytest.mark.parametrize("command", ["check", "scrub", "show"])
@@ -151,7 +178,8 @@ def test_a_run_opens_its_state_in_one_line(tmp_path: Path) -> None:
 
     def start(*overrides: str, name: Path = path) -> tuple[bool, int, int]:
         loaded = load_settings(config=None, overrides=list(overrides))
-        with open_state(name, database, loaded, allow_unregistered=False, now=1) as opened:
+        job = Run(None, name, database, loaded)
+        with open_state(job, {"folder": "/srv/log"}, now=1) as opened:
             return opened.is_new, opened.facts.key_groups, opened.ready.resume_epoch
 
     assert start("flow.key_groups=8") == (True, 8, 1)
@@ -181,8 +209,8 @@ def test_every_step_that_keeps_something_is_known() -> None:
 
     assert sorted(keeping(flow.substeps)) == sorted(f"tributary.{step}" for step in STEPS)
     there_or_not = {"publish", "set_aside"}
-    assert set(STEPS) == {"read", preflight.WRITER, *preflight.KEYED_STEPS, *there_or_not}
-    assert preflight.SNAPSHOT == steps.STATE_VERSION
+    assert set(STEPS) == {"read", resumed.WRITER, *resumed.KEYED_STEPS, *there_or_not}
+    assert resumed.SNAPSHOT == steps.STATE_VERSION
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is where even root cannot write")

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import sqlite3
 import subprocess
 import sys
@@ -15,8 +16,12 @@ import pytest
 
 from attribution.policy import Policy
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
+from connectors import lane_partitions, live, place
+from connectors.log_kept import keep_log
 from connectors.manifests import files_of
-from connectors.preflight import Wanted, check_facts, manifests, preflight, problems
+from connectors.preflight import Wanted, check_facts, preflight, problems
+from connectors.resumed import manifests
+from connectors.sealing import sealed
 from connectors.source_versions import update_registry
 from connectors.state import Facts, StateDir, StateError
 from flows.state import STEPS
@@ -27,7 +32,7 @@ NOW = 1_777_000_000_000_000
 def init_facts() -> Facts:
     return Facts(
         policy=Policy(),
-        key_groups=4,
+        key_groups=1,
         lanes=2,
         allow_unregistered=False,
         steps=STEPS,
@@ -47,12 +52,22 @@ def state(tmp_path: Path) -> StateDir:
     return made
 
 
+def lanes(**partitions: tuple[Any, ...]) -> dict[str, object]:
+    """Give the snapshots of two lanes, the first of which has all partitions."""
+    return {
+        "0": ("lane", live.VERSION, partitions, {}),
+        "1": ("lane", live.VERSION, {}, {}),
+    }
+
+
 def run_to(state: StateDir, epoch: int, **snapshots: dict[str, object]) -> None:
-    """Leave the store as a run of one worker does: snapshots of the epoch before `epoch`."""
+    """Leave the state as a run of one worker does: snapshots of the epoch before `epoch`."""
+    update_registry(state, registry(), NOW)
+    keep_log(state, {"folder": str(state.path.parent)})
     (file,) = state.recovery.folder.iterdir()
     rows = [
-        (f"tributary.{step}", key, epoch - 1, pickle.dumps(snapshot))
-        for step, by_key in snapshots.items()
+        (f"tributary.{step}", key, epoch - 1, pickle.dumps(sealed(snapshot)))
+        for step, by_key in ({"read": lanes()} | snapshots).items()
         for key, snapshot in by_key.items()
     ]
     insert = "insert or replace into snaps (step_id, state_key, snap_epoch, ser_change) values"
@@ -107,7 +122,7 @@ def test_what_a_state_was_made_with_cannot_change(state: StateDir) -> None:
         check_facts(state, FACTS, wanted)
     assert str(raised.value) == (
         f"{state.path} was made with other settings: policy.settle_delay 1h -> 2h, "
-        "flow.key_groups 4 -> 8, --allow-unregistered no -> yes, "
+        "flow.key_groups 1 -> 8, --allow-unregistered no -> yes, "
         "policy.windows.purchase.post_click unset -> 7d; "
         "set them back, or begin anew with an empty --state and a new --db"
     )
@@ -117,11 +132,12 @@ def test_what_a_state_was_made_with_cannot_change(state: StateDir) -> None:
     ("change", "told"),
     [
         (
-            {"format": 2, "version": "9.0"},
-            r"has format 2 of tributary 9.0, and this is .* format 1;",
+            {"format": 3, "version": "9.0"},
+            r"has format 3 of tributary 9.0, and this is .* format 2; start the other",
         ),
         ({"hash_check": ["1", "2"]}, "hashed by another version of DuckDB"),
         ({"policy": {"unknown": 1}}, "state.json cannot be read"),
+        ({"policy": Policy(max_candidates=7).model_dump(mode="json")}, "holds another policy than"),
         ({"lanes": ...}, "state.json cannot be read"),
     ],
 )
@@ -170,7 +186,7 @@ def test_a_start_clears_away_what_no_committed_epoch_names(state: StateDir) -> N
     run_to(state, 5)
     ready = preflight(state, FACTS, database_seq=4)
     assert (ready.resume_epoch, ready.seq) == (5, 3)
-    assert (ready.uncommitted, ready.swept) == (1, 1)
+    assert (ready.uncommitted, ready.swept) == (3, 1), "with both lanes"
     (manifest,) = manifests(state)
     assert manifest == committed[-1]
     assert {path.name for path in state.segments.folder.iterdir()} == files_of(manifest)
@@ -186,14 +202,24 @@ def test_a_start_is_refused_before_anything_is_changed(state: StateDir) -> None:
         "it was deleted, or is an older copy; restore"
     )
     assert len(list(state.segments.folder.iterdir())) == 2
-    with pytest.raises(StateError, match="ends at commit 0, but"):
+    with pytest.raises(StateError, match=r"ends at commit 0, but"):
         preflight(state, FACTS, database_seq=None)
 
 
 def test_an_empty_store_does_not_go_with_a_full_database(state: StateDir) -> None:
     assert preflight(state, FACTS, database_seq=1).seq == 0, "it died within its first epoch"
-    with pytest.raises(StateError, match="the database has 2 commits of this state, but"):
+    with pytest.raises(StateError, match=r"ends at commit 2, but .* after commit 0: its recovery"):
         preflight(state, FACTS, database_seq=2)
+
+
+def test_an_older_copy_is_refused_before_anything_is_changed(state: StateDir) -> None:
+    """What the newer state has written since lies there, and nothing in the copy names it."""
+    run_to(state, 5, dedup={"0": saved(state)}, write={"database": 3})
+    saved(state)
+    with pytest.raises(StateError, match=r"ends at commit 5, but .* after commit 3: its recovery"):
+        preflight(state, FACTS, database_seq=5)
+    assert len(list(state.segments.folder.iterdir())) == 2
+    assert preflight(state, FACTS, database_seq=4).swept == 1
 
 
 def test_every_fault_is_a_sentence(state: StateDir) -> None:
@@ -213,7 +239,7 @@ def test_every_fault_is_a_sentence(state: StateDir) -> None:
     run_to(state, 5, dedup={"0": (2, *good[1:])}, renamed={"0": 1})
     unknown, newer = told()
     assert "holds state of a step renamed" in unknown
-    assert "holds a snapshot (2, 'dedup'), expected (1, 'dedup'); start the" in newer
+    assert "holds a snapshot of version (2, 'dedup'), expected (1, 'dedup'); start the" in newer
 
     (file,) = state.recovery.folder.iterdir()
     file.unlink()
@@ -222,6 +248,72 @@ def test_every_fault_is_a_sentence(state: StateDir) -> None:
     state.segments.folder.rename(state.path / "elsewhere")
     (missing,) = told()
     assert "segments is missing; restore" in missing
+
+
+FILE = (place.VERSION, 8_000, 125, 99, 1024, 7, 8_000, True)
+TOPIC = (lane_partitions.VERSION, "topic-id", 77)
+
+
+@pytest.mark.parametrize(
+    ("read", "told"),
+    [
+        ({"0": ("lane", live.VERSION + 1, "whatever")}, r"snapshot of version \('lane', "),
+        (
+            lanes(events=("events", (9, *FILE[1:]), 1, 1)),
+            "place in a file of version 9, ",
+        ),
+        (
+            lanes(events=("events", (9, *TOPIC[1:]), 1, 1)),
+            "place in a topic of version 9, ",
+        ),
+    ],
+)
+def test_lanes_of_another_version_are_refused(
+    state: StateDir, read: dict[str, object], told: str
+) -> None:
+    run_to(state, 5, read=lanes(events=("events", FILE, 1, 1), more=("events", TOPIC, 1, 1)))
+    assert list(problems(state, FACTS, 0)) == []
+    run_to(state, 5, read=lanes() | read)
+    (fault,) = problems(state, FACTS, 0)
+    assert re.search(told, fault)
+    assert fault.endswith("; start the tributary that saved it")
+
+
+def test_there_must_be_as_many_lanes_and_groups_as_there_were(state: StateDir) -> None:
+    run_to(state, 5, dedup={"0": saved(state)}, write={"database": 3})
+    (more_lanes,) = problems(state, replace(FACTS, lanes=3), 3)
+    (more_groups,) = problems(state, replace(FACTS, key_groups=2), 3)
+    assert "was made with 3, but its recovery store holds 2 lanes: state.json or" in more_lanes
+    assert "was made with 2, but its recovery store holds 1 key groups of dedup" in more_groups
+    execute(state, "delete from snaps where step_id = 'tributary.read'")
+    (no_lanes,) = problems(state, FACTS, 3)
+    assert "holds 0 lanes" in no_lanes
+
+
+@pytest.mark.parametrize("name", ["registry.json", "log.json"])
+def test_what_lies_beside_the_store_must_not_be_lost(state: StateDir, name: str) -> None:
+    assert list(problems(state, FACTS, 0)) == [], "it comes with the first start"
+    run_to(state, 5)
+    assert list(problems(state, FACTS, 0)) == []
+    (state.path / name).write_text("[")
+    (damaged,) = problems(state, FACTS, 0)
+    assert f"{name} cannot be read: " in damaged
+    (state.path / name).unlink()
+    (gone,) = problems(state, FACTS, 0)
+    assert f"{name} is missing, but the state has been used; restore" in gone
+
+
+def test_snapshots_that_nobody_committed_are_not_taken_for_none(state: StateDir) -> None:
+    run_to(state, 5, write={"database": 3})
+    execute(state, "delete from exs")
+    (fault,) = problems(state, FACTS, 3)
+    assert "holds snapshots, but not how far they were committed; restore" in fault
+
+
+def execute(state: StateDir, statement: str) -> None:
+    (file,) = state.recovery.folder.iterdir()
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute(statement)
 
 
 def registry(**names: str) -> Registry:

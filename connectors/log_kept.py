@@ -1,0 +1,92 @@
+"""Which log a state has read: kept beside it, so that it goes on with that one and no other.
+
+A folder may move. What tells that it has is its files: those that were read begin as they did, and
+none is missing of which something was left to read.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from connectors.files import LogError, LogFile, list_files
+from connectors.lasting import write_lasting
+from connectors.place import Place
+from connectors.resumed import partitions
+from connectors.segments import WAYS_OUT
+from connectors.state import StateDir, StateError
+
+FORMAT: Final = 1
+
+Log = Mapping[str, Any]
+"""`folder`, by its full name, or `topics` by stream."""
+
+
+def keep_log(state: StateDir, log: Log) -> None:
+    """Remember what a run reads; raises OSError."""
+    if kept_log(state) != log:
+        text = json.dumps({"format": FORMAT, **log}, indent=2)
+        write_lasting(state.log_file, [text.encode(), b"\n"])
+
+
+def kept_log(state: StateDir) -> Log | None:
+    """Give what was read; None before the first start. Raises StateError."""
+    path = state.log_file
+    if not path.exists():
+        return None
+    try:
+        tree = json.loads(path.read_bytes())
+        (name,) = {"folder", "topics"} & tree.keys()
+        return {name: tree[name]}
+    except (OSError, ValueError, AttributeError) as error:
+        msg = f"{path} cannot be read: {error}; {WAYS_OUT}"
+        raise StateError(msg) from error
+
+
+def other_log(state: StateDir, log: Log) -> Iterator[str]:
+    """Say why a log is not the one that was read, if it is not; raises StateError."""
+    known = kept_log(state)
+    if known is None or known == log:
+        return
+    is_moved = "folder" in known and "folder" in log
+    if is_moved and not (why := list(_differences(state, Path(log["folder"])))):
+        return
+    but = f", which {why[0]}" if is_moved else ""
+    yield (
+        f"{state.path} has read {_named(known)}, and not {_named(log)}{but}; name what it has "
+        "read (a folder may have moved, with its files), or begin anew with an empty --state and "
+        "a new --db"
+    )
+
+
+def _named(log: Log) -> str:
+    if "folder" in log:
+        return f"the folder {log['folder']}"
+    return "the topics " + ", ".join(sorted(log["topics"].values()))
+
+
+def _differences(state: StateDir, folder: Path) -> Iterator[str]:
+    """Say by what a folder is not the one that was read, at another place; raises StateError."""
+    try:
+        there = {file.partition: file for file in list_files(folder)}
+    except LogError as error:
+        raise StateError(str(error)) from error
+    read = {name: Place.of(position) for name, _, position, _ in partitions(state)}
+    for name, place in read.items():
+        if name in there and not _begins(there[name], place):
+            yield f"has another {name}"
+        elif name not in there and not place.is_whole:
+            yield f"is without {name}, of which something was left to read"
+    if read and not read.keys() & there.keys():
+        yield "has none of the files that were read"
+
+
+def _begins(file: LogFile, place: Place) -> bool:
+    """Tell whether a file begins as it did when it was read."""
+    try:
+        content, raw = file.open()
+        with raw:
+            return place.is_of(content.read(place.head_size))
+    except OSError as error:
+        msg = f"{file.path} cannot be read: {error}; it was read before"
+        raise StateError(msg) from error

@@ -1,0 +1,111 @@
+"""Sources, sinks and keyed steps of a continuous run, as the engine gets them.
+
+Their errors end the process, for a panic of the engine explains nothing. What they keep is sealed
+on its way to the engine's store, and looked over when it comes back.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from bytewax.operators import StatefulBatchLogic
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from attribution.frames import Frame
+from attribution.keyed import Read, Rows
+from connectors.sealing import Sealed, sealed, unsealed
+from flows.crashing import guarded
+from flows.steps import Advance, Builder
+
+Source = FixedPartitionedSource[Read, Any]
+SourcePartition = StatefulSourcePartition[Read, Any]
+Sink = FixedPartitionedSink[Rows, Any]
+SinkPartition = StatefulSinkPartition[Rows, Any]
+Logic = StatefulBatchLogic[Frame, Advance, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EndingSource(Source):
+    """A source whose errors end the process."""
+
+    source: Source
+
+    def list_parts(self) -> list[str]:
+        """Name the lanes."""
+        return self.source.list_parts()
+
+    def build_part(
+        self, step_id: str, for_part: str, resume_state: Sealed | None
+    ) -> SourcePartition:
+        """Open a lane."""
+        build = self.source.build_part
+        return _Lane(guarded(lambda: build(step_id, for_part, unsealed(resume_state))))
+
+
+@dataclass(slots=True)
+class _Lane(SourcePartition):
+    part: SourcePartition
+
+    def next_batch(self) -> Iterable[Read]:
+        return guarded(self.part.next_batch)
+
+    def next_awake(self) -> datetime | None:
+        return self.part.next_awake()
+
+    def snapshot(self) -> Sealed:
+        return guarded(lambda: sealed(self.part.snapshot()))
+
+    def close(self) -> None:
+        self.part.close()
+
+
+@dataclass(frozen=True, slots=True)
+class EndingSink(Sink):
+    """A sink whose errors end the process."""
+
+    sink: Sink
+
+    def list_parts(self) -> list[str]:
+        """Name the only partition."""
+        return self.sink.list_parts()
+
+    def build_part(self, step_id: str, for_part: str, resume_state: Sealed | None) -> SinkPartition:
+        """Open the database."""
+        build = self.sink.build_part
+        return _Writer(guarded(lambda: build(step_id, for_part, unsealed(resume_state))))
+
+
+@dataclass(slots=True)
+class _Writer(SinkPartition):
+    part: SinkPartition
+
+    def write_batch(self, values: list[Rows]) -> None:
+        guarded(self.part.write_batch, values)
+
+    def snapshot(self) -> Sealed:
+        return guarded(lambda: sealed(self.part.snapshot()))
+
+    def close(self) -> None:
+        self.part.close()
+
+
+def ending(build: Builder) -> Builder:
+    """Give a builder of keyed steps whose errors end the process."""
+
+    def ending_build(kept: Sealed | None) -> Logic:
+        return _Step(guarded(lambda: build(unsealed(kept))))
+
+    return ending_build
+
+
+@dataclass(slots=True)
+class _Step(Logic):
+    logic: Logic
+
+    def on_batch(self, values: list[Frame]) -> tuple[Iterable[Advance], bool]:
+        return guarded(self.logic.on_batch, values)
+
+    def snapshot(self) -> Sealed:
+        return guarded(lambda: sealed(self.logic.snapshot()))
