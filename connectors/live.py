@@ -30,6 +30,7 @@ from connectors.keying import Salts
 from connectors.lanes import DEFAULT_SALTS, keyed
 from connectors.live_partition import LivePartitions, lifted, moved
 from connectors.registry_topic import RegistryTopic
+from connectors.resting import unpack
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)
 """Between looks while nothing comes: a look costs some microseconds per partition."""
@@ -40,10 +41,11 @@ GATHER_INTERVAL: Final = timedelta(milliseconds=100)
 Clock = Callable[[], int]
 """Gives the time in microseconds since the epoch."""
 
-Snapshot = tuple[str, int, dict[str, tuple[str, Position, int, int]], dict[str, int]]
-"""`lane`, version, (stream, position, maximum, watermark) by partition, promise by stream."""
+Snapshot = tuple[str, int, dict[str, tuple[str, Position, int, int]], dict[str, int], bytes]
+"""`lane`, version, (stream, position, maximum, watermark) by partition, promise by stream, and of
+the partitions at rest those that have not changed for a while (`connectors.resting`)."""
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of a lane's snapshot."""
 
 
@@ -94,7 +96,17 @@ class LiveSource(FixedPartitionedSource[Read, Snapshot]):
         return LiveLane(self, int(for_part), resume_state or _NEW)
 
 
-_NEW: Final[Snapshot] = ("lane", VERSION, {}, {})
+def partitions_of(snapshot: Snapshot) -> dict[str, tuple[str, Position, int, int]]:
+    """Give (stream, position, maximum, watermark) by partition, of those at rest too."""
+    _, _, others, promised, piece = snapshot
+    at_rest = {
+        name: (stream, position, maximum, promised[stream])
+        for stream, name, position, maximum in unpack(piece)
+    }
+    return at_rest | others
+
+
+_NEW: Final[Snapshot] = ("lane", VERSION, {}, {}, b"")
 
 
 class LiveLane(StatefulSourcePartition[Read, Snapshot]):
@@ -102,16 +114,17 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
 
     def __init__(self, source: LiveSource, number: int, resumed: Snapshot) -> None:
         """Open the partitions; those in the snapshot go on from there."""
-        kind, version, partitions, promised = resumed
+        kind, version, _, promised, _ = resumed
         assert (kind, version) == ("lane", VERSION), "preflight lets no other through"
         self._source = source
         self._rules = source.rules
         self._number = number
         limit = source.rules.dead_letters
         self._dead_letters = None if limit is None else limit.watch()
+        partitions = partitions_of(resumed)
         positions = {name: position for name, (_, position, _, _) in partitions.items()}
         self._intake = source.intakes.open(number, positions)
-        self._stored = positions
+        self._stored: dict[str, Position] | None = positions
         self._partitions = LivePartitions(
             dict.fromkeys(STREAMS, START) | promised,
             opened=source.rules.clock(),
@@ -156,8 +169,13 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             name: (each.stream, self._intake.position(name), each.decoder.maximum, each.watermark)
             for name, each in self._partitions.by_name.items()
         }
+        loose, piece = self._partitions.resting.keep(self._intake.position)
+        partitions |= {
+            name: (stream, position, maximum, self._partitions.rested)
+            for stream, name, position, maximum in loose
+        }
         self._stored = {name: position for name, (_, position, _, _) in partitions.items()}
-        return "lane", VERSION, partitions, dict(self._partitions.promised)
+        return "lane", VERSION, partitions, dict(self._partitions.promised), piece
 
     def close(self) -> None:
         """Let go of the partitions."""
@@ -165,9 +183,9 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
 
     def _tell_stored(self) -> None:
         """Tell how far the result is: the engine reads on only when the last snapshot is stored."""
-        if self._stored:
+        if self._stored is not None:
             self._intake.commit(self._stored)
-            self._stored = {}
+            self._stored = None
 
     def _decoder(self, stream: str, name: str) -> PartitionDecoder:
         return PartitionDecoder(
@@ -175,11 +193,8 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         )
 
     def _meet_new(self) -> None:
-        known = self._intake.partitions()
-        if len(known) != len(self._partitions.by_name):
-            for stream, name in known:
-                if name not in self._partitions.by_name:
-                    self._partitions.meet_new(self._decoder(stream, name), self._rules.clock())
+        awake = self._intake.partitions()
+        self._partitions.follow(awake, self._decoder, self._rules.clock())
 
     def _unjudgeable(self, now: int) -> set[str]:
         """Name the partitions of events while it is not known by what registry to judge them."""

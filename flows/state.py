@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from attribution.frames import END, START
+from connectors.live import partitions_of
 from connectors.live_file import database_seq
 from connectors.manifests import SegmentError, inline_bytes, sizes_of
 from connectors.preflight import (
@@ -187,8 +188,8 @@ def _size(state: StateDir, step: str) -> list[str]:
 
 
 def _partitions(state: StateDir) -> Iterator[list[str]]:
-    for _, _, partitions, _ in state.recovery.snapshots(READ).values():
-        for name, (stream, position, _, watermark) in partitions.items():
+    for snapshot in state.recovery.snapshots(READ).values():
+        for name, (stream, position, _, watermark) in partitions_of(snapshot).items():
             yield [stream, name, f"{max(position[2], 0):,}", _instant(watermark)]
 
 

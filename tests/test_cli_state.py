@@ -15,7 +15,7 @@ from bytewax.testing import TestingSink, TestingSource
 from typer.testing import CliRunner, Result
 
 from attribution.policy import Policy
-from connectors import preflight
+from connectors import live, preflight
 from connectors.database import DatabaseError
 from connectors.live_file import open_live
 from connectors.manifests import files_of, sizes_of
@@ -32,9 +32,10 @@ KEEPING = {"input", "output", "stateful_batch"}
 POSITION = (1, 8_000, 125, 99, 1024, 7, 8_000, True)
 LANE: tuple[object, ...] = (
     "lane",
-    1,
+    live.VERSION,
     {"events-1.ndjson": ("events", POSITION, 60_000_000, 61_500_000)},
     {},
+    b"",
 )
 
 
