@@ -53,6 +53,13 @@ class LogFile:
         """Whether reading it means unpacking it."""
         return self.path.suffix in COMPRESSIONS
 
+    def has_inode(self, inode: int) -> bool:
+        """Tell whether this is the file of an inode."""
+        try:
+            return self.path.stat().st_ino == inode
+        except OSError:
+            return False
+
     def open(self) -> tuple[IO[bytes], IO[bytes]]:
         """Open the file: its content, and the file itself to ask how far reading has come."""
         raw = self.path.open("rb")
@@ -67,33 +74,37 @@ def find_files(folder: Path) -> list[LogFile]:
 
     Raises LogError when there are none, or when two files are one partition.
     """
-    files = list_files(folder)
+    files = list(list_files(folder))
     if not files:
         msg = f"{folder} holds no events*.ndjson or impressions*.ndjson (.gz and .zst may follow)"
         raise LogError(msg)
-    return files
+    count = Counter(file.partition for file in files)
+    if twice := sorted(name for name, times in count.items() if times > 1):
+        msg = f"{folder} holds {', '.join(twice)} twice, packed and plain; keep one of each"
+        raise LogError(msg)
+    return sorted(files, key=lambda file: file.partition)
 
 
-def list_files(folder: Path) -> list[LogFile]:
-    """List the raw streams that a folder holds now, which may be none.
+def list_files(folder: Path) -> dict[LogFile, int]:
+    """List the raw streams that a folder holds now, and the inode of each.
 
-    Raises LogError when it is no folder, or when two files are one partition.
+    There may be none, and two of one partition while a file is being packed. Raises LogError when
+    it is no folder.
     """
     try:
-        names = os.listdir(folder)  # noqa: PTH208  asked several times a second; names will do
+        with os.scandir(folder) as entries:  # asked several times a second; no file is looked at
+            found = [(_NAME.fullmatch(entry.name), entry.inode()) for entry in entries]
     except (FileNotFoundError, NotADirectoryError) as error:
         msg = f"{folder} is not a folder; expected one with events*.ndjson and impressions*.ndjson"
         raise LogError(msg) from error
     except OSError as error:
         msg = f"{folder} cannot be listed: {error.strerror}; let this user read the folder"
         raise LogError(msg) from error
-    found = (_NAME.fullmatch(name) for name in names)
-    files = [LogFile(match["stream"], folder / match[0]) for match in found if match]
-    count = Counter(_checked(file.partition) for file in files)
-    if twice := sorted(name for name, times in count.items() if times > 1):
-        msg = f"{folder} holds {', '.join(twice)} twice, packed and plain; keep one of each"
-        raise LogError(msg)
-    return sorted(files, key=lambda file: file.partition)
+    return {
+        LogFile(match["stream"], folder / _checked(match[0])): inode
+        for match, inode in found
+        if match
+    }
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from os import stat_result
 from typing import IO
-from zlib import crc32
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from connectors.files import CHUNK_BYTES, LogError, LogFile, Tail
@@ -44,13 +43,18 @@ class Growing:
     _looked_at: Stamp = (0, 0, 0)
 
     @property
+    def touched_at(self) -> float:
+        """When somebody last wrote to the file, in seconds since 1970, as of the last look."""
+        return self._looked_at[2] / 1e9
+
+    @property
     def is_unpacking(self) -> bool:
         """Whether a packed file is open."""
         return self._raw is not None
 
     def read(self, limit: int) -> Documents | None:
         """Give the next whole lines, `limit` bytes of them or a single one; None without any."""
-        if self.is_at_end and self._is_untouched():
+        if self.is_at_end and self.is_untouched():
             return None
         with self._explaining():
             content, taken = self._look(limit)
@@ -67,15 +71,11 @@ class Growing:
         self.close()
         self.file, self.is_at_end, self.is_gone = file, False, False
 
-    def has_become(self, file: LogFile) -> bool:
-        """Tell whether another file is this one, renamed."""
+    def is_untouched(self) -> bool:
+        """Tell cheaply whether there is nothing to look at: most polls find most files so."""
         try:
-            if not self.place.byte or file.path.stat().st_ino != self.place.inode:
-                return False
-            content, raw = file.open()
-            with raw:
-                return self._has_head(content)
-        except OSError:  # gone again, or broken: whoever reads it will say so
+            return _stamp(self.file.path.stat()) == self._looked_at
+        except OSError:
             return False
 
     def close(self) -> None:
@@ -92,13 +92,6 @@ class Growing:
             hint = "; a packed file must be complete when it gets its name"
             msg = f"{self.file.path} cannot be read: {error}{hint if self.file.is_packed else ''}"
             raise LogError(msg) from error
-
-    def _is_untouched(self) -> bool:
-        """Tell cheaply whether there is nothing to look at: most polls find most files so."""
-        try:
-            return _stamp(self.file.path.stat()) == self._looked_at
-        except OSError:
-            return False
 
     def _look(self, limit: int) -> tuple[bytes, int]:
         """Give the next lines, and how many bytes of the content they are."""
@@ -189,11 +182,8 @@ class Growing:
                 raise self._shrunk(at)
             at += len(part)
 
-    def _has_head(self, content: IO[bytes]) -> bool:
-        return crc32(content.read(self.place.head_size)) == self.place.head
-
     def _check_head(self, content: IO[bytes]) -> None:
-        if not self._has_head(content):
+        if not self.place.is_of(content.read(self.place.head_size)):
             msg = (
                 f"{self.file.path} does not begin as it did when {self.place.byte} of its bytes "
                 "were read; a file keeps its name for ever and only grows: put the old one back, "
@@ -206,3 +196,13 @@ class Growing:
             f"{self.file.path} has {size} bytes, and {self.place.byte} were read of it; a file "
             "only grows: put back what was cut off, and rotate by starting a new file"
         )
+
+
+def is_copy(file: LogFile, place: Place) -> bool:
+    """Tell whether a file begins with what was read of another, up to that place."""
+    try:
+        content, raw = file.open()
+        with raw:
+            return place.byte > 0 and place.is_of(content.read(place.head_size))
+    except OSError:  # gone again, or broken: whoever reads it will say so
+        return False

@@ -50,7 +50,11 @@ class Documents:
 
 
 class Intake(Protocol):
-    """The partitions of one lane. A partition that was known once stays known."""
+    """The partitions of one lane.
+
+    A partition that was known once stays known, and what is asked of it is answered. It may be at
+    rest while all of it has been given and no more is expected soon.
+    """
 
     def poll(self, held: Collection[str]) -> list[Documents]:
         """Give what is there now, at most some chunks of it; nothing of the partitions in `held`.
@@ -59,7 +63,7 @@ class Intake(Protocol):
         """
 
     def partitions(self) -> list[tuple[str, str]]:
-        """Give stream and name of every partition known now; a poll may find more."""
+        """Give stream and name of every partition known now that is not at rest."""
 
     def is_at_end(self, partition: str) -> bool:
         """Tell whether all that was there at the last poll that did not hold it has been given."""
@@ -71,7 +75,7 @@ class Intake(Protocol):
         """Give the offset below which everything has been given."""
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Note, for whoever watches, that a result holds all that is before these positions."""
+        """Note that a result holds all before these positions; called once for each epoch."""
 
     def close(self) -> None:
         """Let go of what is open; nothing is read afterwards."""

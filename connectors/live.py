@@ -30,6 +30,7 @@ from connectors.keying import Salts
 from connectors.lanes import DEFAULT_SALTS, keyed
 from connectors.live_partition import LivePartitions, lifted, moved
 from connectors.registry_topic import RegistryTopic
+from connectors.resting import unpack
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)
 """Between looks while nothing comes: a look costs some microseconds per partition."""
@@ -40,9 +41,10 @@ GATHER_INTERVAL: Final = timedelta(milliseconds=100)
 Clock = Callable[[], int]
 """Gives the time in microseconds since the epoch."""
 
-Snapshot = tuple[str, int, dict[str, tuple[str, Position, int, int]], dict[str, int], Kept]
-"""`lane`, version, (stream, position, maximum, watermark) by partition, promise by stream, and what
-the limit of dead letters remembers."""
+Snapshot = tuple[str, int, dict[str, tuple[str, Position, int, int]], dict[str, int], Kept, bytes]
+"""`lane`, version, (stream, position, maximum, watermark) by partition, promise by stream, what the
+limit of dead letters remembers, and of the partitions at rest those that have not changed for a
+while (`connectors.resting`)."""
 
 VERSION: Final = 2
 """Of a lane's snapshot."""
@@ -102,7 +104,17 @@ class LiveSource(FixedPartitionedSource[Read, Snapshot]):
             self.intakes.commit(self.untold)
 
 
-_NEW: Final[Snapshot] = ("lane", VERSION, {}, {}, {})
+def partitions_of(snapshot: Snapshot) -> dict[str, tuple[str, Position, int, int]]:
+    """Give (stream, position, maximum, watermark) by partition, of those at rest too."""
+    _, _, others, promised, _, piece = snapshot
+    at_rest = {
+        name: (stream, position, maximum, promised[stream])
+        for stream, name, position, maximum in unpack(piece)
+    }
+    return at_rest | others
+
+
+_NEW: Final[Snapshot] = ("lane", VERSION, {}, {}, {}, b"")
 
 
 class LiveLane(StatefulSourcePartition[Read, Snapshot]):
@@ -110,16 +122,17 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
 
     def __init__(self, source: LiveSource, number: int, resumed: Snapshot) -> None:
         """Open the partitions; those in the snapshot go on from there."""
-        kind, version, partitions, promised, refused = resumed
+        kind, version, _, promised, refused, _ = resumed
         assert (kind, version) == ("lane", VERSION), "preflight lets no other through"
         self._source = source
         self._rules = source.rules
         self._number = number
         limit = source.rules.dead_letters
         self._dead_letters = None if limit is None else limit.watch(refused)
+        partitions = partitions_of(resumed)
         positions = {name: position for name, (_, position, _, _) in partitions.items()}
         self._intake = source.intakes.open(number, positions)
-        self._stored = positions
+        self._stored: dict[str, Position] | None = positions
         self._partitions = LivePartitions(
             dict.fromkeys(STREAMS, START) | promised,
             opened=source.rules.clock(),
@@ -166,20 +179,25 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             name: (each.stream, self._intake.position(name), each.decoder.maximum, each.watermark)
             for name, each in self._partitions.by_name.items()
         }
+        loose, piece = self._partitions.resting.keep(self._intake.position)
+        partitions |= {
+            name: (stream, position, maximum, self._partitions.rested)
+            for stream, name, position, maximum in loose
+        }
         self._stored = {name: position for name, (_, position, _, _) in partitions.items()}
         refused = {} if self._dead_letters is None else self._dead_letters.kept
-        return "lane", VERSION, partitions, dict(self._partitions.promised), refused
+        return "lane", VERSION, partitions, dict(self._partitions.promised), refused, piece
 
     def close(self) -> None:
         """Let go of the partitions; the last snapshot may not be stored yet."""
-        self._source.untold.update(self._stored)
+        self._source.untold.update(self._stored or {})
         self._intake.close()
 
     def _tell_stored(self) -> None:
         """Tell how far the result is: the engine reads on only when the last snapshot is stored."""
-        if self._stored:
+        if self._stored is not None:
             self._intake.commit(self._stored)
-            self._stored = {}
+            self._stored = None
 
     def _decoder(self, stream: str, name: str) -> PartitionDecoder:
         return PartitionDecoder(
@@ -187,11 +205,8 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         )
 
     def _meet_new(self) -> None:
-        known = self._intake.partitions()
-        if len(known) != len(self._partitions.by_name):
-            for stream, name in known:
-                if name not in self._partitions.by_name:
-                    self._partitions.meet_new(self._decoder(stream, name), self._rules.clock())
+        awake = self._intake.partitions()
+        self._partitions.follow(awake, self._decoder, self._rules.clock())
 
     def _unjudgeable(self, now: int) -> set[str]:
         """Name the partitions of events while it is not known by what registry to judge them."""

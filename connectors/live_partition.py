@@ -7,7 +7,7 @@ record that arrives below the watermark then is lifted to it, and the lift is ke
 Is told the time, and what has been read; reads nothing itself.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,10 +18,13 @@ from attribution.columns import timestamps
 from attribution.decoded import Decoded
 from attribution.frames import END, START
 from connectors.decode import PartitionDecoder
+from connectors.resting import Resting
 
 BACKLOG: Final = 10_000_000
 """How far (us of arrival time) a partition that has more to read is behind the clock before others
 wait for it. Where all is recent, waiting in turn would cost a look per partition."""
+
+NewDecoder = Callable[[str, str], PartitionDecoder]
 
 
 @dataclass(slots=True)
@@ -44,30 +47,57 @@ class LivePartition:
         self.watermark = max(self.watermark, latest, carried)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LivePartitions:
     """The partitions of one lane by name, and what was promised of each stream.
 
     `opened` is when the lane began, `idle_grace` how long a partition may be silent until the clock
-    carries it.
+    carries it. Those at rest are carried together, to `rested`.
     """
 
     promised: dict[str, int]
     opened: int
     idle_grace: int
     by_name: dict[str, LivePartition] = field(default_factory=dict)
+    resting: Resting = field(default_factory=Resting)
+    rested: int = START
 
     def meet(self, decoder: PartitionDecoder, watermark: int, now: int) -> None:
         """Go on with a partition from what was promised of it."""
         partition = LivePartition(decoder.stream, decoder, watermark, now)
         self.by_name[decoder.partition] = partition
 
-    def meet_new(self, decoder: PartitionDecoder, now: int) -> None:
-        """Start a partition at what was promised of its stream without it."""
-        self.meet(decoder, self.promised[decoder.stream], now)
+    def follow(self, awake: Iterable[tuple[str, str]], decoder: NewDecoder, now: int) -> None:
+        """Meet the partitions that are new or back; those that are not `awake` may rest.
+
+        `decoder` is given stream and name.
+        """
+        names = set()
+        for stream, name in awake:
+            names.add(name)
+            if name not in self.by_name:
+                self._meet(decoder(stream, name), now)
+        for name in self.by_name.keys() - names:
+            self._let_rest(name)
+
+    def _meet(self, decoder: PartitionDecoder, now: int) -> None:
+        """Start a partition at what was promised without it."""
+        maximum = self.resting.take(decoder.stream, decoder.partition)
+        if maximum is None:
+            self.meet(decoder, self.promised[decoder.stream], now)
+        else:
+            decoder.raise_to(maximum)
+            self.meet(decoder, self.rested, now)
+
+    def _let_rest(self, name: str) -> None:
+        """Carry a partition with the others at rest, once the clock carries it anyway."""
+        each = self.by_name[name]
+        if not each.is_behind and each.watermark <= self.rested:
+            self.resting.add(each.stream, name, each.decoder.maximum)
+            del self.by_name[name]
 
     def of(self, stream: str) -> set[str]:
-        """Name the partitions of a stream."""
+        """Name the partitions of a stream that are not at rest."""
         return {name for name, each in self.by_name.items() if each.stream == stream}
 
     def ahead_of(self, limit: int) -> set[str]:
@@ -84,6 +114,7 @@ class LivePartitions:
 
     def advance(self, now: int) -> int:
         """Move all watermarks on; give the lowest one that has a backlog, END where none has."""
+        self.rested = max(self.rested, now - self.idle_grace)
         for each in self.by_name.values():
             each.advance(now, self.idle_grace)
         marks = [
@@ -109,6 +140,8 @@ class LivePartitions:
     def _low(self, stream: str, now: int) -> int:
         """Give what can be promised of a stream; without partitions that is an idle one's."""
         marks = [each.watermark for each in self.by_name.values() if each.stream == stream]
+        if self.resting.any_of(stream):
+            marks.append(self.rested)
         if not marks and now - self.opened >= self.idle_grace:
             marks = [now - self.idle_grace]
         return max(self.promised[stream], min(marks, default=START))

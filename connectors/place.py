@@ -18,7 +18,8 @@ class Place:
     """How far a file has been read.
 
     `byte` and `line` are the next ones. `head` is the checksum of the first `head_size` bytes.
-    `size` and `inode` are those of the last look, and nothing was left then if it `is_whole`.
+    `size` and `inode` are those of the last look, and nothing was left then if it `is_whole`. The
+    inode is 0 while there is no file.
     """
 
     byte: int = 0
@@ -41,6 +42,15 @@ class Place:
         """Write as plain values."""
         numbers = (self.byte, self.line, self.head, self.head_size, self.inode, self.size)
         return VERSION, *numbers, self.is_whole
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file was read to its end, and is not there any more."""
+        return self.is_whole and not self.inode
+
+    def gone(self) -> "Place":
+        """Forget the inode: it may be another file's by now."""
+        return replace(self, inode=0)
 
     def is_of(self, content: bytes) -> bool:
         """Tell whether content begins as this file did."""

@@ -10,6 +10,7 @@ from typing import Final
 from connectors import lane_partitions, place
 from connectors.intake import Position, is_of_topic
 from connectors.live import VERSION as LANE
+from connectors.live import partitions_of
 from connectors.manifests import Manifest
 from connectors.recovery import FIRST_EPOCH
 from connectors.segments import WAYS_OUT
@@ -43,7 +44,7 @@ def resumed_seq(state: StateDir) -> int:
 def partitions(state: StateDir) -> Iterator[tuple[str, str, Position, int]]:
     """Go over (name, stream, position, watermark) of all partitions of all lanes."""
     for snapshot in state.recovery.snapshots(READ).values():
-        for name, (stream, position, _, watermark, *_) in snapshot[2].items():
+        for name, (stream, position, _, watermark) in partitions_of(snapshot).items():
             yield name, stream, position, watermark
 
 

@@ -3,34 +3,47 @@
 A partition is a file's name without the suffix of its compression, and belongs to one lane for
 ever. Rotate by starting a new file with a new name; a file that was read to its end may be packed
 or taken away. What may happen to a single file is in `growing`.
+
+A file that is renamed gets another lane, perhaps in another process, which knows nothing of it. The
+lane that has read it under its former name recognises it, and ends the run. The other one sees that
+the inode had another name, and waits until that is done. See `TailIntake._take_in`.
 """
 
-import threading
 import time
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from zlib import crc32
 
-from connectors.files import CHUNK_BYTES, STREAMS, LogError, LogFile, list_files
-from connectors.growing import Growing
+from connectors.files import CHUNK_BYTES, LogError, LogFile
+from connectors.growing import Growing, is_copy
 from connectors.intake import Documents, Position
+from connectors.listing import Listing, View
 from connectors.place import Place
+from connectors.watched import Watched
 
 LISTING_INTERVAL: Final = 0.2
-"""Seconds between two listings of the folder: a new file may wait longer than a new line. Below the
+"""Seconds between two looks at the folder: a new file may wait longer than a new line. Below the
 default `idle_grace`, so that what comes meanwhile is not below the watermark yet."""
-
-COLD_AFTER: Final = 10.0
-"""Seconds after which a file that has not grown is looked at with each listing only. A folder may
-hold the files of months, and each look costs some microseconds."""
 
 FIRST_BYTES: Final = 64_000
 """Read of a file before it is known where in time it begins; one far ahead is then left alone."""
 
 PACKED_MAX: Final = 16
 """Packed files of a lane that are open at once. Any other is unpacked again up to its place."""
+
+DOUBT_EPOCHS: Final = 2
+"""Epochs that a file waits for which may be a renamed one: all lanes end the second one after the
+file was seen, so each has looked meanwhile whether it is one of theirs."""
+
+DOUBT_LISTINGS: Final = 5
+"""Looks at the folder that it waits for as well: another process has its own."""
+
+
+def ignore(told: str) -> None:
+    """Tell nobody."""
+    del told
 
 
 class Tails:
@@ -43,71 +56,60 @@ class Tails:
         chunk_bytes: int = CHUNK_BYTES,
         *,
         listing_interval: float = LISTING_INTERVAL,
+        tell: Callable[[str], None] = ignore,
     ) -> None:
-        """Look into the folder at most every `listing_interval` seconds, for all lanes together."""
-        self._folder = _Folder(folder, listing_interval)
+        """Look into the folder at most every `listing_interval` seconds, for all lanes together.
+
+        `tell` is given a sentence about what somebody should put in order.
+        """
+        self._listing = Listing(folder, listing_interval, tell)
         self._lanes = lanes
         self._chunk_bytes = chunk_bytes
 
     def open(self, lane: int, positions: Mapping[str, Position]) -> "TailIntake":
         """Open the files of a lane; those in `positions` go on from there."""
         places = {name: Place.of(position) for name, position in positions.items()}
-        return TailIntake(self._folder, (lane, self._lanes), places, self._chunk_bytes)
+        return TailIntake(self._listing, (lane, self._lanes), places, self._chunk_bytes)
 
     def commit(self, positions: Mapping[str, Position]) -> None:
         """Nobody watches."""
 
 
-@dataclass(slots=True)
-class _Folder:
-    """The listing of a folder, made new when it is too old; shared by threads."""
+@dataclass(frozen=True, slots=True)
+class _Doubt:
+    """Until when a file is left alone: a number of epochs stored, and a time."""
 
-    path: Path
-    interval: float
-    version: int = 0
-    _files: list[LogFile] = field(default_factory=list)
-    _listed: float = float("-inf")
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def file(self, partition: str) -> LogFile:
-        """Give the plain file of a partition, there or not."""
-        stream = next(stream for stream in STREAMS if partition.startswith(stream))
-        return LogFile(stream, self.path / partition)
-
-    def files(self, *, now: bool = False) -> tuple[int, list[LogFile]]:
-        """Give the files, with a number that another listing has not; just listed if `now`."""
-        with self._lock:
-            if now or time.monotonic() - self._listed >= self.interval:
-                self._files = list_files(self.path)
-                self._listed = time.monotonic()
-                self.version += 1
-            return self.version, self._files
+    epochs: int
+    until: float
 
 
 class TailIntake:
     """The files of one lane."""
 
     def __init__(
-        self, folder: _Folder, lane: tuple[int, int], places: dict[str, Place], chunk_bytes: int
+        self, listing: Listing, lane: tuple[int, int], places: dict[str, Place], chunk_bytes: int
     ) -> None:
         """Be the first of so many lanes, or another one; go on in files that have a place."""
-        self._folder = folder
+        self._listing = listing
         self._lane, self._lanes = lane
         self._chunk_bytes = chunk_bytes
-        self._files = {name: Growing(folder.file(name), place) for name, place in places.items()}
-        self._gone: dict[str, Growing] = {}
+        self._files = Watched()
+        self._missing = {name: place for name, place in places.items() if not place.is_gone}
+        self._gone = {name: place for name, place in places.items() if place.is_gone}
+        self._doubts: dict[str, _Doubt] = {}
         self._unpacking: dict[str, Growing] = {}
-        self._listing = 0
-        self._list()
+        self._epochs = 0
+        self._look = self._version = 0
+        listing.resumed |= {name for name, place in places.items() if place.byte}
 
     def poll(self, held: Collection[str]) -> list[Documents]:
         """Give new lines, a chunk or two at most, first of files that were not at their end."""
-        is_listed = self._list()
-        warm = time.monotonic() - COLD_AFTER
+        self._look_around()
+        self._dispel_doubts()
         mine = [
             (name, file)
-            for name, file in self._files.items()
-            if name not in held and (is_listed or not file.is_at_end or file.grew_at > warm)
+            for name, file in self._files.awake.items()
+            if name not in held and name not in self._doubts
         ]
         mine.sort(key=lambda each: each[1].is_at_end)
         given: list[Documents] = []
@@ -122,53 +124,91 @@ class TailIntake:
         return given
 
     def partitions(self) -> list[tuple[str, str]]:
-        """Give stream and name of every file that is or was there."""
-        return [(file.file.stream, name) for name, file in (self._files | self._gone).items()]
+        """Give stream and name of every file that is not at rest."""
+        return [(file.file.stream, name) for name, file in self._files.awake.items()]
 
     def is_at_end(self, partition: str) -> bool:
         """Tell whether a file held no further whole line when it was last looked at."""
-        return self._file(partition).is_at_end
+        file = self._files.get(partition)
+        return file.is_at_end if file is not None else self._place(partition).is_whole
 
     def position(self, partition: str) -> Position:
         """Give the place in a file, and by what it is known again."""
-        return self._file(partition).place.position
+        return self._place(partition).position
 
     def next_offset(self, partition: str) -> int:
         """Give the number of the next line."""
-        return self._file(partition).place.line
+        return self._place(partition).line
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Nobody watches."""
+        """Note that one more epoch is stored everywhere."""
+        del positions
+        self._epochs += 1
 
     def close(self) -> None:
         """Close the packed files; others are never left open."""
         for file in self._unpacking.values():
             file.close()
 
-    def _file(self, partition: str) -> Growing:
-        return self._files.get(partition) or self._gone[partition]
+    def _place(self, partition: str) -> Place:
+        if (file := self._files.get(partition)) is not None:
+            return file.place
+        return self._missing.get(partition) or self._gone[partition]
 
-    def _list(self, *, now: bool = False) -> bool:
-        """Take in the files that are new, or back, or packed by now; tell if there was a look."""
-        listing, files = self._folder.files(now=now)
-        if listing == self._listing:
-            return False
-        self._listing = listing
-        for file in files:
-            name = file.partition
-            if crc32(name.encode()) % self._lanes != self._lane:
-                continue
-            known = self._files.get(name) or self._gone.pop(name, None) or Growing(file)
-            self._files[name] = known
-            if known.file.path != file.path:
-                known.follow(file)
-        return True
+    def _look_around(self) -> None:
+        """Find what has come, gone or grown."""
+        view = self._listing.view()
+        if view.version != self._version:
+            self._take_in(view)
+        if view.look != self._look:
+            self._look = view.look
+            self._files.let_rest()
+            self._files.look_around()
+
+    def _take_in(self, view: View) -> None:
+        """Take in the files that are new, or back, or packed by now; let go of the others."""
+        self._version = view.version
+        mine = {
+            name: files
+            for name, files in view.files.items()
+            if crc32(name.encode()) % self._lanes == self._lane
+        }
+        for name, files in mine.items():
+            known = self._files.get(name)
+            if known is None:
+                self._meet(name, files, view)
+            elif known.file not in files:
+                self._files.wake(name).follow(files[0])
+        for name in set(self._files) - mine.keys():
+            self._miss(name)
+        for name in [*self._missing]:
+            self._let_go(name)
+        for name, former in view.former.items():
+            if former in self._gone:
+                self._check_renamed(former, self._gone[former], view.files[name])
+
+    def _meet(self, name: str, files: Sequence[LogFile], view: View) -> None:
+        """Take in a file, and leave it alone at first where it may be one that was renamed."""
+        place = self._missing.pop(name, None) or self._gone.pop(name, None)
+        if place is None:
+            place = Place()
+            if name in view.former:
+                wait = DOUBT_LISTINGS * self._listing.interval
+                self._doubts[name] = _Doubt(self._epochs + DOUBT_EPOCHS, time.monotonic() + wait)
+        file = next((each for each in files if each.has_inode(place.inode)), files[0])
+        self._files.awake[name] = Growing(file, place, grew_at=time.monotonic())
+
+    def _dispel_doubts(self) -> None:
+        now = time.monotonic()
+        for name, doubt in list(self._doubts.items()):
+            if self._epochs >= doubt.epochs and now >= doubt.until:
+                del self._doubts[name]
 
     def _read(self, name: str, file: Growing) -> Documents | None:
         limit = self._chunk_bytes if file.place.byte else min(FIRST_BYTES, self._chunk_bytes)
         documents = file.read(limit)
         if file.is_gone:
-            self._let_go(name, file)
+            self._look_for(name, file)
         elif file.is_unpacking:
             self._unpacking.pop(name, None)
             self._unpacking[name] = file
@@ -176,24 +216,40 @@ class TailIntake:
                 self._unpacking.pop(next(iter(self._unpacking))).close()
         return documents
 
-    def _let_go(self, name: str, file: Growing) -> None:
+    def _look_for(self, name: str, file: Growing) -> None:
+        """See what has become of a file that was still listed."""
+        self._take_in(self._listing.view(now=True))
+        if self._files.get(name) is file and not file.file.path.exists():
+            self._miss(name)
+            self._let_go(name)
+
+    def _miss(self, name: str) -> None:
+        file = self._files.pop(name)
+        file.close()
+        self._doubts.pop(name, None)
+        self._missing[name] = file.place
+
+    def _let_go(self, name: str) -> None:
         """Remember a file that is gone, if nothing of it is lost."""
-        path = file.file.path
-        self._list(now=True)
-        if file.file.path != path:
-            return
-        for other in self._folder.files()[1]:
-            if other.partition != name and file.has_become(other):
-                msg = (
-                    f"{path} was renamed to {other.path.name}, and would be read once more; "
-                    "give it its name back, and rotate by starting a new file with a new name"
-                )
-                raise LogError(msg)
-        if not file.place.is_whole:
+        place = self._missing.pop(name)
+        self._check_renamed(name, place, self._listing.with_inode(place.inode))
+        if not place.is_whole:
             msg = (
-                f"{path} is gone, and only {file.place.byte} of its bytes were read; put it back, "
-                "and take files away only when they were read to their end"
+                f"{self._listing.path / name} is gone, and only {place.byte} of its bytes were "
+                "read; put it back, and take files away only when they were read to their end"
             )
             raise LogError(msg)
-        file.is_at_end = True
-        self._gone[name] = self._files.pop(name)
+        self._gone[name] = place.gone()
+
+    def _check_renamed(self, name: str, place: Place, others: Sequence[LogFile]) -> None:
+        """Refuse a file that goes on under another name, unless that has a place of its own."""
+        known = self._listing.resumed
+        for other in others:
+            is_new = other.partition != name and other.partition not in known
+            if is_new and is_copy(other, place):
+                msg = (
+                    f"{self._listing.path / name} was renamed to {other.path.name}, and would be "
+                    "read once more; give it its name back, and rotate by starting a new file "
+                    "with a new name"
+                )
+                raise LogError(msg)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import structlog
+
 from attribution.registry import Registry
 from connectors.dead_letter_limit import DeadLetterLimit
 from connectors.files import list_files
@@ -15,6 +17,8 @@ from flows.job import Run
 from flows.kafka_run import KafkaInputs
 from flows.replay import load_registry
 from flows.settings import Loaded, SettingsError
+
+LOG: Final = structlog.get_logger("tributary")
 
 SERVERS: Final = "kafka.bootstrap_servers"
 
@@ -98,7 +102,7 @@ class FolderInputs:
 
     def intakes(self, lanes: int) -> Intakes:
         """Give the files as they grow."""
-        return Tails(self._folder, lanes)
+        return Tails(self._folder, lanes, tell=LOG.warning)
 
     def limit(self) -> None:
         """Set nothing aside: a refused line stays in its file."""

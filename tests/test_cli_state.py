@@ -41,6 +41,8 @@ LANE: tuple[object, ...] = (
     live.VERSION,
     {"events-1.ndjson": ("events", POSITION, 60_000_000, 61_500_000)},
     {},
+    {},
+    b"",
 )
 
 

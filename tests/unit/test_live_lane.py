@@ -20,10 +20,11 @@ from attribution.frames import START
 from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
+from connectors import resting, watched
 from connectors.alignment import Alignment
 from connectors.decode import PartitionDecoder
 from connectors.lines import Lines
-from connectors.live import LiveLane, LiveSource, Rules, Snapshot
+from connectors.live import LiveLane, LiveSource, Rules, Snapshot, partitions_of
 from connectors.tails import Tails
 from tests import raw
 from tests.raw import DAY, HOUR, SECOND
@@ -161,6 +162,79 @@ def test_a_new_partition_starts_at_what_was_promised_without_it(bench: Bench) ->
     reads = list(lane.next_batch())
     assert arrivals(reads) == [SECOND - GRACE, 2 * SECOND]
     assert [row["last_offset"] for row in rows(reads, "lifts")] == [0]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("loose_max", [0, 99])
+def test_partitions_at_rest_are_carried_together_and_go_on(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, loose_max: int, *, restarts: bool
+) -> None:
+    monkeypatch.setattr(watched, "IDLE_AFTER", 0.0)
+    monkeypatch.setattr(resting, "LOOSE_MAX", loose_max)
+    names = ["impressions-1.ndjson", "impressions-2.ndjson", EVENTS]
+    for name in names:
+        bench.append(name, -SECOND)
+    bench.write("impressions-3.ndjson", b"")
+    lane = bench.lane()
+    assert len(arrivals(list(lane.next_batch()))) == 3
+    for bench.now in (SECOND, 2 * SECOND, 3 * SECOND):
+        reads = list(lane.next_batch())
+    carried = 3 * SECOND - GRACE
+    assert promises(reads) == [("events", carried), ("impressions", carried)]
+    bench.now = 4 * SECOND
+    snapshot = lane.snapshot()
+    assert (len(snapshot[2]), bool(snapshot[4])) == ((4, False) if loose_max else (0, True))
+    assert partitions_of(snapshot).keys() == {*names, "impressions-3.ndjson"}
+    if restarts:
+        lane = bench.lane(resumed=snapshot)
+    bench.append("impressions-1.ndjson", None, carried - 1, 5 * SECOND)
+    bench.append("impressions-3.ndjson", carried + 1)
+    reads = list(lane.next_batch())
+    assert arrivals(reads) == [carried, carried, carried + 1, 5 * SECOND]
+    assert [
+        (row["source_partition"], row["first_offset"], row["last_offset"])
+        for row in rows(reads, "lifts")
+    ] == [("impressions-1.ndjson", 1, 2)]
+    after = partitions_of(lane.snapshot())
+    assert {name: position[2] for name, (_, position, _, _) in after.items()} == {
+        "events.ndjson": 1,
+        "impressions-1.ndjson": 4,
+        "impressions-2.ndjson": 1,
+        "impressions-3.ndjson": 1,
+    }
+
+
+def test_no_more_is_promised_than_holds_for_partitions_at_rest(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched, "IDLE_AFTER", 0.0)
+    bench.append("impressions-rests.ndjson", -SECOND)
+    lane = bench.lane()
+    for bench.now in (0, SECOND, 2 * SECOND):
+        list(lane.next_batch())
+    bench.append(IMPRESSIONS, 2 * SECOND)
+    reads = list(lane.next_batch())
+    assert arrivals(reads) == [2 * SECOND]
+    assert promises(reads) == [("impressions", 2 * SECOND - GRACE)]
+    # Without an arrival of its own, and not the first: it came when the one before it did.
+    later = json.dumps(raw.impression(time=raw.NOW + 9 * SECOND, received_at=None)).encode() + b"\n"
+    bench.write("impressions-rests.ndjson", later)
+    bench.append(IMPRESSIONS, 2 * SECOND)
+    assert arrivals(list(lane.next_batch())) == [2 * SECOND - GRACE, 2 * SECOND]
+
+
+def test_files_that_are_gone_are_remembered(bench: Bench) -> None:
+    bench.append(IMPRESSIONS, -SECOND)
+    lane = bench.lane()
+    list(lane.next_batch())
+    (bench.folder / IMPRESSIONS).unlink()
+    for bench.now in (SECOND, 2 * SECOND, 3 * SECOND):
+        reads = list(lane.next_batch())
+    assert ("impressions", 3 * SECOND - GRACE) in promises(reads)
+    snapshot = lane.snapshot()
+    bench.append(IMPRESSIONS, -SECOND, 2 * SECOND)
+    for goes_on in (lane, bench.lane(resumed=snapshot)):
+        assert arrivals(list(goes_on.next_batch())) == [3 * SECOND - GRACE]
 
 
 def test_small_moves_are_not_worth_a_promise(bench: Bench) -> None:

@@ -1,6 +1,7 @@
 """Files that grow: what is read when, how a file is known again, and what it must not do."""
 
 import gzip
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from zlib import crc32
@@ -8,8 +9,9 @@ from zlib import crc32
 import pytest
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
+from connectors import listing, watched
 from connectors.files import LogError
-from connectors.intake import Position
+from connectors.intake import Documents
 from connectors.place import HEAD_BYTES
 from connectors.tails import FIRST_BYTES, PACKED_MAX, TailIntake, Tails
 
@@ -22,6 +24,14 @@ def joined(lines: Iterable[bytes]) -> bytes:
     return b"".join(line + b"\n" for line in lines)
 
 
+def read_of(given: Iterable[Documents]) -> list[tuple[str, int, bytes]]:
+    return [
+        (each.partition, offset, each.lines[row])
+        for each in given
+        for row, offset in enumerate(each.offsets.tolist())
+    ]
+
+
 class Folder:
     """A folder, the intake of its only lane, and all that came out of it."""
 
@@ -29,6 +39,7 @@ class Folder:
         self.path = path
         self._tails = Tails(path, 1, chunk_bytes, listing_interval=0)
         self.intake: TailIntake = self._tails.open(0, {})
+        self._names: set[str] = set()
 
     def append(self, content: bytes, name: str = NAME) -> None:
         with (self.path / name).open("ab") as file:
@@ -39,11 +50,9 @@ class Folder:
 
     def read(self, *held: str) -> list[tuple[str, int, bytes]]:
         """Poll once; give partition, number and line of what came."""
-        return [
-            (each.partition, offset, each.lines[row])
-            for each in self.intake.poll(held)
-            for row, offset in enumerate(each.offsets.tolist())
-        ]
+        given = self.intake.poll(held)
+        self._names |= {name for _, name in self.intake.partitions()}
+        return read_of(given)
 
     def read_all(self) -> list[bytes]:
         """Poll until all files are at their end."""
@@ -60,9 +69,7 @@ class Folder:
 
     def restart(self) -> None:
         """Open the lane anew where it is."""
-        positions: dict[str, Position] = {
-            name: self.intake.position(name) for _, name in self.intake.partitions()
-        }
+        positions = {name: self.intake.position(name) for name in self._names}
         self.intake.close()
         self.intake = self._tails.open(0, positions)
 
@@ -97,6 +104,7 @@ def test_a_new_file_is_found(folder: Folder) -> None:
 
 def test_a_new_file_waits_for_the_next_listing(tmp_path: Path) -> None:
     intake = Tails(tmp_path, 1, listing_interval=3600).open(0, {})
+    assert intake.poll(()) == []
     (tmp_path / NAME).write_bytes(b"a\n")
     assert (intake.poll(()), intake.partitions()) == ([], [])
 
@@ -115,7 +123,9 @@ def test_every_file_is_one_lanes(tmp_path: Path) -> None:
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(b"{}\n"))
     tails = Tails(tmp_path, 3)
     for lane in range(3):
-        found = [name for _, name in tails.open(lane, {}).partitions()]
+        intake = tails.open(lane, {})
+        intake.poll(())
+        found = [name for _, name in intake.partitions()]
         assert found == sorted(name for name in names if crc32(name.encode()) % 3 == lane)
 
 
@@ -203,7 +213,7 @@ def test_many_packed_files_at_once(tmp_path: Path) -> None:
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(b"a\n" * 40_000))
     before = open_files()
     folder = Folder(tmp_path)
-    total = 0
+    total = len(folder.read())
     while not all(folder.intake.is_at_end(name) for name in names):
         total += len(folder.read())
         assert open_files() - before <= PACKED_MAX
@@ -235,10 +245,6 @@ def renamed(folder: Folder) -> None:
     (folder.path / NAME).rename(folder.path / "events-old.ndjson")
 
 
-def packed_beside(folder: Folder) -> None:
-    (folder.path / f"{NAME}.gz").write_bytes(gzip.compress(b"a\n"))
-
-
 def packed_shorter(folder: Folder) -> None:
     (folder.path / NAME).unlink()
     (folder.path / f"{NAME}.gz").write_bytes(gzip.compress(joined(LONG[:-1])))
@@ -260,7 +266,6 @@ def without_its_folder(folder: Folder) -> None:
         (replaced, r"does not begin as it did when 8000 of its bytes were read"),
         (rewritten, r"does not begin as it did when 8000 of its bytes were read"),
         (renamed, r"was renamed to events-old\.ndjson, and would be read once more"),
-        (packed_beside, r"holds events\.ndjson twice"),
         (packed_shorter, "has 7992 bytes, and 8000 were read of it"),
         (packed_incomplete, "a packed file must be complete when it gets its name"),
         (without_its_folder, "is not a folder"),
@@ -285,6 +290,178 @@ def test_a_file_must_not_go_before_it_was_read(folder: Folder) -> None:
     (folder.path / NAME).unlink()
     with pytest.raises(LogError, match="is gone, and only 2 of its bytes were read; put it back"):
         folder.read()
+
+
+OTHER_LANE = next(
+    name
+    for name in (f"events-{number}.ndjson" for number in range(99))
+    if crc32(name.encode()) % 2 != crc32(NAME.encode()) % 2
+)
+"""A name that belongs to the other one of two lanes."""
+
+
+class TwoLanes:
+    """The lanes of two processes over one folder: none knows what the other one does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        mine = crc32(NAME.encode()) % 2
+        self.former, self.latter = (
+            Tails(path, 2, listing_interval=0).open(lane, {}) for lane in (mine, 1 - mine)
+        )
+
+    def end_epoch(self) -> None:
+        for lane in (self.former, self.latter):
+            lane.commit({})
+
+
+@pytest.fixture
+def lanes(tmp_path: Path) -> TwoLanes:
+    """Give two lanes, the former of which has read a file."""
+    (tmp_path / NAME).write_bytes(joined(LONG))
+    lanes = TwoLanes(tmp_path)
+    assert len(read_of(lanes.former.poll(()))) == len(LONG)
+    assert lanes.latter.poll(()) == []
+    return lanes
+
+
+def test_a_file_renamed_into_another_lane_is_not_read_twice(lanes: TwoLanes) -> None:
+    (lanes.path / NAME).rename(lanes.path / OTHER_LANE)
+    assert lanes.latter.poll(()) == []
+    assert lanes.latter.partitions() == [("events", OTHER_LANE)]
+    assert not lanes.latter.is_at_end(OTHER_LANE)  # so that nothing of it is late
+    lanes.end_epoch()
+    assert lanes.latter.poll(()) == []
+    with pytest.raises(LogError, match=f"{NAME} was renamed to {OTHER_LANE}"):
+        lanes.former.poll(())
+
+
+def test_a_file_that_got_the_inode_of_another_is_read_after_two_epochs(lanes: TwoLanes) -> None:
+    (lanes.path / NAME).rename(lanes.path / OTHER_LANE)
+    (lanes.path / OTHER_LANE).write_bytes(b"a\n")  # the same inode, and nothing of the former
+    assert lanes.latter.poll(()) == []
+    assert lanes.former.poll(()) == []
+    lanes.end_epoch()
+    assert lanes.latter.poll(()) == []
+    lanes.end_epoch()
+    assert read_of(lanes.latter.poll(())) == [(OTHER_LANE, 0, b"a")]
+    assert lanes.former.is_at_end(NAME)
+
+
+def test_a_file_that_is_moved_in_is_read_at_once(lanes: TwoLanes) -> None:
+    elsewhere = lanes.path / "elsewhere"
+    elsewhere.write_bytes(b"a\n")
+    os.utime(elsewhere, (1, 1))
+    elsewhere.rename(lanes.path / OTHER_LANE)
+    assert read_of(lanes.latter.poll(())) == [(OTHER_LANE, 0, b"a")]
+
+
+def test_a_rename_that_no_listing_saw_at_once_is_one(lanes: TwoLanes) -> None:
+    """To list takes time, and a name may have been passed by when a file gets it."""
+    outside = lanes.path.with_name(f"{lanes.path.name}-outside")
+    (lanes.path / NAME).rename(outside)
+    assert (lanes.latter.poll(()), lanes.former.poll(())) == ([], [])
+    outside.rename(lanes.path / OTHER_LANE)
+    assert lanes.latter.poll(()) == []
+    with pytest.raises(LogError, match=f"{NAME} was renamed to {OTHER_LANE}"):
+        lanes.former.poll(())
+
+
+def test_a_rename_while_nobody_ran_is_seen_at_the_first_look(lanes: TwoLanes) -> None:
+    (lanes.path / NAME).rename(lanes.path / OTHER_LANE)
+    mine = crc32(NAME.encode()) % 2
+    again = Tails(lanes.path, 2).open(mine, {NAME: lanes.former.position(NAME)})
+    with pytest.raises(LogError, match=f"{NAME} was renamed to {OTHER_LANE}"):
+        again.poll(())
+
+
+def test_a_file_with_a_place_of_its_own_is_none_that_was_renamed(lanes: TwoLanes) -> None:
+    """Both names have been read; which of them is gone does not matter."""
+    place = lanes.former.position(NAME)
+    (lanes.path / NAME).rename(lanes.path / OTHER_LANE)
+    tails = Tails(lanes.path, 2, listing_interval=0)
+    mine = crc32(NAME.encode()) % 2
+    former = tails.open(mine, {NAME: place})
+    latter = tails.open(1 - mine, {OTHER_LANE: place})
+    assert (former.poll(()), latter.poll(())) == ([], [])
+    (lanes.path / OTHER_LANE).rename(lanes.path / NAME)
+    assert (former.poll(()), latter.poll(())) == ([], [])
+
+
+@pytest.mark.parametrize(("before", "after"), [("", ".gz"), (".gz", "")])
+@pytest.mark.parametrize("restarts", [False, True])
+def test_while_a_file_is_packed_or_unpacked_there_are_two(
+    folder: Folder, before: str, after: str, *, restarts: bool
+) -> None:
+    content = {"": joined(LONG), ".gz": gzip.compress(joined(LONG))}
+    (folder.path / (NAME + before)).write_bytes(content[before])
+    assert folder.read_all() == LONG
+    other = folder.path / (NAME + after)
+    other.write_bytes(content[after][: len(content[after]) // 2])
+    if restarts:
+        folder.restart()
+    assert (folder.read(), folder.read()) == ([], [])
+    other.write_bytes(content[after])
+    (folder.path / (NAME + before)).unlink()
+    assert folder.read() == []
+    if not after:
+        folder.append(b"more\n")
+        assert folder.read() == [(NAME, len(LONG), b"more")]
+
+
+def test_two_files_of_a_partition_that_stay_are_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    intake = Tails(tmp_path, 1, listing_interval=0, tell=told.append).open(0, {})
+    for name, content in ((NAME, b"a\n"), (f"{NAME}.gz", gzip.compress(b"b\n"))):
+        (tmp_path / name).write_bytes(content)
+    assert read_of(intake.poll(())) == [(NAME, 0, b"a")]
+    assert told == []
+    monkeypatch.setattr(listing, "TWICE_SECONDS", 0.0)
+    assert (intake.poll(()), intake.poll(())) == ([], [])
+    assert len(told) == 1
+    assert f"holds {NAME} packed and plain" in told[0]
+
+
+def test_what_does_not_grow_is_looked_at_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched, "IDLE_AFTER", 0.0)
+    monkeypatch.setattr(watched, "ASLEEP_LOOKS", 2)
+    names = [f"events-{number}.ndjson" for number in range(5)]
+    folder = Folder(tmp_path)
+    for name in names:
+        folder.write([b"a"], name)
+        os.utime(tmp_path / name, (1, 1))
+    assert len(folder.read()) == 5
+    for _ in range(3):  # at their ends, then idle, then asleep
+        assert folder.read() == []
+    assert folder.intake.partitions() == []
+    for name in names:
+        folder.append(b"b\n", name)
+    rounds = [{name for name, _, _ in folder.read()} for _ in range(3)]
+    assert [len(each) for each in rounds] == [2, 2, 1]
+    assert set().union(*rounds) == set(names)
+
+
+def test_a_folder_that_has_not_changed_is_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "SETTLED_AFTER", 0.0)
+    folder = Folder(tmp_path)
+    folder.append(b"a\n")
+    assert len(folder.read()) == 1
+    folder.read()
+    folder.append(b"b\n", "events-2.ndjson")
+    assert folder.read() == [("events-2.ndjson", 0, b"b")]
+    folder.read()
+    times = tmp_path.stat()
+    folder.append(b"c\n", "events-3.ndjson")
+    os.utime(tmp_path, ns=(times.st_atime_ns, times.st_mtime_ns))  # as if the clock stood still
+    assert folder.read() == []
+    monkeypatch.setattr(listing, "UNLISTED_MAX", 0.0)
+    assert folder.read() == [("events-3.ndjson", 0, b"c")]
 
 
 def test_a_file_that_has_only_moved_in_a_head_is_known(folder: Folder) -> None:

@@ -1,0 +1,73 @@
+"""What is kept of partitions at rest: of all that ever were, nearly all, and most for ever.
+
+They all have the same watermark, the clock's, so that it takes no look at each to carry them. In a
+snapshot they are one immutable piece, made anew only when many have changed.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from connectors.files import STREAMS
+from connectors.intake import Position
+
+LOOSE_MAX: Final = 100
+"""Partitions that came to rest and are not in the piece yet: to make it takes some milliseconds."""
+
+Kept = tuple[str, str, Position, int]
+"""Stream, name, position and maximum of a partition."""
+
+
+@dataclass(slots=True)
+class Resting:
+    """The partitions at rest, by stream and name, each with the latest arrival in it."""
+
+    _maxima: dict[str, dict[str, int]] = field(
+        default_factory=lambda: {stream: {} for stream in STREAMS}
+    )
+    _loose: dict[str, str] = field(default_factory=dict)
+    _piece: bytes = b""
+
+    def any_of(self, stream: str) -> bool:
+        """Tell whether any partition of a stream is at rest."""
+        return bool(self._maxima[stream])
+
+    def add(self, stream: str, name: str, maximum: int) -> None:
+        """Let a partition rest."""
+        self._maxima[stream][name] = maximum
+        self._loose[name] = stream
+
+    def take(self, stream: str, name: str) -> int | None:
+        """Wake a partition, and give its maximum; None if it is not at rest."""
+        self._loose.pop(name, None)
+        return self._maxima[stream].pop(name, None)
+
+    def keep(self, position: Callable[[str], Position]) -> tuple[list[Kept], bytes]:
+        """Give what has to be kept: some partitions one by one, and the piece with the others.
+
+        The piece also names partitions that have been woken since; what is known of them otherwise
+        is newer.
+        """
+        if len(self._loose) > LOOSE_MAX:
+            everything = [
+                (stream, name, position(name), maximum)
+                for stream, maxima in self._maxima.items()
+                for name, maximum in maxima.items()
+            ]
+            self._piece = zlib.compress(msgspec.msgpack.encode(everything), level=1)
+            self._loose = {}
+        loose = [
+            (stream, name, position(name), self._maxima[stream][name])
+            for name, stream in self._loose.items()
+        ]
+        return loose, self._piece
+
+
+def unpack(piece: bytes) -> Iterator[Kept]:
+    """Give the partitions of a piece."""
+    if piece:
+        for stream, name, position, maximum in msgspec.msgpack.decode(zlib.decompress(piece)):
+            yield stream, name, tuple(position), maximum
