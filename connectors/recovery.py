@@ -8,7 +8,7 @@ reached again without a new snapshot of that key, would take it for committed: h
 
 import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -71,6 +71,14 @@ class RecoveryStore:
     def files(self) -> Collection[Path]:
         """Name the files of the store."""
         return sorted(self.folder.glob(_FILES))
+
+    def changed_at(self) -> int:
+        """Give when a file of the store was last written, as every epoch does."""
+        times = [0]
+        for path in self.folder.iterdir():
+            with suppress(FileNotFoundError):  # the engine's own comes and goes
+                times.append(path.stat().st_mtime_ns)
+        return max(times)
 
     def is_complete(self) -> bool:
         """Tell whether the store has all of its files."""

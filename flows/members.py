@@ -7,7 +7,7 @@ import pickle
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from flows.job import Prepared, Run, Seat
@@ -33,8 +33,9 @@ def _start(job: Run, prepared: Prepared, seat: Seat, lock: int) -> Process:
         process_group=0,
     )
     assert member.stdin is not None
-    pickle.dump((job, prepared, seat), member.stdin)
-    member.stdin.flush()
+    with suppress(BrokenPipeError):  # it has died, as its exit code will tell
+        pickle.dump((job, prepared, seat), member.stdin)
+        member.stdin.flush()
     return member
 
 

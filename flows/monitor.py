@@ -23,6 +23,8 @@ COMMIT_AGE_MAX: Final = 60.0
 """Seconds without an epoch at the sink before a run counts as stuck. An epoch of a run that works
 takes a second; a checkpoint, or a large backlog on a slow disk, takes some."""
 
+PORT_MAX: Final = 65_535
+
 ANSWER_SECONDS: Final = 5.0
 """How long a connection may take to ask."""
 
@@ -56,12 +58,7 @@ def serve(port: int, *, age_max: float = COMMIT_AGE_MAX) -> Iterator[int]:
 
     Raises MonitorError when the port is taken.
     """
-    try:
-        server = _Server((LOOPBACK, port), _handler(age_max))
-    except OSError as error:
-        msg = f"port {port} cannot be served: {error.strerror}; name another --metrics-port"
-        raise MonitorError(msg) from error
-    with server:
+    with _opened(port, age_max) as server:
         thread = Thread(target=server.serve_forever, args=(0.1,), name="monitor", daemon=True)
         thread.start()
         try:
@@ -69,6 +66,21 @@ def serve(port: int, *, age_max: float = COMMIT_AGE_MAX) -> Iterator[int]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def check_ports(first: int, count: int) -> None:
+    """See whether every process of a run finds its port; raises MonitorError."""
+    for port in range(first, first + count):
+        _opened(port, COMMIT_AGE_MAX).server_close()
+
+
+def _opened(port: int, age_max: float) -> "_Server":
+    try:
+        return _Server((LOOPBACK, port), _handler(age_max))
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else f"the last one is {PORT_MAX}"
+        msg = f"port {port} cannot be served: {why}; name another --metrics-port"
+        raise MonitorError(msg) from error
 
 
 class _Server(ThreadingHTTPServer):

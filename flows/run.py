@@ -25,7 +25,7 @@ from flows.edges import EndingSink, EndingSource, Source, ending
 from flows.inputs import inputs_of
 from flows.job import Prepared, Run, Seat, clock
 from flows.members import start_members
-from flows.monitor import serve
+from flows.monitor import check_ports, serve
 from flows.process import forget_imports, quiet_panics, spare_searches
 from flows.registry_run import followed_registry, registry_of
 from flows.state import OpenState, open_state
@@ -57,7 +57,7 @@ def prepared_run(job: Run) -> Iterator[tuple[Prepared, OpenState]]:
 def run_until_asked(job: Run, stopping: Stopping) -> int:
     """Run until asked to stop, and give the exit code.
 
-    Raises StateError, DatabaseError, LogError or ClusterError when it cannot start.
+    Raises StateError, DatabaseError, LogError, ClusterError or MonitorError when it cannot start.
     """
     with prepared_run(job) as (prepared, opened):
         if job.processes == 1:
@@ -67,13 +67,16 @@ def run_until_asked(job: Run, stopping: Stopping) -> int:
 
 def _supervise(job: Run, prepared: Prepared, stopping: Stopping, opened: OpenState) -> int:
     """Run in several processes; the state is looked over again before each restart."""
+    if job.metrics_port is not None:
+        check_ports(job.metrics_port, job.processes)
 
     def start() -> list[Process]:
         preflight(opened.state, opened.facts, database_seq(job.database, opened.facts.state_id))
         return start_members(job, _renewed(job, prepared, opened), opened.lock)
 
     try:
-        return Supervisor(start, stopping, tell=LOG.warning).run()
+        pulse = opened.state.recovery.changed_at
+        return Supervisor(start, stopping, tell=LOG.warning, pulse=pulse).run()
     finally:
         restore_terminal()  # of which a member that was killed took no leave
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -54,6 +55,20 @@ def test_a_run_can_be_watched(job: Job) -> None:
 
 NOT_HERE: Final = {"tributary_lifts", "tributary_dead_letters", "tributary_kafka_errors"}
 """Metrics of what does not happen to a few records in files."""
+
+
+def test_every_process_needs_a_port(job: Job) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        for first, told in (
+            (taken - 1, f"port {taken} cannot be served: Address already in use"),
+            (65_535, "port 65536 cannot be served: the last one is 65535"),
+        ):
+            job.start("--metrics-port", str(first), "--processes", "2")
+            assert job.wait(PATIENCE) == 2
+            assert f"tributary: {told}; name another --metrics-port\n" in job.said
 
 
 def silent(page: str) -> set[str]:

@@ -55,8 +55,8 @@ def state(tmp_path: Path) -> StateDir:
 def lanes(**partitions: tuple[Any, ...]) -> dict[str, object]:
     """Give the snapshots of two lanes, the first of which has all partitions."""
     return {
-        "0": ("lane", live.VERSION, partitions, {}),
-        "1": ("lane", live.VERSION, {}, {}),
+        "0": ("lane", live.VERSION, partitions, {}, {}, b""),
+        "1": ("lane", live.VERSION, {}, {}, {}, b""),
     }
 
 

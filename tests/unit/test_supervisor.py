@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ OBEYS = "import signal, sys\nsignal.signal(15, lambda *_: sys.exit(0))\n"
 DEAF = "import signal\nsignal.signal(15, signal.SIG_IGN)\n"
 READY = "print(flush=True)\n"
 WAITS = READY + "while True: signal.pause()\n"
+PLAIN = "import signal\n" + WAITS
 
 
 def process(program: str) -> Process:
@@ -32,13 +34,18 @@ def process(program: str) -> Process:
 class Run:
     """A supervisor over programs: those of each start, the last ones for all further starts."""
 
-    def __init__(self, *starts: Sequence[str], limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        *starts: Sequence[str],
+        limits: Limits = LIMITS,
+        pulse: Callable[[], object] = object,  # another each time
+    ) -> None:
         self.stopping = Stopping()
         self.told: list[str] = []
         self.started: list[list[Process]] = []
         self._starts = starts
         self._supervisor = Supervisor(
-            self._start, self.stopping, tell=self.told.append, limits=limits
+            self._start, self.stopping, tell=self.told.append, pulse=pulse, limits=limits
         )
 
     def _start(self) -> list[Process]:
@@ -94,6 +101,35 @@ def test_what_does_not_stay_alive_is_given_up() -> None:
     assert run.told[-1].startswith("a process ended with 3, after 2 restarts within 600 s;")
 
 
+def test_without_an_epoch_all_start_again() -> None:
+    limits = replace(LIMITS, silence_max=1.0)
+    run = Run([PLAIN, PLAIN], ["", ""], limits=limits, pulse=lambda: "the same")
+    assert run.code() == 0
+    assert len(run.started) == 2
+    assert run.told == [
+        "no epoch came for 1 s; all start again from the last commit in 0.01 s (restart 1 of 2)"
+    ]
+
+
+def test_one_that_was_asked_before_it_could_listen_has_ended_well() -> None:
+    def ask(run: Run) -> None:
+        wait_for_start(run, 1)
+        run.stopping.ask()
+
+    run = Run([PLAIN, PLAIN])
+    assert (run.code(ask), run.told) == (0, [])
+
+
+def test_asked_to_stop_before_a_restart_there_is_none() -> None:
+    def ask(run: Run) -> None:
+        while not run.told:
+            time.sleep(0.01)
+        run.stopping.ask()
+
+    run = Run(["raise SystemExit(7)"], limits=replace(LIMITS, backoff_min=2.0))
+    assert (run.code(ask), len(run.started)) == (0, 1)
+
+
 def test_restarts_of_long_ago_do_not_count() -> None:
     limits = Limits(restarts_max=1, restart_window=0.0, backoff_min=0.01)
     run = Run(["raise SystemExit(3)"], ["raise SystemExit(3)"], [""], limits=limits)
@@ -115,7 +151,7 @@ def test_one_that_does_not_drain_is_ended() -> None:
 
     run = Run([DEAF + WAITS, OBEYS + WAITS])
     assert (run.code(ask), len(run.started)) == (1, 1)
-    assert run.told == ["a process ended with 1 instead of draining; nothing is lost"]
+    assert run.told == ["not every process ended within 1 s instead of draining; nothing is lost"]
 
 
 def test_a_second_interrupt_does_not_wait() -> None:
