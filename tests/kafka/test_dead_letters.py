@@ -28,6 +28,7 @@ from connectors.live import LiveLane, LiveSource, Rules
 from flows.cli import app
 from flows.dead_letters import HEADERS
 from tests.kafka.topics import IMPATIENT, WAIT_SECONDS_MAX, everything, new_topic
+from tests.kafka.wire import send_raw
 
 NOW = 1_777_231_802_120_000
 """2026-04-26T19:30:02.120Z, when all that is read has arrived."""
@@ -258,6 +259,14 @@ def test_foreign_records_and_topics_are_left_alone(job: Job) -> None:
     job.send(job.letters, [(None, b"?", [reason, *place])])
     told = "1 are of topics that the settings do not name\nno dead letters to send\n"
     assert job.run("replay", "--yes") == (0, told)
+
+
+def test_a_foreign_record_whose_headers_cannot_be_read_is_left_alone(job: Job) -> None:
+    send_raw(job.servers, job.letters, b"foreign", (b"gr\xfc\xdf", b"no UTF-8"))
+    job.send(job.impressions, [BAD[1]])
+    job.read(1)
+    code, said = job.run("list")
+    assert (code, job.impressions in said) == (0, True), said
 
 
 def test_a_forged_link_is_none(job: Job) -> None:

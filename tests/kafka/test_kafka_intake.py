@@ -495,3 +495,9 @@ def test_an_option_of_the_job_cannot_be_set() -> None:
 def test_an_option_that_librdkafka_does_not_have_is_named() -> None:
     with pytest.raises(ClusterError, match=r'No such configuration property: "no\.such"'):
         Cluster("127.0.0.1:1", {"no.such": "option"}).admin()
+
+
+def test_a_broker_may_not_be_told_to_wait_until_it_seems_to_hang() -> None:
+    cluster = Cluster("127.0.0.1:1", {"fetch.wait.max.ms": "500"})
+    with pytest.raises(ClusterError, match=r"fetch\.wait\.max\.ms is 500, expected at most 250"):
+        cluster.consumer("any", print)
