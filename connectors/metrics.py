@@ -49,7 +49,8 @@ DEAD_LETTERS: Final = Counter(
     "tributary_dead_letters", "Records given to the dead letters", ["stream"], registry=REGISTRY
 )
 
-# Names are librdkafka's; all of these are tried again. Rising without end: no broker answers.
+# Names are librdkafka's, and a few of ours. Rising without end: no broker answers, or what is read
+# or told is refused by name.
 KAFKA_ERRORS: Final = Counter(
     "tributary_kafka_errors",
     "Errors met with Kafka, reading and sending",

@@ -48,10 +48,19 @@ class Broker:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start without waiting: of several nodes none answers alone."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command, stdout=log, stderr=log, env=os.environ | dict(self.environment)
             )
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        assert self.process
         deadline = time.monotonic() + START_SECONDS_MAX
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -111,21 +120,24 @@ def tansu(folder: Path, *, port: int = 0, advertised: int = 0) -> Broker:
 
 PROPERTIES: Final = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller_port}
+node.id={node}
+controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 log.dirs={folder}/data
 auto.create.topics.enable=false
 offsets.topic.num.partitions=1
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={nodes}
 transaction.state.log.num.partitions=1
-transaction.state.log.replication.factor=1
+transaction.state.log.replication.factor={nodes}
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
 broker.heartbeat.interval.ms=200
 broker.session.timeout.ms=1000
+controller.quorum.election.timeout.ms=500
+controller.quorum.fetch.timeout.ms=1000
+replica.lag.time.max.ms=2000
 """
 
 
@@ -140,17 +152,41 @@ def apache(folder: Path, more: str = "", formatted_with: Sequence[str] = ()) -> 
 
     `more` properties count instead of ours. In them {port} and {controller_port} are free ports.
     """
+    return cluster(folder, nodes=1, more=more, formatted_with=formatted_with)[0]
+
+
+def cluster(
+    folder: Path, *, nodes: int, more: str = "", formatted_with: Sequence[str] = ()
+) -> list[Broker]:
+    """Prepare Apache Kafka brokers that are controllers too, and copy each other's topics."""
     lib = jars()
     assert lib, "Apache Kafka is not there: make kafka"
-    port, controller_port = free_port(), free_port()
+    ports = [free_port() for _ in range(2 * nodes)]
+    controllers = ports[nodes:]
+    voters = ",".join(f"{node}@127.0.0.1:{port}" for node, port in enumerate(controllers, start=1))
+    return [
+        _node(
+            folder / str(node),
+            [str(lib), more, *formatted_with],
+            node=node,
+            port=port,
+            controller_port=controller,
+            voters=voters,
+            nodes=nodes,
+        )
+        for node, (port, controller) in enumerate(zip(ports, controllers, strict=False), start=1)
+    ]
+
+
+def _node(folder: Path, how: Sequence[str], **told: str | int) -> Broker:
+    lib, more, *formatted_with = how
+    folder.mkdir()
     properties = folder / "server.properties"
-    properties.write_text(
-        (PROPERTIES + more).format(port=port, controller_port=controller_port, folder=folder)
-    )
-    # One node needs neither a large heap nor the optimising compiler to answer quickly.
+    properties.write_text((PROPERTIES + more).format(folder=folder, **told))
+    # A node needs neither a large heap nor the optimising compiler to answer quickly.
     java = ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{lib}/*"]
     java.append("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
     tool = ["kafka.tools.StorageTool", "format", "-t", "dHJpYnV0YXJ5LXRlc3Rz", *formatted_with]
     subprocess.run([*java, *tool, "-c", str(properties)], check=True, capture_output=True)
     command = [*java, "kafka.Kafka", str(properties)]
-    return Broker(command, f"127.0.0.1:{port}", folder / "kafka.log")
+    return Broker(command, f"127.0.0.1:{told['port']}", folder / "kafka.log")
