@@ -101,8 +101,9 @@ def _end_engine(error: BaseException, store: Path, said: str) -> NoReturn:
 
 def _tell(told: str, code: int) -> NoReturn:
     restore_terminal()
-    sys.stderr.write(told)
-    sys.stderr.flush()
+    # Beside a status line, which would be written once more after it.
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w", errors="replace") as screen:
+        screen.write(told)
     os._exit(code)
 
 

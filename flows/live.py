@@ -10,6 +10,7 @@ connected, which process 0 is only once it has prepared everything.
 """
 
 import argparse
+import atexit
 import os
 import time
 from contextlib import ExitStack
@@ -60,6 +61,8 @@ def flow() -> Dataflow:
         allow_unregistered=facts is not None and facts.allow_unregistered,
     )
     stopping = Stopping()
+    # Not left to the interpreter, which stops the threads before it lets go of what they serve.
+    atexit.register(_HELD.close)
     _HELD.enter_context(asked_by_signals(stopping))
     if (port := _metrics_port()) is not None:
         _HELD.enter_context(serve(port))

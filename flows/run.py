@@ -95,24 +95,25 @@ def run_here(job: Run, prepared: Prepared, stopping: Stopping, seat: Seat) -> in
     with ExitStack() as watched:
         if job.metrics_port is not None:
             watched.enter_context(serve(job.metrics_port + seat.index))
+        # Before the status line, which would go to where the engine's panics go.
+        watched.enter_context(quiet_engine(StateDir(job.state).recovery.folder))
         if is_first:
             watched.enter_context(shown_status())
-        return _run_engine(flow, job, seat)
+        _run_engine(flow, job, seat)
+    return 0
 
 
-def _run_engine(flow: Dataflow, job: Run, seat: Seat) -> int:
+def _run_engine(flow: Dataflow, job: Run, seat: Seat) -> None:
     store = StateDir(job.state).recovery.folder
     recovery = RecoveryConfig(str(store), NO_BACKUP)  # type: ignore[no-untyped-call]
-    with quiet_engine(store):
-        cli_main(  # type: ignore[no-untyped-call]
-            flow,
-            workers_per_process=job.workers,
-            process_id=seat.index if seat.addresses else None,
-            addresses=list(seat.addresses) or None,
-            epoch_interval=timedelta(microseconds=job.settings.settings.flow.epoch_interval),
-            recovery_config=recovery,
-        )
-    return 0
+    cli_main(  # type: ignore[no-untyped-call]
+        flow,
+        workers_per_process=job.workers,
+        process_id=seat.index if seat.addresses else None,
+        addresses=list(seat.addresses) or None,
+        epoch_interval=timedelta(microseconds=job.settings.settings.flow.epoch_interval),
+        recovery_config=recovery,
+    )
 
 
 def live_source(

@@ -20,7 +20,7 @@ SETTINGS_FILE: Final = Path("tributary.toml")
 """Read from the working directory when no other file is named."""
 
 NO_SETTINGS: Final = frozenset(
-    f"{PREFIX}{name}" for name in ("PATH", "DB", "DATA", "STATE", "FAILPOINT")
+    f"{PREFIX}{name}" for name in ("PATH", "DB", "DATA", "STATE", "METRICS_PORT", "FAILPOINT")
 )
 """What `flows.batch`, `flows.live` and tests say in the environment, beside the settings."""
 

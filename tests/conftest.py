@@ -2,10 +2,15 @@
 
 import gc
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.chaos.job import Job
+from tests.running import MANY, append, ended, has, new_job, runs_until
 
 # A deadline measures the machine, not the code; the blob reproduces a failure seen elsewhere.
 hypothesis.settings.register_profile("tributary", deadline=None, print_blob=True)
@@ -28,3 +33,28 @@ def _garbage_is_collected() -> Iterator[None]:
         gc.unfreeze()
         gc.set_threshold(*usual)
         gc.collect()
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Iterator[Job]:
+    """Give a job over a small log, not started; it ends with the test."""
+    job = new_job(tmp_path)
+    yield job
+    ended(job)
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Let a job run until all is final, once for all tests that go on from there."""
+    job = new_job(tmp_path_factory.mktemp("made"))
+    append(job, *MANY)
+    assert runs_until(job, has(1 + len(MANY)))
+    return job.folder
+
+
+@pytest.fixture
+def ran(made: Path, tmp_path: Path) -> Iterator[Job]:
+    """Give a job that has run: log, state and result, of its own."""
+    job = Job(shutil.copytree(made, tmp_path / "ran"))
+    yield job
+    ended(job)

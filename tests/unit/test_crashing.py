@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from connectors.recovery import RecoveryStore
 from flows.stopping import BROKEN, FAILED
 
 
@@ -33,3 +35,66 @@ guarded(fails)
     assert done.returncode == code
     assert (done.stderr == b"tributary: why\n") is is_sentence
     assert b"why" in done.stderr
+
+
+def test_an_error_of_a_keyed_step_is_not_left_to_the_engine() -> None:
+    program = """
+import operator
+from flows.edges import ending
+
+class Failing:
+    on_batch = snapshot = lambda self, *_: operator.truediv(1, 0)
+
+ending(lambda kept: Failing())(None).on_batch([])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert done.returncode == FAILED
+    assert b"ZeroDivisionError" in done.stderr
+    assert b"panicked" not in done.stderr
+
+
+COUNTING = """
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+from bytewax.recovery import RecoveryConfig
+from bytewax.run import cli_main
+from bytewax.testing import TestingSink, TestingSource
+
+from flows.crashing import quiet_engine
+
+store = Path(sys.argv[1])
+flow = Dataflow("tributary")
+read = op.input("read", flow, TestingSource(range(int(sys.argv[2]))))
+keyed = op.key_on("keyed", read, lambda number: str(number % 50))
+kept = op.stateful_map("kept", keyed, lambda kept, number: ((kept or b"") + bytes(300), number))
+op.output("write", kept, TestingSink([]))
+with quiet_engine(store):
+    cli_main(
+        flow, epoch_interval=timedelta(0), recovery_config=RecoveryConfig(store, timedelta(0))
+    )
+"""
+"""A flow whose state grows."""
+
+
+@pytest.mark.parametrize(
+    ("limit", "is_damaged", "told"),
+    [
+        ("100", False, "cannot be written; make room or mend the disk, and start again"),
+        ("unlimited", True, "is damaged; restore the state directory and the database from one"),
+    ],
+)
+def test_a_store_that_cannot_be_written_is_told_from_one_that_cannot_be_read(
+    tmp_path: Path, limit: str, told: str, *, is_damaged: bool
+) -> None:
+    store = RecoveryStore.create(tmp_path / "recovery")
+    if is_damaged:
+        (file,) = store.files()
+        file.write_bytes(b"no database" * 1_000)
+    script = f"ulimit -f {limit}; exec {sys.executable} -c '{COUNTING}' {store.folder} 1000"
+    done = subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == BROKEN, done.stderr
+    assert done.stderr.startswith(f"tributary: {store.folder} {told}")
