@@ -290,6 +290,19 @@ def test_there_must_be_as_many_lanes_and_groups_as_there_were(state: StateDir) -
     assert "holds 0 lanes" in no_lanes
 
 
+def test_a_state_goes_on_with_the_log_that_it_has_read(state: StateDir, tmp_path: Path) -> None:
+    topics = {"topics": {"events": "events.v1", "impressions": "impressions.v1"}}
+    other = {"topics": {"events": "events.v2", "impressions": "impressions.v1"}}
+    folder = {"folder": str(tmp_path)}
+    preflight(state, FACTS, 0, topics)
+    preflight(state, FACTS, 0, topics)
+    for log, named in [(other, "the topics events.v2, impr"), (folder, f"the folder {tmp_path}")]:
+        with pytest.raises(StateError) as raised:
+            preflight(state, FACTS, 0, log)
+        told = f"has read the topics events.v1, impressions.v1, and not {named}"
+        assert told in str(raised.value)
+
+
 @pytest.mark.parametrize("name", ["registry.json", "log.json"])
 def test_what_lies_beside_the_store_must_not_be_lost(state: StateDir, name: str) -> None:
     assert list(problems(state, FACTS, 0)) == [], "it comes with the first start"
