@@ -6,6 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -296,7 +297,11 @@ def test_a_state_goes_on_with_the_log_that_it_has_read(state: StateDir, tmp_path
     folder = {"folder": str(tmp_path)}
     preflight(state, FACTS, 0, topics)
     preflight(state, FACTS, 0, topics)
-    for log, named in [(other, "the topics events.v2, impr"), (folder, f"the folder {tmp_path}")]:
+    refused: list[tuple[Mapping[str, Any], str]] = [
+        (other, "the topics events.v2, impr"),
+        (folder, f"the folder {tmp_path}"),
+    ]
+    for log, named in refused:
         with pytest.raises(StateError) as raised:
             preflight(state, FACTS, 0, log)
         told = f"has read the topics events.v1, impressions.v1, and not {named}"
