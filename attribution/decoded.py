@@ -107,17 +107,30 @@ class Lift:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """Records of a partition that count as received after they were read, and when that was.
+
+    `first_offset` and `last_offset` are the outermost of them.
+    """
+
+    first_offset: int
+    last_offset: int
+    read_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """The lines of one partition in a chunk.
 
     `watermark` is the partition's after them. `lift` tells which of them arrived below a promise,
-    and so count as later.
+    and so count as later; `reading` which of them count as received after they were read.
     """
 
     partition: str
     lines: int
     watermark: int
     lift: Lift | None = None
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from attribution.columns import Array, Ints, keep, values
 from attribution.contract.times import FUTURE_TOLERANCE
 from attribution.decoded import EVENTS, REJECTIONS, TESTS, Decoded, Lift, Part
-from attribution.frames import START
+from attribution.frames import END, START
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import WARNING_BITS, Warn
@@ -19,6 +19,7 @@ from connectors.chunks import Chunk, positions
 from connectors.events import read_events
 from connectors.impressions import read_impressions
 from connectors.lines import Lines
+from connectors.readings import NONE, Readings, reading_of
 from connectors.sources import Sources
 
 
@@ -43,25 +44,34 @@ class PartitionDecoder:
         self.arrivals.raise_to(received_at)
 
     def decode(
-        self, lines: Lines, offsets: Ints, *, promised: int = START, lifts: Sequence[Lift] = ()
+        self,
+        lines: Lines,
+        offsets: Ints,
+        *,
+        promised: int = START,
+        lifts: Sequence[Lift] = (),
+        readings: Readings = NONE,
     ) -> Decoded:
         """Decode the lines that come next, as `decode_together` does."""
-        return decode_together([Next(self, lines, offsets, promised, lifts)])
+        return decode_together([Next(self, lines, offsets, promised, END, lifts, readings)])
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
     """The lines that come next in a partition, and their `offsets` in it.
 
-    Nothing is to arrive below `promised` any more: records that would are lifted to it. `lifts` are
-    those that an earlier reading of these lines made, and that are made again.
+    Nothing is to arrive below `promised` any more: records that would are lifted to it. They are
+    read at `read_at`, so that no registry of later is known. `lifts` and `readings` are what an
+    earlier reading of these lines noted, and what holds again.
     """
 
     decoder: PartitionDecoder
     lines: Lines
     offsets: Ints
     promised: int = START
+    read_at: int = END
     lifts: Sequence[Lift] = ()
+    readings: Readings = NONE
 
 
 def decode_together(nexts: Sequence[Next]) -> Decoded:
@@ -77,7 +87,8 @@ def decode_together(nexts: Sequence[Next]) -> Decoded:
     chunk = (read_events if is_events else read_impressions)(lines, policy=decoder.policy)
     received_at, parts = _arrive(nexts, chunk)
     if is_events:
-        chunk = _hold_against_sources(chunk, received_at, decoder.registry, decoder.policy)
+        judged_at = np.minimum(received_at, _read_at(nexts))
+        chunk = _hold_against_sources(chunk, judged_at, decoder.registry, decoder.policy)
     rows = _set(chunk.rows, "received_at", received_at[values(chunk.rows, "line")])
     if is_events:
         rows = _set(rows, "warnings", _with_future(rows))
@@ -104,9 +115,19 @@ def _arrive(nexts: Sequence[Next], chunk: Chunk) -> tuple[Ints, tuple[Part, ...]
             promised=each.promised,
             lifts=each.lifts,
         )
+        is_ahead = chunk.is_record[mine] & (effective > each.read_at)
+        reading = reading_of(is_ahead, each.offsets, each.read_at)
         received_at.append(effective)
-        parts.append(Part(each.decoder.partition, len(each.lines), each.decoder.maximum, lift))
+        parts.append(
+            Part(each.decoder.partition, len(each.lines), each.decoder.maximum, lift, reading)
+        )
     return np.concatenate(received_at), tuple(parts)
+
+
+def _read_at(nexts: Sequence[Next]) -> Ints:
+    """Give when each line was read, as far as that matters."""
+    noted = [np.minimum(each.readings.read_at_of(each.offsets), each.read_at) for each in nexts]
+    return np.concatenate(noted)
 
 
 def _rejections(decoded: Decoded, chunk: Chunk, received_at: Ints) -> pa.RecordBatch:
@@ -147,9 +168,9 @@ def _with_future(rows: pa.RecordBatch) -> Array:
 
 
 def _hold_against_sources(
-    chunk: Chunk, received_at: Ints, registry: Registry, policy: Policy
+    chunk: Chunk, judged_at: Ints, registry: Registry, policy: Policy
 ) -> Chunk:
-    stays, refused, tests, warnings = Sources(chunk, received_at, registry).judge(policy)
+    stays, refused, tests, warnings = Sources(chunk, judged_at, registry).judge(policy)
     rows = keep(_set(chunk.rows, "warnings", warnings), stays)
     assert rows.schema.equals(EVENTS)
     return replace(

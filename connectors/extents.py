@@ -1,21 +1,24 @@
 """How much of its log a result that still grows is made of, and how to read that much again.
 
-A continuous run notes how far it has read each partition, and which records it lifted because they
-arrived below what it had promised. With both, reading the log again gives the same records.
+A continuous run notes how far it has read each partition, which records it lifted because they
+arrived below what it had promised, and when it read those that were ahead of the clock. With all
+three, reading the log again gives the same records.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from attribution.decoded import Decoded, Lift
+from attribution.decoded import Decoded, Lift, Reading
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decode import PartitionDecoder
 from connectors.files import LogError, LogFile, find_files, read_whole_lines
 from connectors.lines import Lines
+from connectors.readings import NONE, Readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Extent:
     partition: str
     next_offset: int
     lifts: tuple[Lift, ...] = ()
+    readings: Readings = NONE
 
     def lifts_among(self, first: int, beyond: int) -> list[Lift]:
         """Give the lifts that begin at an offset from `first` to before `beyond`."""
@@ -42,15 +46,28 @@ def read_extents(connection: duckdb.DuckDBPyConnection) -> list[Extent]:
         group by all having max(next_offset) > 0 order by all"""
     ).fetchall()
     lifts: dict[tuple[str, str], list[Lift]] = {}
-    for stream, partition, *lift in connection.execute(
-        """select stream, source_partition, first_offset, last_offset, epoch_us(received_at)
-        from result.lifts order by all"""
-    ).fetchall():
+    for stream, partition, *lift in _noted(connection, "lifts", "received_at"):
         lifts.setdefault((stream, partition), []).append(Lift(*lift))
+    readings: dict[tuple[str, str], list[Reading]] = {}
+    for stream, partition, *reading in _noted(connection, "readings", "read_at"):
+        readings.setdefault((stream, partition), []).append(Reading(*reading))
     return [
-        Extent(stream, partition, next_offset, tuple(lifts.get((stream, partition), ())))
+        Extent(
+            *(stream, partition, next_offset),
+            tuple(lifts.get((stream, partition), ())),
+            Readings.of(readings.get((stream, partition), ())),
+        )
         for stream, partition, next_offset in positions
     ]
+
+
+def _noted(
+    connection: duckdb.DuckDBPyConnection, table: str, instant: str
+) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        f"""select stream, source_partition, first_offset, last_offset, epoch_us({instant})
+        from result.{table} order by all"""
+    ).fetchall()
 
 
 def decode_extents(
@@ -79,7 +96,10 @@ def _decode(file: LogFile, extent: Extent, policy: Policy, registry: Registry) -
     for content in read_whole_lines(file):
         lines = _first(Lines.of(content), extent.next_offset - done)
         yield decoder.decode(
-            lines, lines.numbered(done), lifts=extent.lifts_among(done, done + len(lines))
+            lines,
+            lines.numbered(done),
+            lifts=extent.lifts_among(done, done + len(lines)),
+            readings=extent.readings,
         )
         done += len(lines)
         if done == extent.next_offset:

@@ -26,10 +26,10 @@ from connectors.decode import Next, PartitionDecoder, decode_together
 from connectors.failpoints import reach
 from connectors.files import STREAMS
 from connectors.intake import Documents, Intakes, Position
+from connectors.kept_registry import Followed
 from connectors.keying import Salts
 from connectors.lanes import DEFAULT_SALTS, keyed
-from connectors.live_partition import LivePartitions, lifted, moved
-from connectors.registry_topic import RegistryTopic
+from connectors.live_partition import LivePartitions, lifted, moved, read_ahead
 from connectors.resting import unpack
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)
@@ -59,7 +59,8 @@ class Rules:
     """What lanes decode and promise by; durations are in microseconds.
 
     Documents refused as a whole become dead letters where `dead_letters` sets a limit to them.
-    Where a registry is `followed`, events are judged by that one, as soon as it is up to date.
+    `follow` gives, for its number, the registry that a lane follows: it judges events by that one,
+    while it is up to date. One of the lanes gives its news, for there is one table.
     `on_read` is told stream, documents and promise of all that a lane gives, from any thread.
     """
 
@@ -71,7 +72,7 @@ class Rules:
     salts: Salts = DEFAULT_SALTS
     on_read: Callable[[str, int, int], None] = _ignore
     dead_letters: DeadLetterLimit | None = None
-    followed: RegistryTopic | None = None
+    follow: Callable[[int], Followed] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         limit = source.rules.dead_letters
         self._dead_letters = None if limit is None else limit.watch(refused)
         partitions = partitions_of(resumed)
+        self._followed = None if source.rules.follow is None else source.rules.follow(number)
         positions = {name: position for name, (_, position, _, _) in partitions.items()}
         self._intake = source.intakes.open(number, positions)
         self._stored: dict[str, Position] | None = positions
@@ -142,8 +144,6 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             decoder = self._decoder(stream, name)
             decoder.raise_to(maximum)
             self._partitions.meet(decoder, watermark, self._rules.clock())
-            if stream == "events" and self._rules.followed is not None:
-                self._rules.followed.resume(maximum)
         self._has_backlog = False
         self._has_given = False
         self._due_at = datetime.now(UTC)
@@ -192,6 +192,8 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         """Let go of the partitions; the last snapshot may not be stored yet."""
         self._source.untold.update(self._stored or {})
         self._intake.close()
+        if self._followed is not None:
+            self._followed.close()
 
     def _tell_stored(self) -> None:
         """Tell how far the result is: the engine reads on only when the last snapshot is stored."""
@@ -210,26 +212,28 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
 
     def _unjudgeable(self, now: int) -> set[str]:
         """Name the partitions of events while it is not known by what registry to judge them."""
-        if self._rules.followed is None or self._rules.followed.look(now):
+        if self._followed is None or self._followed.look(now):
             return set()
         return self._partitions.of("events")
 
     def _news(self, now: int) -> list[Read]:
-        """Give what changed in the registry; one lane does, for there is one table."""
-        if self._rules.followed is None or self._number:
-            return []
-        news = self._rules.followed.news()
+        """Give what changed in the registry."""
+        news = None if self._followed is None else self._followed.news()
         return [self._given("events", now, {}, {"event_sources": news}, 0)] if news else []
 
     def _read(self, documents: list[Documents], now: int) -> Read:
         """Decode what came of one stream, together: that costs the same for one and for many."""
         read = {each.partition: self._partitions.by_name[each.partition] for each in documents}
-        if self._rules.followed is not None:
+        if self._followed is not None:
             for partition in read.values():
-                partition.decoder.registry = self._rules.followed.current()
-        pairs = zip(documents, read.values(), strict=True)
+                partition.decoder.registry = self._followed.current()
+        # Only events are held against a registry.
+        read_at = now if documents[0].stream == "events" else END
         decoded = decode_together(
-            [Next(mine.decoder, each.lines, each.offsets, mine.watermark) for each, mine in pairs]
+            [
+                Next(mine.decoder, each.lines, each.offsets, mine.watermark, read_at)
+                for each, mine in zip(documents, read.values(), strict=True)
+            ]
         )
         for partition in read.values():
             partition.active_at = now
@@ -237,6 +241,8 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         rows, tables = keyed(decoded, self._rules.salts)
         if any(part.lift for part in decoded.parts):
             tables["lifts"] = lifted(decoded)
+        if any(part.reading for part in decoded.parts):
+            tables["readings"] = read_ahead(decoded)
         next_offsets = {name: self._intake.next_offset(name) for name in read}
         tables["positions"] = moved(decoded.stream, next_offsets)
         tables |= self._set_aside(documents, decoded)

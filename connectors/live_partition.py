@@ -2,7 +2,8 @@
 
 A partition's watermark is the latest arrival in it, but no later than the clock. One that was read
 to its end and is idle is carried along with the clock, or it would hold back all the others; a
-record that arrives below the watermark then is lifted to it, and the lift is kept with the result.
+record that arrives below the watermark then is lifted to it, and the lift is kept with the result;
+so is the instant at which an event was read that is ahead of the clock.
 
 Is told the time, and what has been read; reads nothing itself.
 """
@@ -156,6 +157,19 @@ def lifted(decoded: Decoded) -> pa.RecordBatch:
         "first_offset": [lift.first_offset for _, lift in lifts],
         "last_offset": [lift.last_offset for _, lift in lifts],
         "received_at": timestamps(np.array([lift.received_at for _, lift in lifts])),
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def read_ahead(decoded: Decoded) -> pa.RecordBatch:
+    """Give the rows of table `readings` for a chunk."""
+    noted = [(part.partition, part.reading) for part in decoded.parts if part.reading]
+    columns = {
+        "stream": [decoded.stream] * len(noted),
+        "source_partition": pa.array([partition for partition, _ in noted], pa.string()),
+        "first_offset": [reading.first_offset for _, reading in noted],
+        "last_offset": [reading.last_offset for _, reading in noted],
+        "read_at": timestamps(np.array([reading.read_at for _, reading in noted])),
     }
     return pa.RecordBatch.from_pydict(columns)
 

@@ -1,12 +1,12 @@
-"""The registry as a compacted topic: read whole before the first start, followed from then on.
+"""The registry as a compacted topic: read whole at each start, followed from then on.
 
-A version takes effect REGISTRY_DELAY after its message, so that every lane knows of it by then. A
-lane that cannot be sure to have heard all that is in effect waits.
+A version takes effect REGISTRY_DELAY after its message, so that every lane knows of it by then, and
+never at an instant by which somebody may have judged already. A lane that cannot be sure to have
+heard all that is in effect waits.
 """
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -14,17 +14,20 @@ import pyarrow as pa
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaException, Message
 
 from attribution.frames import START
-from attribution.registry import Registry
+from attribution.registry import Registry, SourceVersion
 from connectors.cluster import ANSWER_SECONDS_MAX, LOG, ClusterError, unreachable
 from connectors.database import source_rows
-from connectors.source_messages import Change, Faulty, read_message
-from connectors.source_reader import Ends, SourceReader, SourceTopic
+from connectors.kept_registry import Horizon, load_horizon, save_horizon
+from connectors.source_messages import Change, Faulty, Words, read_message
+from connectors.source_reader import SourceReader, SourceTopic
 from connectors.source_versions import (
     Key,
     Known,
+    Read,
     Versions,
     following,
     load_versions,
+    save_versions,
     update_registry,
 )
 from connectors.state import StateDir
@@ -33,8 +36,8 @@ REGISTRY_DELAY: Final = 5_000_000
 """From a message to its effect (us): longer than it takes to be read, even of a topic whose leader
 is just being elected."""
 
-LOOK_INTERVAL: Final = 500_000
-"""Between two questions whether there is more (us)."""
+LOOK_INTERVAL: Final = 1_000_000
+"""Between two questions whether there is more (us); each answer is kept, which takes a sync."""
 
 WAIT_SECONDS: Final = 0.1
 """For the next messages of a topic that is read whole."""
@@ -45,28 +48,38 @@ def known_registry(state: StateDir, source: SourceTopic, now: int) -> Registry:
 
     Raises StateError or ClusterError.
     """
-    known = load_versions(state)
-    if known is not None and known.read:
+    known, horizon = load_versions(state), load_horizon(state)
+    if known is not None and known.read.offsets and horizon is not None:
         return Registry(versions=known.versions)
     current, read = read_whole(source)
-    return update_registry(state, current, now, read)
+    # By a file nobody has judged beyond now, by a topic nobody beyond what was kept.
+    up_to = now if horizon is None else max(horizon.up_to, now)
+    save_horizon(state, Horizon(up_to, 0 if known is None else known.number))
+    return update_registry(state, current, up_to + 1, read)
 
 
-def read_whole(source: SourceTopic) -> tuple[Registry, dict[str, int]]:
+def read_whole(source: SourceTopic) -> tuple[Registry, Read]:
     """Read a topic to its present end: the sources there are, for all time, and how far that was.
 
     Raises ClusterError.
     """
-    reader = SourceReader(source, {})
     versions: Versions = {}
+    words = Words()
+
+    def begin() -> None:
+        versions.clear()
+        words.clear()
+
+    reader = SourceReader(source, begin)
     deadline = time.monotonic() + ANSWER_SECONDS_MAX
     try:
-        ends = reader.ask().offsets()
-        while not reader.has_reached(ends):
+        while not reader.has_given_all():
             if time.monotonic() > deadline:
                 msg = f"topic {source.topic} could not be read within {ANSWER_SECONDS_MAX} s"
                 raise ClusterError(msg)
-            for message in reader.messages(WAIT_SECONDS):
+            if not reader.is_asked:
+                reader.ask()
+            for message in filter(words.hear, reader.messages(WAIT_SECONDS)):
                 if (change := _change(source, message, versions)) is not None:
                     versions.pop(change.key, None)
                     versions |= {} if change.version is None else {change.key: (change.version,)}
@@ -78,35 +91,35 @@ def read_whole(source: SourceTopic) -> tuple[Registry, dict[str, int]]:
 
 
 class RegistryTopic:
-    """The registry as all lanes of a process follow it."""
+    """The registry as the lane follows it that reads the topic, and keeps it for all others."""
 
-    def __init__(self, source: SourceTopic, known: Known, keep: Callable[[Known], None]) -> None:
-        """Go on from what is `known`; `keep` is given it anew before anybody judges by it.
-
-        Raises ClusterError.
-        """
+    def __init__(self, source: SourceTopic, state: StateDir) -> None:
+        """Go on from what a state knows. Raises ClusterError or StateError."""
+        known = load_versions(state) or Known({})
         self._source = source
-        self._keep = keep
-        self._reader = SourceReader(source, known.read)
+        self._state = state
         self._registry = Registry(versions=known.versions)
-        self._lock = threading.Lock()
-        self._floor = START
-        self._read_up_to = START
+        self._horizon = load_horizon(state) or Horizon(START, known.number)
+        self._number = known.number
+        self._reader = SourceReader(source, self._begin)
         self._asked_at = START
-        self._ends: Ends | None = None
-        self._changed: set[Key] = set()
-
-    def resume(self, received_at: int) -> None:
-        """Note that events up to this instant were judged before this start."""
-        with self._lock:
-            self._floor = max(self._floor, received_at)
+        self._news: set[Key] = set()
+        self._words = Words()
+        self._taken_in: Mapping[str, int] = {}
+        self._begin()
+        if known.read.topic_id == self._reader.read.topic_id:
+            self._taken_in = known.read.offsets
 
     def look(self, now: int) -> bool:
         """Take in what is new; tell whether that is all that is in effect. Never waits for long."""
-        with self._lock:
-            self._take_in(now)
-            self._ask(now)
-            return self._read_up_to != START and now - self._read_up_to < REGISTRY_DELAY
+        for message in self._reader.messages():
+            self._hear(message, now)
+        if self._reader.has_given_all():
+            self._settle(now)
+        if not self._reader.is_asked and abs(now - self._asked_at) >= LOOK_INTERVAL:
+            self._reader.ask()
+            self._asked_at = now
+        return now <= self._horizon.up_to
 
     def current(self) -> Registry:
         """Give the registry as it is known now."""
@@ -114,51 +127,56 @@ class RegistryTopic:
 
     def news(self) -> pa.RecordBatch | None:
         """Give rows of table `event_sources` for sources that changed since the last time."""
-        with self._lock:
-            changed, self._changed = self._changed, set()
-            versions = [each for key in sorted(changed) for each in self._registry.versions[key]]
+        changed, self._news = self._news, set()
+        versions = [each for key in sorted(changed) for each in self._registry.versions[key]]
         return source_rows(versions) if versions else None
 
-    def _take_in(self, now: int) -> None:
-        messages = self._reader.messages()
-        if not messages:
-            return
-        versions, changed = dict(self._registry.versions), set()
-        for message in messages:
-            change = _change(self._source, message, versions)
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._reader.close()
+
+    def _begin(self) -> None:
+        """Hear all from the beginning; nothing of it counts before all is heard."""
+        self._versions = dict(self._registry.versions)
+        self._words.clear()
+        self._taken_in = {}
+        self._is_whole = False
+
+    def _hear(self, message: Message, now: int) -> None:
+        is_last_word = self._words.hear(message)
+        is_new = (message.offset() or 0) >= self._taken_in.get(str(message.partition()), 0)
+        if is_last_word and is_new:
+            change = _change(self._source, message, self._versions)
             if change is not None:
-                before = versions.get(change.key, ())
-                after = following(before, change.version, self._effective(message, now))
-                if after != before:
-                    versions[change.key] = after
-                    changed.add(change.key)
+                self._change(change.key, change.version, _said_at(message, now) + REGISTRY_DELAY)
+
+    def _change(self, key: Key, version: SourceVersion | None, at: int) -> None:
+        """Let a version hold from an instant on, but not from one by which was judged."""
+        before = self._versions.get(key, ())
+        self._versions[key] = following(before, version, max(at, self._horizon.up_to + 1))
+
+    def _settle(self, now: int) -> None:
+        """Keep what was heard, and that it was all there is to know until REGISTRY_DELAY later."""
+        if not self._is_whole:
+            for key in [each for each in self._versions if not self._words.tell_of(each)]:
+                self._change(key, None, now)  # its deletion may be compacted away
+            self._is_whole = True
+        before = self._registry.versions
+        changed = {key for key, each in self._versions.items() if each != before.get(key, ())}
         if changed:
-            self._keep(Known(versions, dict(self._reader.read)))
-            self._registry = replace(self._registry, versions=versions)
-            self._changed |= changed
+            self._number += 1
+            self._registry = replace(self._registry, versions=dict(self._versions))
+            save_versions(self._state, Known(dict(self._versions), self._reader.read, self._number))
+            self._news |= changed
+        up_to = max(self._horizon.up_to, self._asked_at + REGISTRY_DELAY - 1)
+        self._horizon = Horizon(up_to, self._number)
+        save_horizon(self._state, self._horizon)
 
-    def _effective(self, message: Message, now: int) -> int:
-        """Tell from when on a message holds: never from before what has been judged."""
-        kind, milliseconds = message.timestamp()
-        # A clock ahead of ours must not put a version off.
-        sent = now if kind == TIMESTAMP_NOT_AVAILABLE else min(milliseconds * 1000, now)
-        judged = self._floor if self._read_up_to == START else now
-        return max(sent + REGISTRY_DELAY, judged + 1)
 
-    def _ask(self, now: int) -> None:
-        """Learn whether there is more, without waiting for the answer."""
-        if self._ends is None:
-            if now - self._asked_at >= LOOK_INTERVAL:
-                self._ends, self._asked_at = self._reader.ask(), now
-        elif self._ends.are_known():
-            try:
-                ends = self._ends.offsets()
-            except KafkaException as error:
-                self._source.on_error(error.args[0].name())
-                self._ends = None
-            else:
-                if self._reader.has_reached(ends):
-                    self._read_up_to, self._ends = self._asked_at, None
+def _said_at(message: Message, now: int) -> int:
+    """Tell when a message was sent; a clock ahead of ours must not put a version off."""
+    kind, milliseconds = message.timestamp()
+    return now if kind == TIMESTAMP_NOT_AVAILABLE else min(milliseconds * 1000, now)
 
 
 def _change(source: SourceTopic, message: Message, known: Versions) -> Change | None:

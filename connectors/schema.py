@@ -24,6 +24,7 @@ TABLES: Final = (
     "test_events",
     "event_sources",
     "lifts",
+    "readings",
     "positions",
     "replays",
     "runs",

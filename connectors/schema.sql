@@ -181,6 +181,14 @@ comment on table lifts is 'Records of a live run that arrived below the watermar
 comment on column lifts.first_offset is 'First offset of the lifted records';
 comment on column lifts.last_offset is 'Last offset of the lifted records';
 
+create table readings (
+  stream varchar, source_partition varchar, first_offset bigint, last_offset bigint,
+  read_at timestamptz, seq bigint);
+comment on table readings is 'Events of a live run that count as received after they were read; their sources are judged as of the reading';
+comment on column readings.first_offset is 'First offset of the events that were ahead';
+comment on column readings.last_offset is 'Last offset of the events that were ahead';
+comment on column readings.read_at is 'When they were read, by the clock of the job';
+
 create table positions (
   stream varchar, source_partition varchar, next_offset bigint, seq bigint);
 comment on table positions is 'How far each partition of a live run has been read, in the commits in which it moved; the latest row counts';

@@ -1,10 +1,13 @@
 """What a message of the registry topic says: an event source as it is now, or that there is none.
 
-A key is `advertiser_id/event_source_id`; a message without a value deletes.
+A key is `advertiser_id/event_source_id`; a message without a value deletes. The last word of a key
+counts, and what the topic says nothing of does not exist.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from confluent_kafka import Message
 
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.event_source import EventSource, judge_event_source
@@ -43,6 +46,50 @@ def read_message(
     if _spelled(named) != key:
         return Faulty("the key is expected to be advertiser_id/event_source_id of the document")
     return Change(named, version_of(source))
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """The last word of a key: where and when (ms) it was said, and whether it does not delete."""
+
+    partition: int
+    said_at: int
+    is_value: bool
+
+
+class Words:
+    """The last word of each key.
+
+    A key goes to another partition when some are added, and its old word stays where it was.
+    """
+
+    def __init__(self) -> None:
+        """Start before the first message."""
+        self._last: dict[bytes | None, Word] = {}
+
+    def clear(self) -> None:
+        """Forget all: the topic begins again."""
+        self._last.clear()
+
+    def hear(self, message: Message) -> bool:
+        """Take in a message; False where another partition has a later word of its key."""
+        key, partition = message.key(), message.partition()
+        assert partition is not None
+        word = Word(partition, message.timestamp()[1], message.value() is not None)
+        last = self._last.get(key, word)
+        if last.partition != partition and _order(last) > _order(word):
+            return False
+        self._last[key] = word
+        return True
+
+    def tell_of(self, key: Key) -> bool:
+        """Tell whether there is a source, be it one that is said to be what it cannot be."""
+        word = self._last.get(_spelled(key))
+        return word is not None and word.is_value
+
+
+def _order(word: Word) -> tuple[int, int]:
+    return word.said_at, word.partition
 
 
 def _spelled(key: Key) -> bytes:

@@ -1,9 +1,11 @@
 """The registry topic as a reader finds it: messages in their order, and whether there may be more.
 
-Reads all partitions there were at the start; what a message means is `source_messages`' business.
+Reads from the beginning, for a registry is small; what a message means is `source_messages`'
+business. Partitions that are added are found; a topic that is made anew is begun again.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,18 +15,24 @@ from confluent_kafka import (
     Consumer,
     IsolationLevel,
     KafkaError,
+    KafkaException,
     Message,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from connectors.cluster import ANSWER_SECONDS_MAX, Cluster, require
-from connectors.kafka import OnError, ignore
+from connectors.kafka import REFRESH_SECONDS, OnError, ignore
+from connectors.newcomers import Lookout
+from connectors.source_versions import Read
 
 BATCH_MESSAGES: Final = 1000
 
 GROUP: Final = "tributary-registry"
 """Nothing is ever committed under this name."""
+
+BEGUN_AGAIN: Final = "REGISTRY_BEGUN_AGAIN"
+"""Counted beside errors: the topic was made anew, or has lost what was read of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,68 +42,137 @@ class SourceTopic:
     cluster: Cluster
     topic: str
     on_error: OnError = ignore
+    refresh_seconds: float = REFRESH_SECONDS
 
 
 class SourceReader:
-    """Reads a registry topic from where an earlier reader left off."""
+    """Reads a registry topic."""
 
-    def __init__(self, source: SourceTopic, read: Mapping[str, int]) -> None:
-        """Go on from `read`: the next offset by partition. Raises ClusterError."""
+    def __init__(self, source: SourceTopic, on_begin: Callable[[], None]) -> None:
+        """Begin; `on_begin` is called when all is read again. Raises ClusterError."""
         told = require(source.cluster, source.topic)
         self._source = source
-        self._admin: AdminClient = source.cluster.admin()  # answers come as long as it lives
-        self.read = {str(at): read.get(str(at), 0) for at in range(told.partitions)}
+        self._on_begin = on_begin
+        self._admin: AdminClient  # answers come as long as it lives
+        self._topic_id = told.topic_id
+        self._next = dict.fromkeys(map(str, range(told.partitions)), 0)
+        self._ended: set[str] = set()
+        self._question: Ends | None = None
+        admin, topics = source.cluster.admin(), [source.topic]
+        self._lookout = Lookout(admin, topics, source.refresh_seconds)
         self._consumer: Consumer = source.cluster.consumer(GROUP, self._note)
-        self._assign()
+        self._begin()
+
+    @property
+    def read(self) -> Read:
+        """Tell how far that is."""
+        return Read(self._topic_id, dict(self._next))
+
+    @property
+    def is_asked(self) -> bool:
+        """Tell whether the last question is still open."""
+        return self._question is not None
 
     def messages(self, seconds: float = 0.0) -> list[Message]:
         """Give the next messages; waits for the first for so long."""
+        self._look_around()
         given = []
         for message in self._consumer.consume(BATCH_MESSAGES, seconds):
-            error, offset = message.error(), message.offset()
+            error, partition = message.error(), str(message.partition())
+            offset = message.offset() or 0
             if error is None:
                 given.append(message)
-                self.read[str(message.partition())] = (offset or 0) + 1
+                self._next[partition] = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's spelling
-                partition = str(message.partition())
-                self.read[partition] = max(self.read[partition], offset or 0)
+                self._ended.add(partition)
+                # Behind the last record there may be marks of transactions, which are never given.
+                self._next[partition] = max(self._next[partition], offset)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  as above
-                self._begin_again(message)
+                self._begin_again()
+                return []
             else:
                 self._note(error)
         return given
 
-    def ask(self) -> "Ends":
-        """Ask where the partitions end now."""
+    def ask(self) -> None:
+        """Ask where the partitions end now: their leaders, and by fetching anew."""
+        self._ended.clear()
+        self._assign()  # or an end that was told once would not be told again
         latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        asked = {self._place(at): latest for at in self.read}
         answers = self._admin.list_offsets(
-            asked,
+            {self._place(partition): latest for partition in self._next},
             request_timeout=ANSWER_SECONDS_MAX,
             isolation_level=IsolationLevel.READ_COMMITTED,
         )
-        return Ends({str(place.partition): answer for place, answer in answers.items()})
+        self._question = Ends({str(at.partition): each for at, each in answers.items()})
 
-    def has_reached(self, ends: Mapping[str, int]) -> bool:
-        """Tell whether all that there was has been given."""
-        return all(self.read[partition] >= end for partition, end in ends.items())
+    def has_given_all(self) -> bool:
+        """Tell whether all has been given that there was at the last question, which so is closed.
+
+        It is closed too where it was not answered: then ask again.
+        """
+        if self._question is None or not self._question.are_known():
+            return False
+        try:
+            ends = self._question.offsets()
+        except KafkaException as error:
+            self._note(error.args[0])
+            self._question = None
+            return False
+        is_given = all(self._is_at_end(partition, end) for partition, end in ends.items())
+        if is_given or time.monotonic() > self._question.asked_at + ANSWER_SECONDS_MAX:
+            self._question = None
+        return is_given
 
     def close(self) -> None:
         """Let go of the connections."""
         self._consumer.close()
 
-    def _begin_again(self, message: Message) -> None:
-        """Read from the beginning where the topic was made anew; what is known already stays."""
-        self._source.on_error("REGISTRY_BEGUN_AGAIN")
-        self.read[str(message.partition())] = 0
+    def _is_at_end(self, partition: str, end: int) -> bool:
+        """Tell whether a partition was read to its end: what a leader says of it may be short."""
+        place, read = self._place(partition), self._next[partition]
+        if partition not in self._ended or read < end:
+            return False
+        _, high = self._consumer.get_watermark_offsets(place, cached=True)
+        return bool(high <= read)
+
+    def _look_around(self) -> None:
+        """Find new partitions, or a new topic, without ever waiting for the cluster."""
+        try:
+            found = self._lookout.news() or {}
+        except KafkaException as error:
+            self._note(error.args[0])
+            return
+        told = found.get(self._source.topic)
+        if told is None:  # no news, or there is none: until it is back, nothing can be asked
+            return
+        partitions = list(map(str, range(told.partitions)))
+        if told.topic_id != self._topic_id:
+            self._topic_id, self._next = told.topic_id, dict.fromkeys(partitions, 0)
+            self._begin_again()
+        elif len(partitions) > len(self._next):
+            self._next = dict.fromkeys(partitions, 0) | self._next
+            self._begin()
+
+    def _begin_again(self) -> None:
+        self._source.on_error(BEGUN_AGAIN)
+        self._next = dict.fromkeys(self._next, 0)
+        self._begin()
+        self._on_begin()
+
+    def _begin(self) -> None:
+        """Read on from where that is; what was asked before does not matter."""
+        # The library goes on for minutes by what it knows of a topic: a new client asks.
+        self._admin = self._source.cluster.admin()
+        self._question = None
         self._assign()
 
     def _assign(self) -> None:
-        self._consumer.assign([self._place(at) for at in self.read])
+        self._consumer.assign([self._place(partition) for partition in self._next])
 
     def _place(self, partition: str) -> TopicPartition:
         # A compacted topic may begin anywhere, so 0 is its beginning and not an offset.
-        offset = self.read[partition] or OFFSET_BEGINNING
+        offset = self._next[partition] or OFFSET_BEGINNING
         return TopicPartition(self._source.topic, int(partition), offset)
 
     def _note(self, error: KafkaError) -> None:
@@ -103,16 +180,18 @@ class SourceReader:
         self._source.on_error(error.name())
 
 
-@dataclass(frozen=True, slots=True)
 class Ends:
     """Where partitions ended when it was asked; the answer comes later."""
 
-    answers: Mapping[str, "Future[Any]"]
+    def __init__(self, answers: Mapping[str, "Future[Any]"]) -> None:
+        """Take what was just asked, by partition."""
+        self._answers = answers
+        self.asked_at = time.monotonic()
 
     def are_known(self) -> bool:
         """Tell whether the answer is there."""
-        return all(answer.done() for answer in self.answers.values())
+        return all(answer.done() for answer in self._answers.values())
 
     def offsets(self) -> dict[str, int]:
         """Wait for the answer; raises KafkaException."""
-        return {partition: int(each.result().offset) for partition, each in self.answers.items()}
+        return {partition: int(each.result().offset) for partition, each in self._answers.items()}

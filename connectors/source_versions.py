@@ -1,12 +1,12 @@
 """The versions of event sources that a continuous run has seen, kept in its state directory.
 
-The folder's event_sources.json says what holds now. What held before is remembered here, because an
-event is judged by its source as that was when the event arrived.
+A file or a topic says what holds now. What held before is remembered here, because an event is
+judged by its source as that was when the event arrived.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry, SourceVersion
@@ -21,15 +21,27 @@ Versions = dict[Key, tuple[SourceVersion, ...]]
 
 
 @dataclass(frozen=True, slots=True)
+class Read:
+    """How far a topic was read: the next offset by partition. A topic made anew has another id."""
+
+    topic_id: str = ""
+    offsets: Mapping[str, int] = field(default_factory=dict)
+
+
+NOTHING_READ: Final = Read()
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
-    """All versions that were kept, and the next offset of each partition they were read from."""
+    """All versions that were kept, where they were read, and how often they were kept."""
 
     versions: Versions
-    read: Mapping[str, int]
+    read: Read = NOTHING_READ
+    number: int = 1
 
 
 def update_registry(
-    state: StateDir, current: Registry, now: int, read: Mapping[str, int] | None = None
+    state: StateDir, current: Registry, now: int, read: Read = NOTHING_READ
 ) -> Registry:
     """Take in what holds from `now` (us) on, and give all versions; what came first always held.
 
@@ -37,9 +49,8 @@ def update_registry(
     """
     known = load_versions(state)
     versions = current.versions if known is None else dict(_merged(known, current.versions, now))
-    kept = Known(versions, read or {})
-    if kept != known:
-        save_versions(state, kept)
+    if known is None or (known.versions, known.read) != (versions, read):
+        save_versions(state, Known(versions, read, 1 if known is None else known.number + 1))
     return replace(current, versions=versions)
 
 
@@ -63,7 +74,19 @@ def following(
     if new and not is_open:
         begin = max([now, *(version.valid_to for version in versions)])
         versions = (*versions, replace(new, valid_from=begin))
-    return tuple(each for each in versions if each.valid_from < each.valid_to)
+    return _joined(each for each in versions if each.valid_from < each.valid_to)
+
+
+def _joined(versions: Iterable[SourceVersion]) -> tuple[SourceVersion, ...]:
+    """Make one of those that follow one another and say the same: nothing has changed there."""
+    joined: list[SourceVersion] = []
+    for each in versions:
+        last = joined[-1] if joined else None
+        if last and last == replace(each, valid_from=last.valid_from, valid_to=each.valid_from):
+            joined[-1] = replace(last, valid_to=each.valid_to)
+        else:
+            joined.append(each)
+    return tuple(joined)
 
 
 def load_versions(state: StateDir) -> Known | None:
@@ -78,17 +101,25 @@ def load_versions(state: StateDir) -> Known | None:
             version = _version(entry)
             key = (version.advertiser_id, version.event_source_id)
             versions[key] = (*versions.get(key, ()), version)
-        read = {str(name): int(offset) for name, offset in tree.get("read", {}).items()}
+        offsets = {str(name): int(offset) for name, offset in tree.get("read", {}).items()}
+        read = Read(str(tree.get("topic_id", "")), offsets)
+        number = int(tree.get("number", 0))
     except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f"{path} cannot be read: {error}; {WAYS_OUT}"
         raise StateError(msg) from error
-    return Known(versions, read)
+    return Known(versions, read, number)
 
 
 def save_versions(state: StateDir, known: Known) -> None:
     """Keep all versions; raises StateError."""
     entries = [_entry(version) for each in known.versions.values() for version in each]
-    document = {"format": FORMAT, "versions": entries, "read": dict(known.read)}
+    document = {
+        "format": FORMAT,
+        "number": known.number,
+        "topic_id": known.read.topic_id,
+        "read": dict(known.read.offsets),
+        "versions": entries,
+    }
     text = json.dumps(document, indent=2)
     try:
         write_lasting(state.registry_file, [text.encode(), b"\n"])

@@ -1,4 +1,4 @@
-"""Holds the events of a chunk against the registry of event sources, as it was on their arrival.
+"""Holds the events of a chunk against the registry of event sources, as it was at an instant each.
 
 Says the same as `attribution.registry.judge_source`, for all rows at once.
 """
@@ -29,25 +29,25 @@ _UNKNOWN: Final = -1
 class Sources:
     """The sources that a chunk's envelopes name, by line."""
 
-    def __init__(self, chunk: Chunk, received_at: Ints, registry: Registry) -> None:
-        """Look up the version of each envelope's source; `received_at` is per line."""
+    def __init__(self, chunk: Chunk, judged_at: Ints, registry: Registry) -> None:
+        """Look up the version of each envelope's source; `judged_at` is per line."""
         assert chunk.envelopes is not None
         self._chunk = chunk
         self._versions: list[SourceVersion] = []
-        self._of_line = np.full(len(received_at), _UNKNOWN)
-        self._unknown = self._look_up(chunk.envelopes, received_at, registry)
+        self._of_line = np.full(len(judged_at), _UNKNOWN)
+        self._unknown = self._look_up(chunk.envelopes, judged_at, registry)
 
-    def _look_up(self, envelopes: pa.RecordBatch, received_at: Ints, registry: Registry) -> Mask:
+    def _look_up(self, envelopes: pa.RecordBatch, judged_at: Ints, registry: Registry) -> Mask:
         """Note each line's version; mark the envelopes whose source is unknown."""
         lines = values(envelopes, "line")
         codes, names = _distinct(envelopes)
         unknown = np.zeros(len(lines), dtype=bool)
         for code, name in enumerate(names):
             mine = np.flatnonzero(codes == code)
-            arrival = received_at[lines[mine]]
-            for start in np.unique(arrival).tolist() if _is_versioned(registry, name) else [None]:
-                at = int(arrival[0]) if start is None else start
-                rows = mine if start is None else mine[arrival == start]
+            instant = judged_at[lines[mine]]
+            for start in np.unique(instant).tolist() if _is_versioned(registry, name) else [None]:
+                at = int(instant[0]) if start is None else start
+                rows = mine if start is None else mine[instant == start]
                 version = registry.lookup(*name, at=at)
                 if version is None:
                     unknown[rows] = True

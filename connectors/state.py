@@ -3,6 +3,7 @@
 state.json      what the state was made with, and what it must go on with
 registry.json   the versions of event sources (`connectors.source_versions`)
 log.json        which log is read (`connectors.log_kept`)
+horizon.json    up to when those are known, where a topic says them (`connectors.kept_registry`)
 recovery/       the engine's store (`connectors.recovery`)
 segments/       the batches of the keyed steps (`connectors.segments`)
 alignment       how far each lane is, while a run works off a backlog (`connectors.alignment`)
@@ -35,16 +36,17 @@ from connectors.segments import WAYS_OUT, Segments
 FORMAT: Final = 2
 """Of state.json and of everything beside it."""
 
-STATE, REGISTRY, LOG, RECOVERY, SEGMENTS, ALIGNMENT, LOCK = (
+STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, LOCK = (
     "state.json",
     "registry.json",
+    "horizon.json",
     "log.json",
     "recovery",
     "segments",
     "alignment",
     "lock",
 )
-_OURS: Final = {STATE, REGISTRY, LOG, RECOVERY, SEGMENTS, ALIGNMENT, LOCK}
+_OURS: Final = {STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, LOCK}
 
 SALT_BYTES: Final = 16
 
@@ -152,6 +154,11 @@ class StateDir:
     def log_file(self) -> Path:
         """Where it is kept which log is read."""
         return self.path / LOG
+
+    @property
+    def horizon_file(self) -> Path:
+        """Where it is kept up to when those versions are known."""
+        return self.path / HORIZON
 
     @contextmanager
     def lock(self) -> Iterator[int]:

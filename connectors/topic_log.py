@@ -136,7 +136,7 @@ def _decode(decoder: PartitionDecoder, extent: Extent, messages: list[Message]) 
     offsets = np.array([_offset(message) for message in messages], dtype=np.int64)
     lines = Lines.of_documents([message.value() or b"" for message in messages])
     lifts = extent.lifts_among(int(offsets[0]), int(offsets[-1]) + 1)
-    return decoder.decode(lines, offsets, lifts=lifts)
+    return decoder.decode(lines, offsets, lifts=lifts, readings=extent.readings)
 
 
 def _offset(message: Message) -> int:

@@ -23,6 +23,7 @@ from connectors.manifests import SegmentError
 from connectors.producing import PublishError
 from connectors.sealing import RecoveryError
 from connectors.segments import WAYS_OUT
+from connectors.state import StateError
 from flows.stopping import BROKEN, FAILED, restore_terminal
 
 OPERATING: Final = (
@@ -30,6 +31,7 @@ OPERATING: Final = (
     DatabaseError,
     SegmentError,
     RecoveryError,
+    StateError,
     ClusterError,
     PublishError,
     TooManyDeadLettersError,

@@ -121,7 +121,7 @@ class _Joining(Source):
     @cached_property
     def _source(self) -> LiveSource:
         prepared = Prepared(self._facts, registry_of(self._job, StateDir(self._job.state)))
-        return live_source(self._job, prepared, self._stopping, is_first=False)
+        return live_source(self._job, prepared, self._stopping)
 
 
 def _path(name: str) -> Path:

@@ -1,13 +1,13 @@
 """The registry that a run judges by: a file as it is when the run starts, or a topic it follows."""
 
 from collections.abc import Callable
-from functools import partial
 
 from attribution.registry import Registry
 from connectors import metrics
+from connectors.kept_registry import Followed, KeptRegistry
 from connectors.registry_topic import RegistryTopic, known_registry
 from connectors.source_reader import SourceTopic
-from connectors.source_versions import Known, load_versions, save_versions, update_registry
+from connectors.source_versions import update_registry
 from connectors.state import StateDir
 from flows.inputs import inputs_of
 from flows.job import Run, clock
@@ -24,20 +24,15 @@ def registry_of(job: Run, state: StateDir) -> Registry:
     return update_registry(state, inputs_of(job).registry(), clock())
 
 
-def followed_registry(job: Run, state: StateDir, *, is_first: bool) -> RegistryTopic | None:
-    """Give the registry that lanes follow, if it is a topic; one process keeps what it says.
+def followed_registry(job: Run, state: StateDir) -> Callable[[int], Followed] | None:
+    """Give what lanes follow, by their numbers, if the registry is a topic.
 
-    Raises StateError or ClusterError.
+    One lane reads it, whichever process has that lane; else each would say for itself from when on
+    a version holds.
     """
     if not job.follows_registry:
         return None
-    known = load_versions(state) or Known({}, {})
-    keep: Callable[[Known], None] = partial(save_versions, state) if is_first else _leave
-    return RegistryTopic(_topic(job), known, keep)
-
-
-def _leave(_known: Known) -> None:
-    """Leave it to the first process."""
+    return lambda lane: KeptRegistry(state) if lane else RegistryTopic(_topic(job), state)
 
 
 def _topic(job: Run) -> SourceTopic:

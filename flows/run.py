@@ -94,7 +94,7 @@ def run_here(job: Run, prepared: Prepared, stopping: Stopping, seat: Seat) -> in
     spare_searches()
     forget_imports()
     is_first = seat.index == 0
-    source = live_source(job, prepared, stopping, is_first=is_first)
+    source = live_source(job, prepared, stopping)
     flow = wire(job, prepared, source, stopping)
     with ExitStack() as watched:
         if job.metrics_port is not None:
@@ -122,10 +122,8 @@ def _run_engine(flow: Dataflow, job: Run, seat: Seat) -> None:
     )
 
 
-def live_source(
-    job: Run, prepared: Prepared, stopping: Callable[[], bool], *, is_first: bool = True
-) -> LiveSource:
-    """Read the files of the folder as they grow, or the topics; `is_first` of all processes."""
+def live_source(job: Run, prepared: Prepared, stopping: Callable[[], bool]) -> LiveSource:
+    """Read the files of the folder as they grow, or the topics."""
     facts, flow, inputs = prepared.facts, job.settings.settings.flow, inputs_of(job)
     rules = Rules(
         facts.policy,
@@ -136,7 +134,7 @@ def live_source(
         facts.salts,
         metrics.read,
         inputs.limit(),
-        followed_registry(job, StateDir(job.state), is_first=is_first),
+        followed_registry(job, StateDir(job.state)),
     )
     alignment = Alignment.through(StateDir(job.state).alignment_file, facts.lanes)
     return LiveSource(inputs.intakes(facts.lanes), facts.lanes, rules, stopping, alignment)

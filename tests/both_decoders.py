@@ -3,7 +3,6 @@
 Knows the shapes of both results; why a line is good or bad is nobody's business here.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -20,7 +19,8 @@ from attribution.vocabulary import KIND_CODES, KINDS, Warn
 from connectors.decode import PartitionDecoder
 from connectors.lines import Lines
 from connectors.parse import query
-from tests.oracle.log import DecodedLog, Refused, Tested, read_log, read_registry
+from tests.oracle.arrivals import Noted
+from tests.oracle.log import DecodedLog, Refused, Tested, read_log
 from tests.oracle.semantics import Event, Impression
 
 Row: TypeAlias = dict[str, Any]
@@ -68,14 +68,13 @@ _IMPRESSION: Final = (
 
 
 class BothDecoders:
-    """The two decoders of one registry; `folder` is where the contract's reader finds its file."""
+    """The two decoders of one registry; `folder` is where the contract's reader finds the lines."""
 
     def __init__(self, folder: Path, policy: Policy | None = None) -> None:
-        """Note the registry in the folder."""
+        """Take a folder that is empty."""
         self._folder = folder
         self._policy = policy or Policy()
         self._registry = Registry.from_documents([*SOURCES], allow_unregistered=False)
-        (folder / "event_sources.json").write_text(json.dumps(SOURCES))
 
     def differences(self, stream: str, lines: Sequence[bytes], cuts: Iterable[int] = ()) -> str:
         """Decode lines both ways, in bulk with a new chunk at each cut; empty where they agree."""
@@ -105,8 +104,7 @@ class BothDecoders:
     def _by_contract(self, stream: str, lines: Sequence[bytes]) -> dict[str, Any]:
         path = self._folder / f"{stream}.ndjson"
         path.write_bytes(b"".join(line + b"\n" for line in lines))
-        registry = read_registry(self._folder, allow_unregistered=False)
-        log = read_log(self._folder, self._policy, registry)
+        log = read_log(self._folder, self._policy, self._registry, Noted())
         path.unlink()
         return {
             "rows": _contract_rows(log),

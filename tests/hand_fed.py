@@ -12,28 +12,29 @@ from bytewax.run import cli_main
 from bytewax.testing import TestingSource
 
 from attribution.decoded import Decoded
-from attribution.frames import START
+from attribution.frames import END, START
 from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.decode import PartitionDecoder
+from connectors.decode import Next, PartitionDecoder, decode_together
 from connectors.keying import Salts
 from connectors.lanes import keyed
 from connectors.lines import Lines
 from connectors.live_database import LiveDatabaseSink, Start
-from connectors.live_partition import lifted, moved
+from connectors.live_partition import lifted, moved, read_ahead
 from flows.attribution import Io, build_flow
 from tests import raw
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What a lane reads at once, and what it promised before and promises then."""
+    """What a lane reads at once and when, and what it promised before and promises then."""
 
     partition: str
     documents: Sequence[raw.Document]
     promised: int | None = None
     watermark: int | None = None
+    read_at: int | None = None
 
 
 def line(document: raw.Document) -> bytes:
@@ -73,7 +74,8 @@ class Lane:
         first = self._lines.get(name, 0)
         self._lines[name] = first + len(lines)
         promised = START if chunk.promised is None else raw.since_epoch(chunk.promised)
-        return decoder.decode(lines, lines.numbered(first), promised=promised)
+        read_at = END if chunk.read_at is None else raw.since_epoch(chunk.read_at)
+        return decode_together([Next(decoder, lines, lines.numbered(first), promised, read_at)])
 
     def _keyed(self, decoded: Decoded) -> Read:
         rows, tables = keyed(decoded, Salts())
@@ -81,6 +83,8 @@ class Lane:
         tables["positions"] = moved(decoded.stream, {part.partition: self._lines[part.partition]})
         if part.lift is not None:
             tables["lifts"] = lifted(decoded)
+        if part.reading is not None:
+            tables["readings"] = read_ahead(decoded)
         return Read(decoded.stream, 0, self._watermark, rows, tables, decoded.records)
 
 

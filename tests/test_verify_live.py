@@ -10,12 +10,13 @@ from shutil import copy, copytree
 import duckdb
 import pytest
 
-from attribution.decoded import Lift
+from attribution.decoded import Lift, Reading
 from attribution.policy import Policy
 from attribution.registry import Registry, SourceVersion
 from connectors.decode import PartitionDecoder
 from connectors.files import LogError
 from connectors.lines import Lines
+from connectors.readings import Readings
 from flows.explain import explain
 from flows.verify import report, verify
 from tests import raw
@@ -200,6 +201,38 @@ def test_what_the_run_notes_decides_what_is_expected(grown: Path, tmp_path: Path
     assert {"match_stats", "test_events"} <= differing(spoiled(grown, tmp_path, less))
 
 
+def test_what_is_ahead_is_judged_by_what_held_when_it_was_read(tmp_path: Path) -> None:
+    """Source `young` is registered at NOW + 2; events of one partition come from far ahead."""
+    far = raw.NOW + 100 * raw.DAY
+    log = [
+        Chunk(
+            "events.ndjson",
+            [
+                sold("first", raw.NOW),
+                raw.envelope(raw.event("early"), event_source_id="young", received_at=far),
+            ],
+            read_at=raw.NOW + 1,
+        ),
+        Chunk(
+            "events.ndjson",
+            [raw.envelope(raw.event("known"), event_source_id="young")],
+            read_at=raw.NOW + 2,
+            watermark=raw.NOW + raw.HOUR,
+        ),
+    ]
+    database = run(tmp_path / "log", log, POLICY, SOURCES)
+    with duckdb.connect(database, read_only=True) as connection:
+        refused = connection.execute("select source_offset, code from rejections").fetchall()
+        noted = connection.execute(
+            "select first_offset, last_offset, epoch_us(read_at) from readings order by all"
+        ).fetchall()
+    assert refused == [(1, "REFERENCE_NOT_FOUND")]
+    read_at = [raw.since_epoch(raw.NOW + seconds) for seconds in (1, 2)]
+    assert noted == [(1, 1, read_at[0]), (2, 2, read_at[1])]
+    assert verify(database).is_equal
+    assert {"rejections"} <= differing(spoiled(database, tmp_path, "delete from readings"))
+
+
 def copied_log(grown: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "log"
     copytree(grown.with_suffix(""), folder)
@@ -236,6 +269,21 @@ def test_explanation_says_what_may_still_change(grown: Path, tmp_path: Path) -> 
     (folder / "events-b.ndjson").unlink()
     with pytest.raises(LogError, match="is gone"):
         explain(grown, "waits", folder)
+
+
+def test_readings_hold_again_wherever_a_chunk_begins() -> None:
+    shop = [raw.envelope(raw.event(), event_source_id="shop", received_at=raw.NOW + 20)] * 6
+    begin = raw.since_epoch(raw.NOW + 10)
+    noted = Readings.of([Reading(1, 2, begin - 1), Reading(3, 3, begin), Reading(5, 5, begin - 2)])
+    for pieces in ([(0, 6)], [(0, 2), (2, 5), (5, 6)]):
+        decoder = PartitionDecoder("events", "e", policy=POLICY, registry=SOURCES)
+        accepted = []
+        for first, beyond in pieces:
+            lines = Lines.of(b"".join(map(line, shop[first:beyond])))
+            decoded = decoder.decode(lines, lines.numbered(first), readings=noted)
+            accepted += [first + at for at in decoded.rows["line"].to_pylist()]
+            assert decoded.parts[0].reading is None
+        assert sorted(accepted) == [1, 2, 5], "the source makes tests of all events from `begin` on"
 
 
 def test_lifts_are_made_again_wherever_a_chunk_begins() -> None:

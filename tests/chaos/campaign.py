@@ -1,5 +1,6 @@
 """Kills a job over and over while its log is written, then holds the result against the oracle."""
 
+import json
 import random
 import signal
 import subprocess
@@ -13,11 +14,12 @@ import duckdb
 
 from attribution.registry import Registry
 from connectors.failpoints import NAMES
+from connectors.recorded_sources import read_registry
 from tests.actual import read_tables
 from tests.chaos.job import POLICY, Job, wait_until
 from tests.chaos.ledger import Ledger, opened
 from tests.chaos.writer import Writer
-from tests.oracle import Lifts, compare, replay_oracle
+from tests.oracle import Noted, compare, replay_oracle
 
 ONE: Final[tuple[str, ...]] = ()
 WORKERS: Final = ("--workers", "2")
@@ -133,6 +135,7 @@ class Campaign:
         self._writer.start()
         for number in range(self._plan.kills):
             self._writer.grant(BURSTS)
+            self._change_a_source(number)
             how = self._start_and_kill(number)
             self._ledger.look()
             found = len(self._ledger.differences)
@@ -144,6 +147,16 @@ class Campaign:
         self._writer.stop()
         self._settle()
         return self._compare()
+
+    def _change_a_source(self, number: int) -> None:
+        """Make all events of one source tests, and those of another no tests any more."""
+        path = self.job.data / "event_sources.json"
+        sources = json.loads(path.read_bytes())
+        for at, source in enumerate(sources):
+            source.pop("test_event_code", None)
+            if at == number % len(sources):
+                source["test_event_code"] = "CHANGED"
+        path.write_text(json.dumps(sources), encoding="utf-8")
 
     def _start_and_kill(self, number: int) -> str:
         """Every other time at a failpoint, one after the other; else whenever it happens."""
@@ -211,14 +224,15 @@ class Campaign:
     def _compare(self) -> Outcome:
         with opened(self.job.database) as connection:
             actual = read_tables(connection)
-            lifts = _lifts(connection)
-        expected = replay_oracle(self.log(), POLICY, lifts=lifts, registry=self.registry())
+            noted = _noted(connection)
+            registry = self.registry() or read_registry(connection, allow_unregistered=False)
+        expected = replay_oracle(self.log(), POLICY, registry=registry, noted=noted)
         return Outcome(
             self._plan.seed,
             self._plan.kills,
             self._ledger.commits,
             sum(len(rows) for rows in actual.values()),
-            len(lifts),
+            len(noted.lifts),
             self._ledger.differences
             + compare(expected, actual)
             + self._verify()
@@ -234,9 +248,18 @@ class Campaign:
         return [] if done.returncode == 0 else [f"verify: {done.stdout}{done.stderr}"]
 
 
-def _lifts(connection: duckdb.DuckDBPyConnection) -> Lifts:
-    rows = connection.execute(
+def _noted(connection: duckdb.DuckDBPyConnection) -> Noted:
+    lifts = connection.execute(
         """select stream, source_partition, first_offset, max(epoch_us(received_at))
            from lifts group by all"""
     ).fetchall()
-    return {(stream, partition, offset): at for stream, partition, offset, at in rows}
+    readings: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+    for stream, partition, *reading in connection.execute(
+        """select stream, source_partition, first_offset, last_offset, epoch_us(read_at)
+           from readings order by all"""
+    ).fetchall():
+        first, last, read_at = reading
+        readings.setdefault((stream, partition), []).append((first, last, read_at))
+    return Noted(
+        {(stream, partition, offset): at for stream, partition, offset, at in lifts}, readings
+    )

@@ -9,7 +9,7 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import Outcome
 
-from .arrivals import Lifts
+from .arrivals import Noted
 from .compare import compare
 from .log import read_log, read_registry
 from .semantics import convert, firsts, index_by_key
@@ -23,7 +23,7 @@ from .tables import (
     tested_row,
 )
 
-__all__ = ["Lifts", "compare", "replay_oracle"]
+__all__ = ["Noted", "compare", "replay_oracle"]
 
 
 def replay_oracle(
@@ -31,16 +31,16 @@ def replay_oracle(
     policy: Policy,
     *,
     allow_unregistered: bool = False,
-    lifts: Lifts | None = None,
     registry: Registry | None = None,
+    noted: Noted | None = None,
 ) -> dict[str, list[Row]]:
     """Compute every table from a folder of raw streams; deltas come summed, one row per key.
 
-    `lifts` are those that a live run has recorded; a replay has none. Without a `registry` the
-    folder has one.
+    A live run has `noted` some things, and the versions of its `registry`; for a replay that of the
+    folder holds for all time.
     """
     registry = registry or read_registry(folder, allow_unregistered=allow_unregistered)
-    log = read_log(folder, policy, registry, lifts=lifts)
+    log = read_log(folder, policy, registry, noted or Noted())
     pairs = firsts(log.events, window=policy.dedup_window)
     index = index_by_key(log.impressions)
     conversions = [convert(event, index, policy) for event, first in pairs if event is first]

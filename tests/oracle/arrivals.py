@@ -6,8 +6,8 @@ Instants are microseconds; `received_at` is always the effective one.
 """
 
 import gzip
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,26 @@ MESSAGES: Final = ".messages"
 Lifts = Mapping[tuple[str, str, int], int]
 """What a live run promised before it read a record (stream, partition, offset): no document of the
 partition from there on counts as received earlier than that."""
+
+
+Readings = Mapping[tuple[str, str], Sequence[tuple[int, int, int]]]
+"""When a live run read documents that were ahead of its clock: of each stream and partition, the
+first and the last offset, and that instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What a live run noted for those who read its log again; a replay has nothing to note."""
+
+    lifts: Lifts = field(default_factory=dict)
+    readings: Readings = field(default_factory=dict)
+
+    def judged_at(self, arrival: "Arrival") -> int | None:
+        """Tell as of when a document's source is looked up: never later than it was read."""
+        for first, last, read_at in self.readings.get((arrival.stream, arrival.partition), ()):
+            if arrival.received_at is not None and first <= arrival.offset <= last:
+                return min(arrival.received_at, read_at)
+        return arrival.received_at
 
 
 @dataclass(frozen=True, slots=True)

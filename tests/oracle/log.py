@@ -23,7 +23,7 @@ from attribution.policy import Policy
 from attribution.registry import Registry, judge_source
 from attribution.vocabulary import Code, Warn
 
-from .arrivals import Arrival, Lifts, arrivals
+from .arrivals import Arrival, Noted, arrivals
 from .semantics import Event, Impression
 
 UNKNOWN_SOURCE: Final = "event_source_id is not registered for this advertiser"
@@ -77,39 +77,42 @@ class DecodedLog:
     tested: list[Tested] = field(default_factory=list)
 
 
-def read_log(
-    folder: Path, policy: Policy, registry: Registry, *, lifts: Lifts | None = None
-) -> DecodedLog:
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What events are judged by."""
+
+    registry: Registry
+    policy: Policy
+    noted: Noted
+
+
+def read_log(folder: Path, policy: Policy, registry: Registry, noted: Noted) -> DecodedLog:
     """Decode `events*` and `impressions*` of a folder, each line by the contract."""
+    judge = Judge(registry, policy, noted)
     log = DecodedLog()
-    for arrival, document in arrivals(folder, "events", lifts or {}):
-        _decode_events(log, arrival, document, registry=registry, policy=policy)
-    for arrival, document in arrivals(folder, "impressions", lifts or {}):
+    for arrival, document in arrivals(folder, "events", noted.lifts):
+        _decode_events(log, arrival, document, judge)
+    for arrival, document in arrivals(folder, "impressions", noted.lifts):
         _decode_impression(log, arrival, document, policy=policy)
     return log
 
 
 def read_registry(folder: Path, *, allow_unregistered: bool) -> Registry:
-    """Read the event sources of a folder, valid for all time."""
+    """Read the registry of a folder."""
     path = folder / "event_sources.json"
     documents = [] if allow_unregistered and not path.exists() else json.loads(path.read_bytes())
     return Registry.from_documents(documents, allow_unregistered=allow_unregistered)
 
 
 def _decode_events(
-    log: DecodedLog,
-    arrival: Arrival,
-    document: JsonObject | Unreadable,
-    *,
-    registry: Registry,
-    policy: Policy,
+    log: DecodedLog, arrival: Arrival, document: JsonObject | Unreadable, judge: Judge
 ) -> None:
     if isinstance(document, Unreadable):
         log.refused.append(_unreadable(arrival, document))
         return
     envelope = judge_envelope(document)
     if isinstance(envelope, Envelope):
-        _decode_envelope(log, arrival, envelope, registry=registry, policy=policy)
+        _decode_envelope(log, arrival, envelope, judge)
     else:
         _refuse_envelope(log, arrival, envelope)
 
@@ -149,18 +152,16 @@ def _refuse_envelope(log: DecodedLog, arrival: Arrival, refusal: Refusal) -> Non
     )
 
 
-def _decode_envelope(
-    log: DecodedLog, arrival: Arrival, envelope: Envelope, *, registry: Registry, policy: Policy
-) -> None:
-    source = registry.lookup(
-        envelope.advertiser_id, envelope.event_source_id, at=arrival.received_at
+def _decode_envelope(log: DecodedLog, arrival: Arrival, envelope: Envelope, judge: Judge) -> None:
+    source = judge.registry.lookup(
+        envelope.advertiser_id, envelope.event_source_id, at=judge.noted.judged_at(arrival)
     )
     if source is None:
         _refuse_envelope(log, arrival, _unknown_source(envelope))
         return
     test_event_code = envelope.test_event_code or source.test_event_code
     for index, given in enumerate(envelope.events):
-        verdict = judge_event(given, policy=policy)
+        verdict = judge_event(given, policy=judge.policy)
         if isinstance(verdict, EventRecord):
             verdict = judge_source(source, verdict)
         origin = Origin(envelope.advertiser_id, envelope.event_source_id, verdict.event_type)

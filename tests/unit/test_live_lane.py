@@ -7,6 +7,7 @@ with crashes, and reads the files once more as `verify` does.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -126,6 +127,29 @@ def test_an_arrival_beyond_the_clock_does_not_advance_it(bench: Bench) -> None:
     assert promises(list(lane.next_batch())) == [("impressions", 0)]
     bench.now = SECOND
     assert ("impressions", SECOND) in promises(list(lane.next_batch()))
+
+
+def test_of_events_beyond_the_clock_it_is_noted_when_they_were_read(bench: Bench) -> None:
+    bench.append(EVENTS, 0, SECOND, 2 * SECOND, 0)
+    bench.append(IMPRESSIONS, SECOND)
+    lane = bench.lane()
+    assert rows(list(lane.next_batch()), "readings") == [reading(1, 3, 0)]
+    bench.now = 2 * SECOND - 1
+    bench.append(EVENTS, 0)
+    assert rows(list(lane.next_batch()), "readings") == [reading(4, 4, bench.now)]
+    bench.now = 2 * SECOND
+    bench.append(EVENTS, 0)
+    assert rows(list(lane.next_batch()), "readings") == []
+
+
+def reading(first: int, last: int, at: int) -> dict[str, Any]:
+    return {
+        "stream": "events",
+        "source_partition": EVENTS,
+        "first_offset": first,
+        "last_offset": last,
+        "read_at": datetime.fromtimestamp((NOW + at) / 1e6, UTC),
+    }
 
 
 def test_what_is_idle_is_carried_and_what_comes_below_is_lifted(bench: Bench) -> None:
