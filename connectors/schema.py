@@ -9,7 +9,7 @@ from typing import Final
 
 import duckdb
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Goes up when a live run of this version could not go on with a file of the version before."""
 
 TABLES: Final = (

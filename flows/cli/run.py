@@ -34,7 +34,9 @@ def run(
     sources: Annotated[
         Path | None,
         typer.Option(
-            "--sources", metavar="FILE", help="Event sources of a run over Kafka, as a JSON array."
+            "--sources",
+            metavar="FILE",
+            help="Event sources of a run over Kafka, a JSON array; else their topic is followed.",
         ),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Threads per process.")] = 1,
