@@ -8,6 +8,7 @@ from typing import Final
 from confluent_kafka import Message
 
 from attribution.registry import Registry
+from connectors.state import REGISTRY
 from tests.chaos.campaign import Campaign, Plan
 from tests.chaos.ledger import opened
 from tests.kafka.aftermath import published_differences, set_aside_differences
@@ -93,6 +94,8 @@ class KafkaCampaign(Campaign):
         return everything(self.topics.servers, self.topics[name])
 
     def _start_and_kill(self, number: int) -> str:
-        if self._register is not None and number % CHANGE_EVERY == 1:
+        # What is said before a state has ever heard the topic would hold for all time.
+        has_heard = self.job.state.joinpath(REGISTRY).exists()
+        if self._register is not None and has_heard and number % CHANGE_EVERY == 1:
             self._register.change()
         return super()._start_and_kill(number)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
+from confluent_kafka import Message, Producer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
@@ -219,8 +219,8 @@ def test_nobody_judges_while_there_may_be_news(registered: Registered) -> None:
 
 def test_what_is_safe_in_the_topic_is_known(registered: Registered) -> None:
     """What a broker answers to the question where the topic ends is not enough to say so."""
-    reader = SourceReader(registered.source, lambda: None)
-    heard = said = 0
+    heard, said = list[Message](), 0
+    reader = SourceReader(registered.source, heard.clear)
     for number in range(30):
         several = [raw.source(name=f"{number}.{at}") for at in range(number % 4)]
         registered.say(*several)
@@ -230,8 +230,8 @@ def test_what_is_safe_in_the_topic_is_known(registered: Registered) -> None:
         while time.monotonic() < until:
             assert not reader.has_given_all()
         while not reader.has_given_all():
-            heard += len(reader.messages(0.01))
-        assert heard == said
+            heard += reader.messages(0.01)
+        assert len(heard) == said
     reader.close()
 
 
