@@ -99,7 +99,9 @@ def preflight(
         if log is not None:
             keep_log(state, log)
         return _put_in_order(state)
-    except (OSError, RecoveryError) as error:
+    except RecoveryError as error:
+        raise StateError(str(error)) from error
+    except OSError as error:
         msg = f"{state.path} cannot be put in order: {error}; mend that, and start again"
         raise StateError(msg) from error
 

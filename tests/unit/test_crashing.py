@@ -45,12 +45,15 @@ from flows.edges import ending
 class Failing:
     on_batch = snapshot = lambda self, *_: operator.truediv(1, 0)
 
-ending(lambda kept: Failing())(None).on_batch([])
+try:
+    ending(lambda kept: Failing())(None).on_batch([])
+except ZeroDivisionError:
+    print("the engine meets it")
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert done.returncode == FAILED
     assert b"ZeroDivisionError" in done.stderr
-    assert b"panicked" not in done.stderr
+    assert done.stdout == b""
 
 
 COUNTING = """
