@@ -55,7 +55,7 @@ soak: .venv/project ## Run at a steady rate for ten minutes; draw docs/soak.svg
 	$(BIN)/python -m benchmarks.soak --picture
 
 .PHONY: chaos
-chaos: .venv/project ## Kill a continuous run 100 times, compare; CHAOS="--seed 7 --kills 300"
+chaos: .venv/project ## Kill a continuous run 100 times, compare; CHAOS="--over kafka --kills 60"
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
 .PHONY: kafka

@@ -49,6 +49,14 @@ class Archive:
         """Count what was there to be read."""
         return sum(map(len, self._values.values())) - self.unread()
 
+    def lost(self) -> dict[str, bytes]:
+        """Give the records that nobody will read, by partition and offset."""
+        return {
+            f"{self._topics[stream]}-{number}/{offset}": self.value((stream, number), offset)
+            for (stream, number), offsets in self._unread.items()
+            for offset in offsets
+        }
+
     def unread(self) -> int:
         """Count what nobody will read."""
         return sum(map(len, self._unread.values()))

@@ -41,6 +41,7 @@ class KafkaCampaign(Campaign):
         self.topics.create()
         super().__init__(folder, plan, tell)
         self._archive = Archive(self.topics)
+        self._change_at = 1
         sources = json.loads((self.job.data / "event_sources.json").read_bytes())
         self._register = Register(self.topics, sources) if follows_registry else None
 
@@ -70,7 +71,7 @@ class KafkaCampaign(Campaign):
         """Hold what was published, and what was set aside, against the result."""
         published, letters = self._left("conversions"), self._left("dead_letters")
         with opened(self.job.database) as connection:
-            differences = published_differences(connection, published)
+            differences = published_differences(connection, self._archive, published)
             differences += set_aside_differences(connection, self._archive, letters)
             if self._register is not None:
                 differences += self._register.differences(connection)
@@ -94,8 +95,11 @@ class KafkaCampaign(Campaign):
         return everything(self.topics.servers, self.topics[name])
 
     def _start_and_kill(self, number: int) -> str:
-        # What is said before a state has ever heard the topic would hold for all time.
-        has_heard = self.job.state.joinpath(REGISTRY).exists()
-        if self._register is not None and has_heard and number % CHANGE_EVERY == 1:
+        if self._register is not None and number >= self._change_at and self._is_known():
             self._register.change()
+            self._change_at = number + CHANGE_EVERY
         return super()._start_and_kill(number)
+
+    def _is_known(self) -> bool:
+        """Tell whether a start has read the registry: what it found then holds for all time."""
+        return self.job.state.joinpath(REGISTRY).exists()
