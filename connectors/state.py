@@ -7,6 +7,7 @@ horizon.json    up to when those are known, where a topic says them (`connectors
 recovery/       the engine's store (`connectors.recovery`)
 segments/       the batches of the keyed steps (`connectors.segments`)
 alignment       how far each lane is, while a run works off a backlog (`connectors.alignment`)
+waiting         touched while a run waits for a cluster that takes nothing
 lock            held while anybody uses the directory
 """
 
@@ -36,7 +37,7 @@ from connectors.segments import WAYS_OUT, Segments
 FORMAT: Final = 2
 """Of state.json and of everything beside it."""
 
-STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, LOCK = (
+STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, WAITING, LOCK = (
     "state.json",
     "registry.json",
     "horizon.json",
@@ -44,9 +45,10 @@ STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, LOCK = (
     "recovery",
     "segments",
     "alignment",
+    "waiting",
     "lock",
 )
-_OURS: Final = {STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, LOCK}
+_OURS: Final = {STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, WAITING, LOCK}
 
 SALT_BYTES: Final = 16
 
@@ -159,6 +161,19 @@ class StateDir:
     def horizon_file(self) -> Path:
         """Where it is kept up to when those versions are known."""
         return self.path / HORIZON
+
+    def note_waiting(self) -> None:
+        """Leave a sign that the run is well, and waits for somebody else."""
+        with suppress(OSError):  # whatever is the matter with the disk, the next epoch will meet it
+            (self.path / WAITING).touch()
+
+    def pulse(self) -> tuple[int, int]:
+        """Give what is not the same after an epoch, or after a moment of such waiting."""
+        try:
+            waited_at = (self.path / WAITING).stat().st_mtime_ns
+        except FileNotFoundError:
+            waited_at = 0
+        return self.recovery.changed_at(), waited_at
 
     @contextmanager
     def lock(self) -> Iterator[int]:

@@ -53,6 +53,9 @@ STORE_OUT_OF_REACH: Final = (
 )
 """Words by which the engine says that its store cannot be written, whatever is in it."""
 
+PEER_GONE: Final = ("Send thread panic", "Recv thread panic")
+"""Words by which it says that another process of the run has ended, who has told why."""
+
 STORE_DAMAGED: Final = ("code: DatabaseCorrupt", "code: NotADatabase")
 """Words by which it says that its store is not what it wrote."""
 
@@ -93,6 +96,8 @@ def _end_engine(error: BaseException, store: Path, said: str) -> NoReturn:
         told = f"tributary: {store} cannot be written; make room or mend the disk, and start again"
     elif any(sign in words for sign in STORE_DAMAGED):
         told = f"tributary: {store} is damaged; {WAYS_OUT}"
+    elif any(sign in words for sign in PEER_GONE):
+        code, told = FAILED, "tributary: another process of the run has ended, and so does this one"
     else:
         code = FAILED
         told = (

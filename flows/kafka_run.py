@@ -13,6 +13,7 @@ from connectors.kafka import KafkaIntakes
 from connectors.log_kept import Log
 from connectors.producing import Patience
 from connectors.publish import PublishSink
+from connectors.state import StateDir
 from flows.edges import Sink
 from flows.job import Run, clock
 from flows.kafka_settings import KafkaSettings
@@ -81,15 +82,18 @@ class KafkaInputs:
         """Give the topic of dead letters."""
         if not self._kafka.dead_letters.enabled:
             return None
-        topic, waits = self._kafka.topics.dead_letters, until_asked(stopping)
+        topic, waits = self._kafka.topics.dead_letters, self._waits(stopping)
         return DeadLetterSink(self._cluster, topic, clock, waits)
 
     def publish(self, stopping: Callable[[], bool]) -> Sink | None:
         """Give the topic of conversions."""
         if not self._kafka.publish:
             return None
-        topic, waits = self._kafka.topics.conversions, until_asked(stopping)
+        topic, waits = self._kafka.topics.conversions, self._waits(stopping)
         return PublishSink(self._cluster, topic, waits)
+
+    def _waits(self, stopping: Callable[[], bool]) -> Patience:
+        return until_asked(stopping, StateDir(self._job.state).note_waiting)
 
     @property
     def _cluster(self) -> Cluster:
@@ -101,6 +105,14 @@ class KafkaInputs:
         return {"events": topics.events, "impressions": topics.impressions}
 
 
-def until_asked(stopping: Callable[[], bool]) -> Patience:
-    """Outlast any outage, unless the run is to end: the next start sends what was not taken."""
-    return lambda waited: waited < OUTAGE_SECONDS or not stopping()
+def until_asked(stopping: Callable[[], bool], note_waiting: Callable[[], None]) -> Patience:
+    """Outlast any outage, unless the run is to end: the next start sends what was not taken.
+
+    While it lasts no epoch ends, so that `note_waiting` tells whoever watches that all is well.
+    """
+
+    def waits(waited: float) -> bool:
+        note_waiting()
+        return waited < OUTAGE_SECONDS or not stopping()
+
+    return waits

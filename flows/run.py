@@ -59,6 +59,8 @@ def run_until_asked(job: Run, stopping: Stopping) -> int:
 
     Raises StateError, DatabaseError, LogError, ClusterError or MonitorError when it cannot start.
     """
+    if job.metrics_port is not None:
+        check_ports(job.metrics_port, job.processes)
     with prepared_run(job) as (prepared, opened):
         if job.processes == 1:
             return run_here(job, prepared, stopping, Seat())
@@ -67,15 +69,13 @@ def run_until_asked(job: Run, stopping: Stopping) -> int:
 
 def _supervise(job: Run, prepared: Prepared, stopping: Stopping, opened: OpenState) -> int:
     """Run in several processes; the state is looked over again before each restart."""
-    if job.metrics_port is not None:
-        check_ports(job.metrics_port, job.processes)
 
     def start() -> list[Process]:
         preflight(opened.state, opened.facts, database_seq(job.database, opened.facts.state_id))
         return start_members(job, _renewed(job, prepared, opened), opened.lock)
 
     try:
-        pulse = opened.state.recovery.changed_at
+        pulse = opened.state.pulse
         return Supervisor(start, stopping, tell=LOG.warning, pulse=pulse).run()
     finally:
         restore_terminal()  # of which a member that was killed took no leave
@@ -102,7 +102,7 @@ def run_here(job: Run, prepared: Prepared, stopping: Stopping, seat: Seat) -> in
         # Before the status line, which would go to where the engine's panics go.
         watched.enter_context(quiet_engine(StateDir(job.state).recovery.folder))
         if is_first:
-            watched.enter_context(shown_status())
+            watched.enter_context(shown_status(processes=job.processes))
         _run_engine(flow, job, seat)
         source.tell_stored()
     return 0

@@ -1,6 +1,7 @@
 """How a continuous run is doing, while it runs: a line on a terminal, else a log line now and then.
 
-Everything is read from the metrics of this process.
+Everything is read from the metrics of this process, the one that writes the result. What the sink
+knows is of the whole run; what lanes and steps count, of this process alone, and that is said.
 """
 
 import sys
@@ -37,21 +38,25 @@ class Status:
     state_rows: int
     state_bytes: int
     commit_age_seconds: float | None
+    processes: int = 1
 
     def line(self) -> str:
         """Say it in a line."""
+        share = f" · records and state of 1 in {self.processes} processes"
         return (
             f"{self.records_per_second:,.0f} records/s · lag {_seconds(self.lag_seconds)} · "
             f"{self.in_flight:,} in flight · state {self.state_rows:,} rows, "
             f"{self.state_bytes / 1e6:,.1f} MB · last epoch {_seconds(self.commit_age_seconds)} ago"
+            f"{share if self.processes > 1 else ''}"
         )
 
 
 class Observer:
     """Looks at the metrics; a rate is that since the look before."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, processes: int = 1) -> None:
         """Begin to count records now."""
+        self._processes = processes
         self._clock = clock
         self._at, self._records = clock(), metrics.total(metrics.RECORDS_READ)
 
@@ -69,11 +74,14 @@ class Observer:
             state_rows=int(metrics.total(metrics.STATE_ROWS)),
             state_bytes=int(metrics.total(metrics.STATE_BYTES)),
             commit_age_seconds=None if age is None else round(age, 3),
+            processes=self._processes,
         )
 
 
 @contextmanager
-def shown_status(*, terminal: bool | None = None, every: float | None = None) -> Iterator[None]:
+def shown_status(
+    *, terminal: bool | None = None, every: float | None = None, processes: int = 1
+) -> Iterator[None]:
     """Show how the run is doing while the block runs, from a thread of its own.
 
     Without `terminal` it is what stderr says; `every` is the number of seconds between two looks.
@@ -81,7 +89,9 @@ def shown_status(*, terminal: bool | None = None, every: float | None = None) ->
     on_terminal = sys.stderr.isatty() if terminal is None else terminal
     stop = Event()
     show, seconds = (_in_place, LINE_SECONDS) if on_terminal else (_logged, LOG_SECONDS)
-    thread = Thread(target=show, args=(stop, every or seconds), name="status", daemon=True)
+    thread = Thread(
+        target=show, args=(stop, every or seconds, processes), name="status", daemon=True
+    )
     thread.start()
     try:
         yield
@@ -90,16 +100,16 @@ def shown_status(*, terminal: bool | None = None, every: float | None = None) ->
         thread.join()
 
 
-def _in_place(stop: Event, every: float) -> None:
-    observer = Observer()
+def _in_place(stop: Event, every: float, processes: int) -> None:
+    observer = Observer(processes=processes)
     console = Console(stderr=True, force_terminal=True)
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not stop.wait(every):
             live.update(Text(observer.look().line()), refresh=True)
 
 
-def _logged(stop: Event, every: float) -> None:
-    observer = Observer()
+def _logged(stop: Event, every: float, processes: int) -> None:
+    observer = Observer(processes=processes)
     while not stop.wait(every):
         LOG.info("running", **asdict(observer.look()))
 

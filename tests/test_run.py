@@ -69,6 +69,7 @@ def test_every_process_needs_a_port(job: Job) -> None:
             job.start("--metrics-port", str(first), "--processes", "2")
             assert job.wait(PATIENCE) == 2
             assert f"tributary: {told}; name another --metrics-port\n" in job.said
+            assert not job.state.exists()
 
 
 def silent(page: str) -> set[str]:

@@ -44,6 +44,7 @@ class Ledger:
         self.commits = 0
         self._database = database
         self._seen: dict[str, dict[str, str]] = {table: {} for table in FINAL}
+        self._shown: set[str] = set()
 
     def look(self) -> None:
         """Check the file as it is now, between two runs of the job."""
@@ -53,9 +54,19 @@ class Ledger:
             self.commits = _number(connection, "select coalesce(max(seq), 0) from commits")
             for table, name in FINAL.items():
                 self._compare(connection, table, name)
+            self._look_at_view(connection)
             negative = _number(connection, "select count(*) from conservation where in_flight < 0")
             if negative:
                 self.differences.append(f"{negative} rows of conservation are below zero")
+
+    def _look_at_view(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """See that each conversion is shown once, provisional or final, and never goes again."""
+        shown = connection.execute("select conversion_id, seq from conversions").fetchall()
+        ids = {conversion_id for conversion_id, _ in shown}
+        if len(ids) < len(shown):
+            self.differences.append(f"{len(shown) - len(ids)} conversions are shown twice")
+        self.differences += [f"conversion {gone} is gone" for gone in sorted(self._shown - ids)]
+        self._shown |= {conversion_id for conversion_id, seq in shown if seq < self.commits}
 
     def _compare(self, connection: duckdb.DuckDBPyConnection, table: str, name: str) -> None:
         """Hold the rows against those seen before; the engine may yet take back the last commit."""

@@ -52,6 +52,10 @@ def publisher(servers: str, topic: str, waits: Patience = for_a_while) -> Publis
     return PublishSink(Cluster(servers), topic, waits).build_part("publish", "publisher", None)
 
 
+def ignore() -> None:
+    """Tell nobody."""
+
+
 def attributed(settled: Rows) -> int:
     return settled.tables["conversions_final"]["outcome"].to_pylist().count("attributed")
 
@@ -149,7 +153,7 @@ def test_what_a_topic_refuses_fails_the_epoch(apache_broker: Broker, settled: Ro
 def test_an_epoch_outlasts_a_broker(apache_broker: Broker, settled: Rows) -> None:
     servers = apache_broker.bootstrap_servers
     topic = new_topic(servers)
-    part = publisher(servers, topic, waits=until_asked(Stopping()))
+    part = publisher(servers, topic, waits=until_asked(Stopping(), ignore))
     apache_broker.kill()
     later = threading.Timer(OUTAGE_SECONDS, apache_broker.start)
     later.start()
@@ -173,7 +177,7 @@ def test_who_does_not_wait_for_a_broker_says_what_it_has_not_taken(
     stopping = Stopping()
     with running(tansu(tmp_path)) as broker:
         topic = new_topic(broker.bootstrap_servers)
-        waits = until_asked(stopping) if is_asked else for_a_while
+        waits = until_asked(stopping, ignore) if is_asked else for_a_while
         part = publisher(broker.bootstrap_servers, topic, waits=waits)
         broker.kill()
         part.write_batch([settled])

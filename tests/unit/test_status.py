@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -57,6 +58,11 @@ def test_the_line_of_a_terminal() -> None:
     assert busy.line() == (
         "5,123 records/s · lag 0.3 s · 17,000 in flight · state 2,500,000 rows, 81.0 MB · "
         "last epoch 0.2 s ago"
+    )
+    assert (
+        replace(start, processes=2)
+        .line()
+        .endswith("last epoch - ago · records and state of 1 in 2 processes")
     )
 
 

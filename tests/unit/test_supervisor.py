@@ -8,11 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from connectors.state import StateDir
+from flows import members
 from flows.stopping import Stopping
-from flows.supervisor import Limits, Process, Supervisor
+from flows.supervisor import Limits, Process, Supervisor, end_all
 
 LIMITS = Limits(restarts_max=2, backoff_min=0.01, drain_max=1.0)
 OBEYS = "import signal, sys\nsignal.signal(15, lambda *_: sys.exit(0))\n"
@@ -109,6 +114,33 @@ def test_without_an_epoch_all_start_again() -> None:
     assert run.told == [
         "no epoch came for 1 s; all start again from the last commit in 0.01 s (restart 1 of 2)"
     ]
+
+
+def test_to_wait_for_a_cluster_is_no_silence(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    state.recovery.folder.mkdir()
+    waits = (
+        "import time\nfrom pathlib import Path\nfrom connectors.state import StateDir\n"
+        "from flows.kafka_run import until_asked\n"
+        f"waits = until_asked(lambda: False, StateDir(Path({str(tmp_path)!r})).note_waiting)\n"
+        "end = time.monotonic() + 3\n"
+        "while time.monotonic() < end: waits(1000.0); time.sleep(0.1)\n"
+    )
+    limits = replace(LIMITS, silence_max=2.0)
+    run = Run([waits], limits=limits, pulse=state.pulse)
+    assert (run.code(), run.told, len(run.started)) == (0, [], 1)
+
+
+def test_a_member_that_dies_before_it_is_told_what_to_do_is_a_dead_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(members, "MEMBER", "tests.no_such_module")
+    large: Any = b" " * (16 << 20)  # more than any pipe holds
+    with (tmp_path / "lock").open("wb") as lock:
+        job: Any = SimpleNamespace(processes=2)
+        started = members.start_members(job, large, lock.fileno())
+        end_all(started)
+    assert [each.returncode for each in started] == [1, 1]
 
 
 def test_one_that_was_asked_before_it_could_listen_has_ended_well() -> None:
