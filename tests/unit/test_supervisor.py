@@ -143,6 +143,15 @@ def test_a_member_that_dies_before_it_is_told_what_to_do_is_a_dead_one(
     assert [each.returncode for each in started] == [1, 1]
 
 
+def test_leave_is_taken_of_one_that_died_with_words_on_their_way() -> None:
+    died = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE)
+    died.wait()
+    assert died.stdin is not None
+    died.stdin.write(b"too late")
+    end_all([died])
+    assert died.stdin.closed
+
+
 def test_one_that_was_asked_before_it_could_listen_has_ended_well() -> None:
     def ask(run: Run) -> None:
         wait_for_start(run, 1)
