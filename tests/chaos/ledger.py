@@ -60,7 +60,13 @@ class Ledger:
                 self.differences.append(f"{negative} rows of conservation are below zero")
 
     def _look_at_view(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """See that each conversion is shown once, provisional or final, and never goes again."""
+        """See that each conversion is written once, provisional or final, and never goes again."""
+        again = _number(
+            connection,
+            "select count(*) - count(distinct conversion_id) from conversions_provisional",
+        )
+        if again:
+            self.differences.append(f"{again} provisional conversions are there twice")
         shown = connection.execute("select conversion_id, seq from conversions").fetchall()
         ids = {conversion_id for conversion_id, _ in shown}
         if len(ids) < len(shown):
