@@ -17,7 +17,7 @@ import pytest
 
 from connectors.sealing import plain, sealed, unsealed
 from tests import raw
-from tests.chaos.job import Job, wait_until
+from tests.chaos.job import PATIENCE, Job, wait_until
 from tests.running import append, command, fails, has, runs_until
 
 
@@ -69,14 +69,29 @@ def test_a_store_that_is_gone_is_missed(ran: Job) -> None:
     assert "DIR/state/recovery is missing" in said
 
 
-def test_a_damaged_segment_is_named(ran: Job) -> None:
-    segments = sorted((ran.state / "segments").iterdir(), key=lambda path: path.stat().st_size)
-    content = bytearray(segments[-1].read_bytes())
+def damage(job: Job) -> str:
+    """Spoil the largest segment of a state, and give its name."""
+    largest = max((job.state / "segments").iterdir(), key=lambda path: path.stat().st_size)
+    content = bytearray(largest.read_bytes())
     content[len(content) // 2] ^= 0xFF
-    segments[-1].write_bytes(content)
+    largest.write_bytes(content)
+    return largest.name
+
+
+def test_a_damaged_segment_is_named(ran: Job) -> None:
+    name = damage(ran)
     code, said = fails(ran)
-    assert code == 4
-    assert segments[-1].name in said
+    assert (code, name in said) == (4, True), said
+
+
+def test_of_several_processes_one_says_why_and_another_only_that_it_ends(ran: Job) -> None:
+    name, before = damage(ran), len(ran.said)
+    ran.start("--processes", "2")
+    assert ran.wait(PATIENCE) == 4
+    said = [line for line in ran.said[before:].splitlines() if line.startswith("tributary: ")]
+    peers = "tributary: another process of the run has ended, and so does this one"
+    assert [line for line in said if line != peers and name not in line] == []
+    assert any(name in line for line in said)
 
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
