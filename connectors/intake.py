@@ -56,14 +56,18 @@ class Intake(Protocol):
     rest while all of it has been given and no more is expected soon.
     """
 
-    def poll(self, held: Collection[str]) -> list[Documents]:
-        """Give what is there now, at most some chunks of it; nothing of the partitions in `held`.
-
-        Never blocks for long. A partition is given once at most.
-        """
+    def look_around(self) -> None:
+        """Find partitions that are new, or may have more again. Never blocks for long."""
 
     def partitions(self) -> list[tuple[str, str]]:
         """Give stream and name of every partition known now that is not at rest."""
+
+    def poll(self, held: Collection[str]) -> list[Documents]:
+        """Give what is there now, at most some chunks of it; nothing of the partitions in `held`.
+
+        Nor of any that no look around has found: whoever holds must know of it before. Never
+        blocks for long. A partition is given once at most.
+        """
 
     def is_at_end(self, partition: str) -> bool:
         """Tell whether all that was there at the last poll that did not hold it has been given."""

@@ -114,8 +114,16 @@ class KafkaIntake:
         self._fetching = Fetching(consumer, self._partitions)
         self._fetching.begin()
 
+    def look_around(self) -> None:
+        """Find new partitions, without ever waiting for the cluster."""
+        try:
+            if self._newcomers.join():
+                self._fetching.begin()
+        except KafkaException as error:
+            self._note(error.args[0])
+
     def partitions(self) -> list[tuple[str, str]]:
-        """Give stream and name of every partition known now; a poll may find more."""
+        """Give stream and name of every partition known now."""
         return [(each.stream, each.name) for each in self._partitions]
 
     def position(self, partition: str) -> Position:
@@ -136,7 +144,6 @@ class KafkaIntake:
 
     def poll(self, held: Collection[str]) -> list[Documents]:
         """Give what has been fetched, about POLL_BYTES of it; nothing of partitions in `held`."""
-        self._look_around()
         if self._is_unsure:
             self._ask_for_ends()
         given, others = [], []
@@ -170,14 +177,6 @@ class KafkaIntake:
     def close(self) -> None:
         """Let go of the connections."""
         self._fetching.close()
-
-    def _look_around(self) -> None:
-        """Find new partitions, without ever waiting for the cluster."""
-        try:
-            if self._newcomers.join():
-                self._fetching.begin()
-        except KafkaException as error:
-            self._note(error.args[0])
 
     def _ask_for_ends(self) -> None:
         """Forget which partitions are at their ends: without a broker nobody knows.

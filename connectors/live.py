@@ -155,12 +155,13 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             raise StopIteration
         # Before the look: what comes after it must not be below what the clock says here.
         now = self._rules.clock()
+        # All partitions are known before the poll, for of one that is not nothing can be held.
+        self._meet_new()
         limit = self._source.alignment.limit
         held = self._partitions.ahead_of(limit) | self._unjudgeable(now)
         documents = self._intake.poll(held)
         self._has_given = bool(documents)
         self._due_at = datetime.now(UTC) + (GATHER_INTERVAL if documents else POLL_INTERVAL)
-        self._meet_new()
         # Now, and not after the decoding: what comes meanwhile is of later than `now`.
         self._partitions.look_for_ends(self._intake.is_at_end, held, now)
         streams = [[each for each in documents if each.stream == stream] for stream in STREAMS]
@@ -207,6 +208,7 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         )
 
     def _meet_new(self) -> None:
+        self._intake.look_around()
         awake = self._intake.partitions()
         self._partitions.follow(awake, self._decoder, self._rules.clock())
 

@@ -102,9 +102,18 @@ class TailIntake:
         self._look = self._version = 0
         listing.resumed |= {name for name, place in places.items() if place.byte}
 
+    def look_around(self) -> None:
+        """Find what has come, gone or grown."""
+        view = self._listing.view()
+        if view.version != self._version:
+            self._take_in(view)
+        if view.look != self._look:
+            self._look = view.look
+            self._files.let_rest()
+            self._files.look_around()
+
     def poll(self, held: Collection[str]) -> list[Documents]:
         """Give new lines, a chunk or two at most, first of files that were not at their end."""
-        self._look_around()
         self._dispel_doubts()
         mine = [
             (name, file)
@@ -154,16 +163,6 @@ class TailIntake:
         if (file := self._files.get(partition)) is not None:
             return file.place
         return self._missing.get(partition) or self._gone[partition]
-
-    def _look_around(self) -> None:
-        """Find what has come, gone or grown."""
-        view = self._listing.view()
-        if view.version != self._version:
-            self._take_in(view)
-        if view.look != self._look:
-            self._look = view.look
-            self._files.let_rest()
-            self._files.look_around()
 
     def _take_in(self, view: View) -> None:
         """Take in the files that are new, or back, or packed by now; let go of the others."""

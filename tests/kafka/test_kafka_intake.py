@@ -62,6 +62,7 @@ class Reader:
     given: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
 
     def poll(self, held: Sequence[str] = ()) -> None:
+        self.intake.look_around()
         for documents in self.intake.poll(held):
             assert documents.partition not in held
             rows = [documents.lines[row] for row in range(len(documents.lines))]

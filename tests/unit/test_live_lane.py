@@ -5,7 +5,7 @@ with crashes, and reads the files once more as `verify` does.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -24,6 +24,7 @@ from attribution.registry import Registry
 from connectors import resting, watched
 from connectors.alignment import Alignment
 from connectors.decode import PartitionDecoder
+from connectors.kept_registry import Followed
 from connectors.lines import Lines
 from connectors.live import LiveLane, LiveSource, Rules, Snapshot, partitions_of
 from connectors.tails import Tails
@@ -58,9 +59,12 @@ class Bench:
     chunk_bytes: int = 8_000_000
     alignment: Alignment = field(default_factory=lambda: Alignment.of(1))
     is_stopping: bool = False
+    follow: Callable[[int], Followed] | None = None
 
     def lane(self, number: int = 0, resumed: Snapshot | None = None) -> LiveLane:
-        rules = Rules(Policy(), REGISTRY, lambda: NOW + self.now, GRACE, INTERVAL)
+        rules = Rules(
+            Policy(), REGISTRY, lambda: NOW + self.now, GRACE, INTERVAL, follow=self.follow
+        )
         source = LiveSource(
             Tails(self.folder, self.lanes, self.chunk_bytes, listing_interval=0),
             self.lanes,
@@ -140,6 +144,40 @@ def test_of_events_beyond_the_clock_it_is_noted_when_they_were_read(bench: Bench
     bench.now = 2 * SECOND
     bench.append(EVENTS, 0)
     assert rows(list(lane.next_batch()), "readings") == []
+
+
+@dataclass
+class Known:
+    """A registry that knows of all until an instant."""
+
+    up_to: int
+
+    def look(self, now: int) -> bool:
+        return now <= NOW + self.up_to
+
+    def current(self) -> Registry:
+        return REGISTRY
+
+    def news(self) -> None:
+        return None
+
+    def close(self) -> None:
+        pass
+
+
+def test_no_event_is_judged_before_it_is_known_by_what(bench: Bench) -> None:
+    """Be it the first of its partition, or of the run."""
+    known = Known(up_to=-1)
+    bench.follow = lambda _: known
+    bench.append(EVENTS, 0)
+    bench.append(IMPRESSIONS, 0)
+    lane = bench.lane()
+    assert [place[:2] for place in places(list(lane.next_batch()))] == [(IMPRESSIONS, 0)]
+    bench.append("events-2.ndjson", 0)
+    assert list(places(list(lane.next_batch()))) == []
+    known.up_to = 0
+    given = [place[:2] for place in places(list(lane.next_batch()))]
+    assert given == [(EVENTS, 0), ("events-2.ndjson", 0)]
 
 
 def reading(first: int, last: int, at: int) -> dict[str, Any]:

@@ -32,6 +32,12 @@ def read_of(given: Iterable[Documents]) -> list[tuple[str, int, bytes]]:
     ]
 
 
+def look(intake: TailIntake, *held: str) -> list[Documents]:
+    """Look around, and give what there is."""
+    intake.look_around()
+    return intake.poll(held)
+
+
 class Folder:
     """A folder, the intake of its only lane, and all that came out of it."""
 
@@ -50,7 +56,7 @@ class Folder:
 
     def read(self, *held: str) -> list[tuple[str, int, bytes]]:
         """Poll once; give partition, number and line of what came."""
-        given = self.intake.poll(held)
+        given = look(self.intake, *held)
         self._names |= {name for _, name in self.intake.partitions()}
         return read_of(given)
 
@@ -104,9 +110,9 @@ def test_a_new_file_is_found(folder: Folder) -> None:
 
 def test_a_new_file_waits_for_the_next_listing(tmp_path: Path) -> None:
     intake = Tails(tmp_path, 1, listing_interval=3600).open(0, {})
-    assert intake.poll(()) == []
+    assert look(intake) == []
     (tmp_path / NAME).write_bytes(b"a\n")
-    assert (intake.poll(()), intake.partitions()) == ([], [])
+    assert (look(intake), intake.partitions()) == ([], [])
 
 
 def test_what_is_held_is_left_alone(folder: Folder) -> None:
@@ -124,7 +130,7 @@ def test_every_file_is_one_lanes(tmp_path: Path) -> None:
     tails = Tails(tmp_path, 3)
     for lane in range(3):
         intake = tails.open(lane, {})
-        intake.poll(())
+        look(intake)
         found = [name for _, name in intake.partitions()]
         assert found == sorted(name for name in names if crc32(name.encode()) % 3 == lane)
 
@@ -320,31 +326,31 @@ def lanes(tmp_path: Path) -> TwoLanes:
     """Give two lanes, the former of which has read a file."""
     (tmp_path / NAME).write_bytes(joined(LONG))
     lanes = TwoLanes(tmp_path)
-    assert len(read_of(lanes.former.poll(()))) == len(LONG)
-    assert lanes.latter.poll(()) == []
+    assert len(read_of(look(lanes.former))) == len(LONG)
+    assert look(lanes.latter) == []
     return lanes
 
 
 def test_a_file_renamed_into_another_lane_is_not_read_twice(lanes: TwoLanes) -> None:
     (lanes.path / NAME).rename(lanes.path / OTHER_LANE)
-    assert lanes.latter.poll(()) == []
+    assert look(lanes.latter) == []
     assert lanes.latter.partitions() == [("events", OTHER_LANE)]
     assert not lanes.latter.is_at_end(OTHER_LANE)  # so that nothing of it is late
     lanes.end_epoch()
-    assert lanes.latter.poll(()) == []
+    assert look(lanes.latter) == []
     with pytest.raises(LogError, match=f"{NAME} was renamed to {OTHER_LANE}"):
-        lanes.former.poll(())
+        look(lanes.former)
 
 
 def test_a_file_that_got_the_inode_of_another_is_read_after_two_epochs(lanes: TwoLanes) -> None:
     (lanes.path / NAME).rename(lanes.path / OTHER_LANE)
     (lanes.path / OTHER_LANE).write_bytes(b"a\n")  # the same inode, and nothing of the former
-    assert lanes.latter.poll(()) == []
-    assert lanes.former.poll(()) == []
+    assert look(lanes.latter) == []
+    assert look(lanes.former) == []
     lanes.end_epoch()
-    assert lanes.latter.poll(()) == []
+    assert look(lanes.latter) == []
     lanes.end_epoch()
-    assert read_of(lanes.latter.poll(())) == [(OTHER_LANE, 0, b"a")]
+    assert read_of(look(lanes.latter)) == [(OTHER_LANE, 0, b"a")]
     assert lanes.former.is_at_end(NAME)
 
 
@@ -353,18 +359,18 @@ def test_a_file_that_is_moved_in_is_read_at_once(lanes: TwoLanes) -> None:
     elsewhere.write_bytes(b"a\n")
     os.utime(elsewhere, (1, 1))
     elsewhere.rename(lanes.path / OTHER_LANE)
-    assert read_of(lanes.latter.poll(())) == [(OTHER_LANE, 0, b"a")]
+    assert read_of(look(lanes.latter)) == [(OTHER_LANE, 0, b"a")]
 
 
 def test_a_rename_that_no_listing_saw_at_once_is_one(lanes: TwoLanes) -> None:
     """To list takes time, and a name may have been passed by when a file gets it."""
     outside = lanes.path.with_name(f"{lanes.path.name}-outside")
     (lanes.path / NAME).rename(outside)
-    assert (lanes.latter.poll(()), lanes.former.poll(())) == ([], [])
+    assert (look(lanes.latter), look(lanes.former)) == ([], [])
     outside.rename(lanes.path / OTHER_LANE)
-    assert lanes.latter.poll(()) == []
+    assert look(lanes.latter) == []
     with pytest.raises(LogError, match=f"{NAME} was renamed to {OTHER_LANE}"):
-        lanes.former.poll(())
+        look(lanes.former)
 
 
 def test_a_rename_while_nobody_ran_is_seen_at_the_first_look(lanes: TwoLanes) -> None:
@@ -372,7 +378,7 @@ def test_a_rename_while_nobody_ran_is_seen_at_the_first_look(lanes: TwoLanes) ->
     mine = crc32(NAME.encode()) % 2
     again = Tails(lanes.path, 2).open(mine, {NAME: lanes.former.position(NAME)})
     with pytest.raises(LogError, match=f"{NAME} was renamed to {OTHER_LANE}"):
-        again.poll(())
+        look(again)
 
 
 def test_a_file_with_a_place_of_its_own_is_none_that_was_renamed(lanes: TwoLanes) -> None:
@@ -383,9 +389,9 @@ def test_a_file_with_a_place_of_its_own_is_none_that_was_renamed(lanes: TwoLanes
     mine = crc32(NAME.encode()) % 2
     former = tails.open(mine, {NAME: place})
     latter = tails.open(1 - mine, {OTHER_LANE: place})
-    assert (former.poll(()), latter.poll(())) == ([], [])
+    assert (look(former), look(latter)) == ([], [])
     (lanes.path / OTHER_LANE).rename(lanes.path / NAME)
-    assert (former.poll(()), latter.poll(())) == ([], [])
+    assert (look(former), look(latter)) == ([], [])
 
 
 @pytest.mark.parametrize(("before", "after"), [("", ".gz"), (".gz", "")])
@@ -416,10 +422,10 @@ def test_two_files_of_a_partition_that_stay_are_told_of_once(
     intake = Tails(tmp_path, 1, listing_interval=0, tell=told.append).open(0, {})
     for name, content in ((NAME, b"a\n"), (f"{NAME}.gz", gzip.compress(b"b\n"))):
         (tmp_path / name).write_bytes(content)
-    assert read_of(intake.poll(())) == [(NAME, 0, b"a")]
+    assert read_of(look(intake)) == [(NAME, 0, b"a")]
     assert told == []
     monkeypatch.setattr(listing, "TWICE_SECONDS", 0.0)
-    assert (intake.poll(()), intake.poll(())) == ([], [])
+    assert (look(intake), look(intake)) == ([], [])
     assert len(told) == 1
     assert f"holds {NAME} packed and plain" in told[0]
 
