@@ -43,7 +43,7 @@ growth: .venv/project ## Time per record at 0.2, 1 and 5 M records
 	$(BIN)/python -m benchmarks.growth
 
 .PHONY: latency
-latency: .venv/project ## Append to committed row at 1,000 to 20,000 records per second
+latency: .venv/project ## Append to committed row at 1,000 to 40,000 records per second
 	$(BIN)/python -m benchmarks.latency --picture
 
 .PHONY: recovery

@@ -24,8 +24,8 @@ from benchmarks.latency_picture import draw
 from benchmarks.logs import ROOT
 from tests.kafka.brokers import apache, jars, running, tansu
 
-RATES: Final = (1_000, 5_000, 10_000, 15_000, 20_000)
-SECONDS: Final = 60
+RATES: Final = (1_000, 5_000, 10_000, 20_000, 30_000, 40_000)
+SECONDS: Final = 30
 PICTURE: Final = ROOT / "docs" / "latency.svg"
 
 
