@@ -18,7 +18,7 @@ from benchmarks.live_jobs import live_job, run_command
 from benchmarks.logs import ROOT
 from connectors.manifests import sizes_of
 from connectors.resumed import KEYED_STEPS
-from connectors.state import StateDir
+from connectors.state import FORMAT, StateDir
 
 LASTING: Final = (
     "policy.post_view=3650d",
@@ -60,9 +60,9 @@ class Restart:
 
 def killed_state(cache: Path, log: Path) -> State:
     """Give the state of a run that was killed when it had read a log; make it if it is new."""
-    folder = cache.resolve() / f"state-of-{log.name}"
+    folder = cache.resolve() / f"state-{FORMAT}-of-{log.name}"  # another format is refused
     if not folder.exists():
-        for stale in cache.glob("state-of-*"):
+        for stale in cache.glob("state-*"):
             shutil.rmtree(stale)
         _build(folder, log)
     rows = {step: _rows(StateDir(folder / "state"), step) for step in KEYED_STEPS}
