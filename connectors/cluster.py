@@ -69,7 +69,15 @@ SEND_KILOBYTES: Final = 131_072
 OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
 """Is told whether offsets were taken: all in all, and each `error` of its own."""
 
+OnError = Callable[[str], None]
+"""Is told the name of each error that is tried again."""
+
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
+
+
+def ignore(error: str) -> None:
+    """Take no notice of an error that was met; it is tried again anyway."""
+    del error
 
 
 class ClusterError(Exception):

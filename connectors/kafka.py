@@ -5,7 +5,7 @@ go on is in the lane's snapshot. What is committed to Kafka is for tools that wa
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -21,18 +21,23 @@ from confluent_kafka import (
 
 from connectors.answers import Answers
 from connectors.beginnings import first_offsets
-from connectors.cluster import Cluster, ClusterError, Described, describe, unreachable
+from connectors.cluster import (
+    Cluster,
+    ClusterError,
+    Described,
+    OnError,
+    describe,
+    ignore,
+    unreachable,
+)
 from connectors.fetched import name_of
 from connectors.fetching import Fetching
 from connectors.group_offsets import count_refused, tell
 from connectors.intake import Documents, Origins, Position
 from connectors.lane_partitions import LanePartition, LanePartitions, place_of
 from connectors.lines import Lines
-from connectors.newcomers import Newcomers
+from connectors.newcomers import REFRESH_SECONDS, Newcomers
 from connectors.record_headers import headers_of
-
-REFRESH_SECONDS: Final = 10.0
-"""How long a new partition may go unnoticed."""
 
 TELL_ALL_SECONDS: Final = 10.0
 """Between two times that the group is told all offsets, and not only those that moved: what a
@@ -42,13 +47,6 @@ HOPELESS: Final = frozenset(
     {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
 )
 """What no waiting mends; everything else that is not fatal librdkafka tries again by itself."""
-
-OnError = Callable[[str], None]
-
-
-def ignore(error: str) -> None:
-    """Take no notice of an error that was met; it is tried again anyway."""
-    del error
 
 
 @dataclass(frozen=True, slots=True)

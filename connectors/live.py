@@ -20,7 +20,7 @@ from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.alignment import Alignment
-from connectors.dead_letter_limit import DeadLetterLimit, Kept
+from connectors.dead_letter_limit import DeadLetterLimit
 from connectors.dead_letters import replays_of
 from connectors.decode import Next, PartitionDecoder, decode_together
 from connectors.failpoints import reach
@@ -28,9 +28,9 @@ from connectors.files import STREAMS
 from connectors.intake import Documents, Intakes, Position
 from connectors.kept_registry import Followed
 from connectors.keying import Salts
+from connectors.lane_snapshot import NEW, VERSION, Snapshot, partitions_of
 from connectors.lanes import DEFAULT_SALTS, keyed
 from connectors.live_partition import LivePartitions, lifted, moved, read_ahead
-from connectors.resting import unpack
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)
 """Between looks while nothing comes: a look costs some microseconds per partition."""
@@ -40,14 +40,6 @@ GATHER_INTERVAL: Final = timedelta(milliseconds=100)
 
 Clock = Callable[[], int]
 """Gives the time in microseconds since the epoch."""
-
-Snapshot = tuple[str, int, dict[str, tuple[str, Position, int, int]], dict[str, int], Kept, bytes]
-"""`lane`, version, (stream, position, maximum, watermark) by partition, promise by stream, what the
-limit of dead letters remembers, and of the partitions at rest those that have not changed for a
-while (`connectors.resting`)."""
-
-VERSION: Final = 2
-"""Of a lane's snapshot."""
 
 
 def _ignore(_stream: str, _records: int, _watermark: int) -> None:
@@ -97,25 +89,12 @@ class LiveSource(FixedPartitionedSource[Read, Snapshot]):
     def build_part(self, step_id: str, for_part: str, resume_state: Snapshot | None) -> "LiveLane":
         """Open a lane where its snapshot left off."""
         del step_id
-        return LiveLane(self, int(for_part), resume_state or _NEW)
+        return LiveLane(self, int(for_part), resume_state or NEW)
 
     def tell_stored(self) -> None:
         """Tell how far the result is, once the engine has come to its end: all is stored then."""
         if self.untold:
             self.intakes.commit(self.untold)
-
-
-def partitions_of(snapshot: Snapshot) -> dict[str, tuple[str, Position, int, int]]:
-    """Give (stream, position, maximum, watermark) by partition, of those at rest too."""
-    _, _, others, promised, _, piece = snapshot
-    at_rest = {
-        name: (stream, position, maximum, promised[stream])
-        for stream, name, position, maximum in unpack(piece)
-    }
-    return at_rest | others
-
-
-_NEW: Final[Snapshot] = ("lane", VERSION, {}, {}, {}, b"")
 
 
 class LiveLane(StatefulSourcePartition[Read, Snapshot]):

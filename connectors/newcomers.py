@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection
+from typing import Final
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -9,6 +10,9 @@ from confluent_kafka.admin import AdminClient
 from connectors.beginnings import AGAIN_SECONDS, Beginnings
 from connectors.cluster import Described, Question
 from connectors.lane_partitions import LanePartition, LanePartitions
+
+REFRESH_SECONDS: Final = 10.0
+"""How long a new partition may go unnoticed."""
 
 
 class Newcomers:

@@ -9,8 +9,8 @@ from typing import Final
 
 from connectors import lane_partitions, place
 from connectors.intake import Position, is_of_topic
-from connectors.live import VERSION as LANE
-from connectors.live import partitions_of
+from connectors.lane_snapshot import VERSION as LANE
+from connectors.lane_snapshot import partitions_of
 from connectors.manifests import Manifest
 from connectors.recovery import FIRST_EPOCH
 from connectors.segments import WAYS_OUT

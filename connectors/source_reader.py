@@ -21,9 +21,8 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from connectors.cluster import ANSWER_SECONDS_MAX, Cluster, require
-from connectors.kafka import REFRESH_SECONDS, OnError, ignore
-from connectors.newcomers import Lookout
+from connectors.cluster import ANSWER_SECONDS_MAX, Cluster, OnError, ignore, require
+from connectors.newcomers import REFRESH_SECONDS, Lookout
 from connectors.source_versions import Read
 
 BATCH_MESSAGES: Final = 1000

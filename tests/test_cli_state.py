@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors import live, resumed
+from connectors import lane_snapshot, resumed
 from connectors.database import DatabaseError
 from connectors.live_file import open_live
 from connectors.log_kept import keep_log
@@ -38,7 +38,7 @@ KEEPING = {"input", "output", "stateful_batch"}
 POSITION = (1, 8_000, 125, 99, 1024, 7, 8_000, True)
 LANE: tuple[object, ...] = (
     "lane",
-    live.VERSION,
+    lane_snapshot.VERSION,
     {"events-1.ndjson": ("events", POSITION, 60_000_000, 61_500_000)},
     {},
     {},

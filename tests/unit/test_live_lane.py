@@ -25,8 +25,9 @@ from connectors import resting, watched
 from connectors.alignment import Alignment
 from connectors.decode import PartitionDecoder
 from connectors.kept_registry import Followed
+from connectors.lane_snapshot import Snapshot, partitions_of
 from connectors.lines import Lines
-from connectors.live import LiveLane, LiveSource, Rules, Snapshot, partitions_of
+from connectors.live import LiveLane, LiveSource, Rules
 from connectors.tails import Tails
 from tests import raw
 from tests.raw import DAY, HOUR, SECOND

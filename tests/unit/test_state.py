@@ -17,7 +17,7 @@ import pytest
 
 from attribution.policy import Policy
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
-from connectors import lane_partitions, live, place
+from connectors import lane_partitions, lane_snapshot, place
 from connectors.log_kept import keep_log
 from connectors.manifests import files_of
 from connectors.preflight import Wanted, check_facts, preflight, problems
@@ -56,8 +56,8 @@ def state(tmp_path: Path) -> StateDir:
 def lanes(**partitions: tuple[Any, ...]) -> dict[str, object]:
     """Give the snapshots of two lanes, the first of which has all partitions."""
     return {
-        "0": ("lane", live.VERSION, partitions, {}, {}, b""),
-        "1": ("lane", live.VERSION, {}, {}, {}, b""),
+        "0": ("lane", lane_snapshot.VERSION, partitions, {}, {}, b""),
+        "1": ("lane", lane_snapshot.VERSION, {}, {}, {}, b""),
     }
 
 
@@ -258,7 +258,7 @@ TOPIC = (lane_partitions.VERSION, "topic-id", 77)
 @pytest.mark.parametrize(
     ("read", "told"),
     [
-        ({"0": ("lane", live.VERSION + 1, "whatever")}, r"snapshot of version \('lane', "),
+        ({"0": ("lane", lane_snapshot.VERSION + 1, "whatever")}, r"snapshot of version \('lane', "),
         (
             lanes(events=("events", (9, *FILE[1:]), 1, 1)),
             "place in a file of version 9, ",
