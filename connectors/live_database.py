@@ -76,10 +76,10 @@ class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
             with writing(self.path):
                 _take_back(connection, self.path, resume_state or 0)
                 _record(connection, self.start)
+                return LiveWriter(self, connection, resume_state or 0)
         except BaseException:
             connection.close()
             raise
-        return LiveWriter(self, connection, resume_state or 0)
 
 
 def _take_back(connection: duckdb.DuckDBPyConnection, path: Path, resumed: int) -> None:

@@ -5,6 +5,7 @@ a second writer out.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ from connectors.schema import SCHEMA_VERSION
 MEMORY_MAX: Final = "1GB"
 """Of the file's blocks that DuckDB keeps in memory. Its own limit is most of the machine, and that
 much of a growing file it would come to keep; what a commit needs is a tenth of this."""
+
+HELD_SECONDS: Final = 10.0
+"""How long to wait for who holds the file: a query that came in while the run was down is over."""
 
 _ANOTHER: Final = "name another file, or the state directory that it belongs to"
 
@@ -73,11 +77,13 @@ def _own(connection: duckdb.DuckDBPyConnection, path: Path, state_id: str) -> No
 def check_place(path: Path) -> None:
     """See that a result file may be made or written there; raises DatabaseError."""
     folder = path.absolute().parent
-    if not folder.is_dir():
+    # Not Path.is_dir, which raises where this user may not look.
+    if not os.path.isdir(folder):  # noqa: PTH112
         msg = f"{folder}, where {path.name} is to be, is no folder; make it, or name another --db"
         raise DatabaseError(msg)
-    for place in [folder, *([path] if path.exists() else [])]:
-        if not os.access(place, os.W_OK):
+    needs = {folder: os.W_OK | os.X_OK, path: os.W_OK}
+    for place, need in needs.items():
+        if os.path.exists(place) and not os.access(place, need):  # noqa: PTH110
             msg = f"{place} cannot be written; let the user of this process write there"
             raise DatabaseError(msg)
 
@@ -126,16 +132,24 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    try:
-        return duckdb.connect(str(path), read_only=read_only)
-    except duckdb.Error as error:
-        holder = holder_of(error)
-        msg = (
-            f"{path} is held open by {holder}; stop that, or name another file"
-            if holder
-            else f"{path} cannot be opened: {_first_line(error)}"
-        )
-        raise DatabaseError(msg) from error
+    until = time.monotonic() + HELD_SECONDS
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=read_only)
+        except duckdb.Error as error:
+            holder = holder_of(error)
+            if holder and not read_only and time.monotonic() < until:
+                time.sleep(0.1)
+                continue
+            raise _unopened(path, error, holder) from error
+
+
+def _unopened(path: Path, error: duckdb.Error, holder: str | None) -> DatabaseError:
+    return DatabaseError(
+        f"{path} is held open by {holder}; stop that, or name another file"
+        if holder
+        else f"{path} cannot be opened: {_first_line(error)}"
+    )
 
 
 def _is_empty(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -25,6 +25,7 @@ from secrets import token_hex
 from typing import Any, Final, Self
 from uuid import uuid4
 
+import duckdb
 from pydantic import ValidationError
 
 from attribution.policy import Policy
@@ -241,15 +242,16 @@ class StateDir:
     def read(self) -> Facts:
         """Read what the state was made with; raises StateError where it cannot go on like that."""
         path = self.path / STATE
-        if not path.exists():
-            msg = f"{self.path} holds no state; make one with: tributary state init --state DIR"
-            raise StateError(msg)
         try:
             tree = json.loads(path.read_bytes())
             self._check_format(tree)
             facts = Facts.from_json(tree)
             has_same_policy = tree["policy_fingerprint"] == _fingerprint(tree["policy"])
-        except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+            has_same_hashes = tree["hash_check"] == _hash_check(facts.salts)
+        except FileNotFoundError as error:
+            msg = f"{self.path} holds no state; make one with: tributary state init --state DIR"
+            raise StateError(msg) from error
+        except (duckdb.Error, OSError, ValueError, KeyError, TypeError, ValidationError) as error:
             msg = f"{path} cannot be read: {error}; {WAYS_OUT}"
             raise StateError(msg) from error
         if not has_same_policy:
@@ -258,7 +260,7 @@ class StateDir:
                 f"damaged; {WAYS_OUT}"
             )
             raise StateError(msg)
-        if tree["hash_check"] != _hash_check(facts.salts):
+        if not has_same_hashes:
             msg = (
                 f"{self.path} holds keys hashed by another version of DuckDB, which would never be "
                 "found again; start with the version of tributary that was used before"

@@ -10,10 +10,10 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Final, NoReturn, ParamSpec, TypeVar
+from typing import IO, Final, NoReturn, ParamSpec, TypeVar
 
 from connectors.cluster import ClusterError, OutageError
 from connectors.database import DatabaseError
@@ -53,6 +53,9 @@ STORE_OUT_OF_REACH: Final = (
 )
 """Words by which the engine says that its store cannot be written, whatever is in it."""
 
+ROOM_BYTES: Final = 1 << 20
+"""With less room than this for the store, that is what has ended a process."""
+
 PEER_GONE: Final = ("Send thread panic", "Recv thread panic")
 """Words by which it says that another process of the run has ended, who has told why."""
 
@@ -77,7 +80,7 @@ def quiet_engine(store: Path) -> Iterator[None]:
     They come from its store, or from the other processes of the run. What it writes to stderr is
     kept, and shown where it is needed to understand a failure.
     """
-    with TemporaryFile() as said, os.fdopen(os.dup(2), "w", buffering=1) as screen:
+    with _scratch() as said, os.fdopen(os.dup(2), "w", buffering=1) as screen:
         before, sys.stderr = sys.stderr, screen
         os.dup2(said.fileno(), 2)
         try:
@@ -90,13 +93,23 @@ def quiet_engine(store: Path) -> Iterator[None]:
             sys.stderr = before
 
 
+def _scratch() -> IO[bytes]:
+    """Open a nameless file, in memory where that can be: the disk for such may be the full one."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("said"), "w+b", buffering=0)
+    return TemporaryFile(buffering=0)
+
+
 def _end_engine(error: BaseException, store: Path, said: str) -> NoReturn:
     words, code = f"{error} {said}", BROKEN
-    if any(sign in words for sign in STORE_OUT_OF_REACH):
+    has_lost_peer = any(sign in words for sign in PEER_GONE)
+    # Of several processes the engine does not say which fault of the store ended one.
+    is_full = has_lost_peer and not _takes_more(store)
+    if is_full or any(sign in words for sign in STORE_OUT_OF_REACH):
         told = f"tributary: {store} cannot be written; make room or mend the disk, and start again"
     elif any(sign in words for sign in STORE_DAMAGED):
         told = f"tributary: {store} is damaged; {WAYS_OUT}"
-    elif any(sign in words for sign in PEER_GONE):
+    elif has_lost_peer:
         code, told = FAILED, "tributary: another process of the run has ended, and so does this one"
     else:
         code = FAILED
@@ -106,10 +119,23 @@ def _end_engine(error: BaseException, store: Path, said: str) -> NoReturn:
     _tell(f"{told}\n", code)
 
 
+def _takes_more(store: Path) -> bool:
+    """Tell whether the disk of the store has room for an epoch."""
+    try:
+        with TemporaryFile(dir=store, buffering=0) as probe:
+            return probe.write(bytes(ROOM_BYTES)) == ROOM_BYTES
+    except OSError:
+        return False
+
+
 def _tell(told: str, code: int) -> NoReturn:
     restore_terminal()
-    # Beside a status line, which would be written once more after it.
-    with os.fdopen(os.dup(sys.stderr.fileno()), "w", errors="replace") as screen:
+    # Beside a status line, which would be written once more after it. The code says what to do even
+    # where nobody can be told why.
+    with (
+        suppress(OSError),
+        os.fdopen(os.dup(sys.stderr.fileno()), "w", errors="replace") as screen,
+    ):
         screen.write(told)
     os._exit(code)
 

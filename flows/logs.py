@@ -4,6 +4,7 @@ One line per change of the whole, never per record, and never an identifier.
 """
 
 import sys
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -12,13 +13,18 @@ _STAMP: Final = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
 
 class _Stderr:
-    """Stderr as it is when something is written: a status line on a terminal stands in for it."""
+    """Stderr as it is when something is written: a status line on a terminal stands in for it.
+
+    What it does not take is lost: a log on a full disk, or whose reader has gone, ends no run.
+    """
 
     def write(self, text: str) -> None:
-        sys.stderr.write(text)
+        with suppress(OSError):
+            sys.stderr.write(text)
 
     def flush(self) -> None:
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 def set_up_logs(*, terminal: bool | None = None) -> None:

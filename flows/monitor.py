@@ -4,6 +4,7 @@ Healthy means that epochs come through: the sink is asked at the end of each, ev
 arrives, so an age of some epochs says that the flow stands.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,6 +86,11 @@ def _opened(port: int, age_max: float) -> "_Server":
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of one who asked and did not wait for the answer."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def _handler(age_max: float) -> type[BaseHTTPRequestHandler]:

@@ -73,6 +73,9 @@ def load_sources(path: Path, *, allow_unregistered: bool) -> Registry:
         raise LogError(msg)
     try:
         documents = json.loads(path.read_bytes())
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}; let the user of this process read it"
+        raise LogError(msg) from error
     except ValueError as error:
         msg = f"{path} is not valid JSON: {error}"
         raise LogError(msg) from error

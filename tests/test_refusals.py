@@ -248,6 +248,23 @@ def ended_at_once(*words: str) -> tuple[int, str]:
     return done.returncode, said
 
 
+def test_of_several_processes_one_says_that_the_disk_is_full(job: Job) -> None:
+    append(job, *(f"e{at}" for at in range(2_000)))
+    limited = f"ulimit -f 500; exec {' '.join(command(job))} --processes 2"
+    done = subprocess.run(
+        ["/bin/bash", "-c", limited], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 4, done.stderr
+    assert "cannot be written" in done.stderr
+
+
+def test_the_code_does_not_depend_on_a_log_that_takes_nothing(ran: Job) -> None:
+    damage(ran)
+    limited = f"exec {' '.join(command(ran))} 2>/dev/full"
+    done = subprocess.run(["/bin/bash", "-c", limited], check=False, timeout=60)
+    assert done.returncode == 4
+
+
 @pytest.mark.parametrize("kilobytes", [500, 2_000])
 def test_a_full_disk_ends_the_run_and_loses_nothing(job: Job, kilobytes: int) -> None:
     """No file may grow beyond a size, as on a full disk; later there is room again."""

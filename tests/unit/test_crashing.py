@@ -56,6 +56,26 @@ except ZeroDivisionError:
     assert done.stdout == b""
 
 
+@pytest.mark.parametrize(("room", "code"), [(1 << 30, FAILED), (100_000, BROKEN)])
+def test_a_process_without_peers_looks_whether_the_disk_is_full(
+    tmp_path: Path, room: int, code: int
+) -> None:
+    program = """
+import resource, sys
+from pathlib import Path
+from flows.crashing import quiet_engine
+
+room = int(sys.argv[2])
+resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+with quiet_engine(Path(sys.argv[1])):
+    raise RuntimeError("Send thread panic: Any { .. }")
+"""
+    words = [sys.executable, "-c", program, str(tmp_path), str(room)]
+    done = subprocess.run(words, capture_output=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert (b"cannot be written" in done.stderr) is (code == BROKEN)
+
+
 COUNTING = """
 import sys
 from datetime import timedelta

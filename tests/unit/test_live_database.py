@@ -246,7 +246,8 @@ def test_where_there_is_no_file_or_nothing_in_it(path: Path) -> None:
         open_live(path.parent / "missing" / "result.duckdb", STATE)
 
 
-def test_a_file_that_another_process_holds(path: Path) -> None:
+def test_a_file_that_another_process_holds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.live_file.HELD_SECONDS", 0.0)
     open_live(path, STATE).close()
     hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1, flush=True); input()"
     with subprocess.Popen(
@@ -258,6 +259,20 @@ def test_a_file_that_another_process_holds(path: Path) -> None:
             with pytest.raises(DatabaseError, match=f"held open by process {holder.pid};"):
                 attempt(path, STATE)
         holder.communicate(b"\n")
+
+
+def test_a_query_that_came_in_while_the_run_was_down_is_waited_for(path: Path) -> None:
+    open_live(path, STATE).close()
+    ask = """
+import duckdb, sys, time
+c = duckdb.connect(sys.argv[1], read_only=True)
+print(1, flush=True)
+time.sleep(1)
+"""
+    with subprocess.Popen([sys.executable, "-c", ask, str(path)], stdout=subprocess.PIPE) as reader:
+        assert reader.stdout
+        reader.stdout.readline()
+        open_live(path, STATE).close()
 
 
 def test_a_long_log_is_emptied(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

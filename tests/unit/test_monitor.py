@@ -2,6 +2,7 @@
 
 import json
 import socket
+import struct
 from collections.abc import Iterator
 from http.client import HTTPConnection
 
@@ -64,6 +65,19 @@ def test_the_port_is_let_go_of() -> None:
         serve(port).__enter__()
     with serve(port) as again:
         assert again == port
+
+
+def test_of_who_does_not_wait_for_the_answer_nothing_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with serve(0) as port:
+        for _ in range(5):
+            gone = socket.create_connection(("127.0.0.1", port))
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            gone.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            gone.close()
+        get(port, "metrics")
+    assert capsys.readouterr().err == ""
 
 
 def test_who_connects_and_asks_nothing_holds_nobody_up() -> None:

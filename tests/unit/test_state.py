@@ -90,6 +90,16 @@ def test_a_state_is_read_as_it_was_made(state: StateDir) -> None:
     check_facts(state, state.read(), WANTED)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [("hash_check", "iash_check"), ('"salts": [\n    "', '"salts": [\n    "\'')]
+)
+def test_a_state_that_was_spoiled_is_refused(state: StateDir, old: str, new: str) -> None:
+    path = state.path / "state.json"
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(StateError, match="cannot be read"):
+        state.read()
+
+
 def test_two_states_have_nothing_in_common() -> None:
     one, other = init_facts(), init_facts()
     assert one.state_id != other.state_id
