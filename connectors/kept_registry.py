@@ -14,9 +14,9 @@ import pyarrow as pa
 from attribution.frames import START
 from attribution.registry import Registry
 from connectors.lasting import write_lasting
-from connectors.segments import WAYS_OUT
 from connectors.source_versions import load_versions
-from connectors.state import StateDir, StateError
+from connectors.state import StateDir
+from connectors.state_errors import WAYS_OUT, StateError
 
 FOLLOW_INTERVAL: Final = 100_000
 """Between two looks at what is kept, where that is not enough (us)."""

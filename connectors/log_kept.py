@@ -13,8 +13,8 @@ from connectors.files import LogError, LogFile, list_files
 from connectors.lasting import write_lasting
 from connectors.place import Place
 from connectors.resumed import partitions
-from connectors.segments import WAYS_OUT
-from connectors.state import StateDir, StateError
+from connectors.state import StateDir
+from connectors.state_errors import WAYS_OUT, StateError
 
 FORMAT: Final = 1
 

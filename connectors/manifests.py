@@ -7,14 +7,12 @@ Knows what is stored where, and opens no file.
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from connectors.state_errors import SegmentError
+
 Manifest = tuple[Any, ...]
 
 FORMAT: Final = 1
 """Of manifests; stands first in each."""
-
-
-class SegmentError(Exception):
-    """A manifest or a segment cannot be read or written; the message says which, and what to do."""
 
 
 class Part(NamedTuple):

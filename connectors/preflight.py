@@ -11,13 +11,12 @@ from typing import Any, Final
 from attribution.policy import Policy
 from connectors.live_database import RESUME_BEHIND_MAX
 from connectors.log_kept import Log, keep_log, kept_log, other_log
-from connectors.manifests import SegmentError, files_of
+from connectors.manifests import files_of
 from connectors.resumed import manifests, resumed_seq, strange
-from connectors.sealing import RecoveryError
 from connectors.segment_files import absent, faults, unnamed
-from connectors.segments import WAYS_OUT
 from connectors.source_versions import load_versions
-from connectors.state import Facts, StateDir, StateError
+from connectors.state import Facts, StateDir
+from connectors.state_errors import WAYS_OUT, StateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +98,6 @@ def preflight(
         if log is not None:
             keep_log(state, log)
         return _put_in_order(state)
-    except RecoveryError as error:
-        raise StateError(str(error)) from error
     except OSError as error:
         msg = f"{state.path} cannot be put in order: {error}; mend that, and start again"
         raise StateError(msg) from error
@@ -127,12 +124,12 @@ def problems(
         yield from _database_problems(state, database_seq)
         for manifest in manifests(state):
             yield from (faults if thoroughly else absent)(state.segments, manifest)
-    except (RecoveryError, SegmentError, StateError) as error:
+    except StateError as error:
         yield str(error)
 
 
 def store_problems(state: StateDir, facts: Facts) -> Iterator[str]:
-    """Say what is wrong with all but the batches; raises RecoveryError or StateError."""
+    """Say what is wrong with all but the batches; raises StateError."""
     if found := list(_out_of_reach(state)):
         yield from found
     elif not state.recovery.is_complete():
@@ -152,7 +149,8 @@ def _out_of_reach(state: StateDir) -> Iterator[str]:
     for folder in (state.path, state.recovery.folder, state.segments.folder):
         if not os.access(folder, os.W_OK | os.X_OK):
             yield f"{folder} cannot be written; let the user of this process write there"
-    for file in state.recovery.files():
+    files = [*state.recovery.files(), state.alignment_file]
+    for file in filter(os.path.exists, files):
         if not os.access(file, os.R_OK | os.W_OK):
             yield f"{file} cannot be written; let the user of this process write there"
 

@@ -17,8 +17,8 @@ from typing import Any, Final
 from bytewax.recovery import init_db_dir
 
 from connectors.lasting import UNFINISHED, sync_folder
-from connectors.sealing import RecoveryError, plain, unsealed
-from connectors.segments import WAYS_OUT
+from connectors.sealing import plain, unsealed
+from connectors.state_errors import WAYS_OUT, RecoveryError
 
 FLOW: Final = "tributary"
 """The id of the flow, which begins the ids of its steps in the store."""

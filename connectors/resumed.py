@@ -13,8 +13,8 @@ from connectors.lane_snapshot import VERSION as LANE
 from connectors.lane_snapshot import partitions_of
 from connectors.manifests import Manifest
 from connectors.recovery import FIRST_EPOCH
-from connectors.segments import WAYS_OUT
 from connectors.state import Facts, StateDir
+from connectors.state_errors import WAYS_OUT
 
 KEYED_STEPS: Final = ("dedup", "count", "match", "credit")
 """The steps whose snapshots are (version, step, numbers, manifest)."""

@@ -9,16 +9,12 @@ from io import BytesIO
 from typing import Any, Final
 from zlib import crc32
 
-from connectors.segments import WAYS_OUT
+from connectors.state_errors import WAYS_OUT, RecoveryError
 
 Sealed = tuple[int, bytes]
 """The checksum, and the plain values that it is of, as bytes."""
 
 _DAMAGED: Final = "a snapshot in the recovery store is damaged"
-
-
-class RecoveryError(Exception):
-    """The recovery store cannot be used; the message says why, and what to do."""
 
 
 def sealed(snapshot: Any) -> Sealed:  # noqa: ANN401  any plain values

@@ -6,8 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from connectors.lasting import UNFINISHED
-from connectors.manifests import Manifest, SegmentError, parts_of
-from connectors.segments import SUFFIX, WAYS_OUT, Segments
+from connectors.manifests import Manifest, parts_of
+from connectors.segments import SUFFIX, Segments
+from connectors.state_errors import WAYS_OUT, SegmentError
 
 
 def absent(segments: Segments, manifest: Manifest) -> Iterator[str]:

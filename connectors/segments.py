@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from connectors.failpoints import reach
 from connectors.lasting import write_lasting
-from connectors.manifests import FORMAT, Manifest, Part, SegmentError, parts_of
+from connectors.manifests import FORMAT, Manifest, Part, parts_of
+from connectors.state_errors import WAYS_OUT, SegmentError
 
 Batches = dict[str, list[pa.RecordBatch]]
 """Immutable batches by name; the same object is the same content."""
@@ -40,12 +41,6 @@ ALIGNMENT: Final = 8
 """Arrow's streams are multiples of this long, so that each can be used where it lies in a file."""
 
 SUFFIX: Final = ".seg"
-
-WAYS_OUT: Final = (
-    "restore the state directory and the database from one copy, or begin anew with an empty "
-    "--state and a new --db"
-)
-"""What to do when a part of the state is lost."""
 
 
 @dataclass(frozen=True, slots=True)

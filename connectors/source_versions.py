@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry, SourceVersion
 from connectors.lasting import write_lasting
-from connectors.segments import WAYS_OUT
-from connectors.state import StateDir, StateError
+from connectors.state import StateDir
+from connectors.state_errors import WAYS_OUT, StateError
 
 FORMAT: Final = 1
 

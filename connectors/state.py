@@ -33,7 +33,8 @@ from connectors.keying import Salts
 from connectors.lasting import UNFINISHED, write_lasting
 from connectors.parse import query
 from connectors.recovery import RecoveryStore
-from connectors.segments import WAYS_OUT, Segments
+from connectors.segments import Segments
+from connectors.state_errors import WAYS_OUT, StateError
 
 FORMAT: Final = 2
 """Of state.json and of everything beside it."""
@@ -54,10 +55,6 @@ _OURS: Final = {STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, WA
 SALT_BYTES: Final = 16
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class StateError(Exception):
-    """A state directory cannot be used; the message is a sentence with what to do."""
 
 
 def _new_salts() -> Salts:

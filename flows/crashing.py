@@ -19,18 +19,13 @@ from connectors.cluster import ClusterError, OutageError
 from connectors.database import DatabaseError
 from connectors.dead_letter_limit import TooManyDeadLettersError
 from connectors.files import LogError
-from connectors.manifests import SegmentError
 from connectors.producing import PublishError
-from connectors.sealing import RecoveryError
-from connectors.segments import WAYS_OUT
-from connectors.state import StateError
+from connectors.state_errors import WAYS_OUT, StateError
 from flows.stopping import BROKEN, FAILED, restore_terminal
 
 OPERATING: Final = (
     LogError,
     DatabaseError,
-    SegmentError,
-    RecoveryError,
     StateError,
     ClusterError,
     PublishError,

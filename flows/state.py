@@ -10,12 +10,12 @@ from typing import Final
 from attribution.frames import END, START
 from connectors.live_file import check_place, database_seq
 from connectors.log_kept import Log
-from connectors.manifests import SegmentError, inline_bytes, sizes_of
+from connectors.manifests import inline_bytes, sizes_of
 from connectors.preflight import Ready, Wanted, check_facts, preflight, problems, store_problems
 from connectors.recovery import Scrubbed
 from connectors.resumed import KEYED_STEPS, partitions, resumed_seq
-from connectors.sealing import RecoveryError
-from connectors.state import EPOCH, Facts, StateDir, StateError
+from connectors.state import EPOCH, Facts, StateDir
+from connectors.state_errors import RecoveryError, StateError
 from flows.explain.rows import instant
 from flows.job import Run
 from flows.known_settings import DEFAULT
@@ -88,26 +88,20 @@ def scrub_state(path: Path) -> Scrubbed:
     with _existing(path) as (state, facts):
         for fault in problems(state, facts, resumed_seq_of(state)):
             raise StateError(fault)
-        try:
-            return state.recovery.scrub()
-        except RecoveryError as error:
-            raise StateError(str(error)) from error
+        return state.recovery.scrub()
 
 
 def show_state(path: Path) -> Iterator[str]:
     """Tell what a state was made with, where it stands, and how large it is."""
     with _existing(path) as (state, facts):
-        try:
-            for fault in store_problems(state, facts):
-                raise StateError(fault)
-            yield from _about(state, facts)
+        for fault in store_problems(state, facts):
+            raise StateError(fault)
+        yield from _about(state, facts)
+        yield ""
+        yield text_table(_SIZES, [_size(state, step) for step in KEYED_STEPS])
+        if rows := sorted(_partitions(state)):
             yield ""
-            yield text_table(_SIZES, [_size(state, step) for step in KEYED_STEPS])
-            if rows := sorted(_partitions(state)):
-                yield ""
-                yield text_table(["stream", "partition", "next offset", "watermark"], rows)
-        except (RecoveryError, SegmentError) as error:
-            raise StateError(str(error)) from error
+            yield text_table(["stream", "partition", "next offset", "watermark"], rows)
 
 
 def resumed_seq_of(state: StateDir) -> int:

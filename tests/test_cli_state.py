@@ -24,7 +24,8 @@ from connectors.log_kept import keep_log
 from connectors.manifests import files_of, sizes_of
 from connectors.sealing import sealed
 from connectors.source_versions import update_registry
-from connectors.state import StateDir, StateError
+from connectors.state import StateDir
+from connectors.state_errors import StateError
 from flows import steps
 from flows.attribution import Io, build_flow
 from flows.cli import app

@@ -259,10 +259,11 @@ def test_of_several_processes_one_says_that_the_disk_is_full(job: Job) -> None:
 
 
 def test_the_code_does_not_depend_on_a_log_that_takes_nothing(ran: Job) -> None:
-    damage(ran)
     limited = f"exec {' '.join(command(ran))} 2>/dev/full"
-    done = subprocess.run(["/bin/bash", "-c", limited], check=False, timeout=60)
-    assert done.returncode == 4
+    damage(ran)
+    assert subprocess.run(["/bin/bash", "-c", limited], check=False, timeout=60).returncode == 4
+    (ran.state / "registry.json").unlink()
+    assert subprocess.run(["/bin/bash", "-c", limited], check=False, timeout=60).returncode == 2
 
 
 @pytest.mark.parametrize("kilobytes", [500, 2_000])

@@ -1,7 +1,7 @@
 """How a command ends: the exit codes, and mistakes told in a line instead of a traceback."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import typer
@@ -22,5 +22,6 @@ def told(*mistakes: type[Exception], code: int = MISTAKEN) -> Iterator[None]:
     try:
         yield
     except mistakes as error:
-        typer.echo(f"tributary: {error}", err=True)
+        with suppress(OSError):  # the code counts, also where nobody can be told why
+            typer.echo(f"tributary: {error}", err=True)
         raise typer.Exit(code) from error

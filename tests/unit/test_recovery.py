@@ -17,7 +17,8 @@ from bytewax.recovery import RecoveryConfig
 from bytewax.testing import TestingSink, TestingSource, cluster_main, run_main
 
 from connectors.recovery import RecoveryStore, Scrubbed
-from connectors.sealing import RecoveryError, Sealed, plain, sealed, unsealed
+from connectors.sealing import Sealed, plain, sealed, unsealed
+from connectors.state_errors import RecoveryError
 
 
 @dataclass

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.manifests import Manifest, SegmentError, files_of, inline_bytes, parts_of, sizes_of
+from connectors.manifests import Manifest, files_of, inline_bytes, parts_of, sizes_of
 from connectors.segment_files import absent, faults, unnamed
 from connectors.segments import INLINE_BYTES, LIVE_SHARE, MAP_BYTES, Segments
+from connectors.state_errors import SegmentError
 
 LARGE = INLINE_BYTES // 8
 

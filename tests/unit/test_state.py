@@ -24,7 +24,8 @@ from connectors.preflight import Wanted, check_facts, preflight, problems
 from connectors.resumed import manifests
 from connectors.sealing import sealed
 from connectors.source_versions import update_registry
-from connectors.state import Facts, StateDir, StateError
+from connectors.state import Facts, StateDir
+from connectors.state_errors import StateError
 from flows.state import STEPS
 
 NOW = 1_777_000_000_000_000
@@ -174,6 +175,10 @@ def test_a_directory_is_new_until_its_state_is_complete(tmp_path: Path) -> None:
     run_to(state, 5)
     (state.path / "state.json").unlink()
     with pytest.raises(StateError, match="is missing, but the state has been used; restore"):
+        state.is_new()
+    for file in state.recovery.files():
+        file.write_bytes(b"of something else" * 1000)
+    with pytest.raises(StateError, match="cannot be read as a recovery store"):
         state.is_new()
 
 

@@ -1,0 +1,21 @@
+"""Why a state cannot be gone on with: what is told, and what to do when a part of it is lost."""
+
+from typing import Final
+
+WAYS_OUT: Final = (
+    "restore the state directory and the database from one copy, or begin anew with an empty "
+    "--state and a new --db"
+)
+"""What to do when a part of the state is lost."""
+
+
+class StateError(Exception):
+    """A state directory cannot be used; the message is a sentence with what to do."""
+
+
+class SegmentError(StateError):
+    """A manifest or a segment cannot be read or written; the message says which, and what to do."""
+
+
+class RecoveryError(StateError):
+    """The recovery store cannot be used; the message says why, and what to do."""
