@@ -6,6 +6,7 @@ Nothing here begins or commits a transaction; the sinks do, in `snapshot` and no
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import duckdb
 import pyarrow as pa
@@ -13,6 +14,9 @@ import pyarrow as pa
 from attribution.frames import END, START
 from attribution.keyed import Rows
 from connectors.counts import COUNTED_ONLY, COUNTS
+
+SOURCES: Final = "event_sources"
+"""Of each source the rows of the last commit that has any count, and they are all its versions."""
 
 
 @dataclass(slots=True)
@@ -23,9 +27,11 @@ class Epoch:
     batches: dict[str, list[pa.RecordBatch]] = field(default_factory=lambda: defaultdict(list))
 
     def take(self, rows: Rows) -> None:
-        """Let rows wait."""
+        """Let rows wait; those of an event source take the place of what was told of it before."""
         self.records += rows.records
         for table, batch in rows.tables.items():
+            if table == SOURCES:
+                self.batches[table] = [_without(each, batch) for each in self.batches[table]]
             self.batches[table].append(batch)
 
     def __bool__(self) -> bool:
@@ -68,6 +74,17 @@ class Commit:
         batch = None if rows is None else rows.__arrow_c_stream__()  # noqa: F841
         # Put in as text: for a bound value DuckDB looks for pandas, in vain, at a millisecond each.
         self.connection.execute(sql.replace("$seq", str(self.seq)))
+
+
+def _without(rows: pa.RecordBatch, later: pa.RecordBatch) -> pa.RecordBatch:
+    """Leave out the rows of event sources of which there are later ones."""
+    told = set(_sources(later))
+    return rows.filter(pa.array([source not in told for source in _sources(rows)], pa.bool_()))
+
+
+def _sources(rows: pa.RecordBatch) -> list[tuple[str, str]]:
+    names = ("advertiser_id", "event_source_id")
+    return list(zip(*(rows[name].to_pylist() for name in names), strict=True))
 
 
 def _instant(watermark: int) -> str:

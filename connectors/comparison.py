@@ -18,13 +18,15 @@ RELATIVE_TOLERANCE: Final = 1e-9
 class Comparison:
     """One table of the result, what it must equal, and the columns that tell its rows apart.
 
-    `tolerances` gives, per column, SQL over the expected row `e` for the difference it may have.
+    Of several rows of a key the n-th must be the n-th, by the columns of `order`. `tolerances`
+    gives, per column, SQL over the expected row `e` for the difference it may have.
     """
 
     table: str
     expected: str
     got: str
     key: tuple[str, ...]
+    order: tuple[str, ...] = ()
     tolerances: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -81,7 +83,8 @@ def _paired(comparison: Comparison, columns: dict[str, str]) -> str:
     """Pair rows by key, the n-th of a key with the n-th, and list the cells that differ."""
     key = ", ".join(comparison.key)
     chosen = ", ".join(f"{_comparable(name, kind)} as {name}" for name, kind in columns.items())
-    numbered = f"select {chosen}, row_number() over (partition by {key}) as nth from"
+    order = f"order by {', '.join(comparison.order)}" if comparison.order else ""
+    numbered = f"select {chosen}, row_number() over (partition by {key} {order}) as nth from"
     meeting = " and ".join(f"e.{name} is not distinct from g.{name}" for name in comparison.key)
     names = ", ".join(f"coalesce(e.{name}::varchar, g.{name}::varchar)" for name in comparison.key)
     cells = ", ".join(

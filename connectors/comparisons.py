@@ -65,6 +65,7 @@ COMPARISONS: Final = (
         expected="expected_test_events",
         got="result.test_events",
         key=(*_EVENT, "event_id", "test_event_code", "received_at", "code", "events"),
+        order=("match_quality",),
     ),
     Comparison(
         table="match_stats",

@@ -67,6 +67,7 @@ class Fetching:
         changed = [each for each in self._partitions if each.is_paused != (each.name in paused)]
         for each in changed:
             each.is_paused = not each.is_paused
+            each.has_ended = False  # of what came meanwhile nobody has heard
         if pause := [each.place for each in changed if each.is_paused]:
             self._consumer.pause(pause)
         if resume := [each.place for each in changed if not each.is_paused]:

@@ -25,6 +25,10 @@ BACKLOG: Final = 10_000_000
 """How far (us of arrival time) a partition that has more to read is behind the clock before others
 wait for it. Where all is recent, waiting in turn would cost a look per partition."""
 
+STUCK: Final = 10_000_000
+"""How long (us) a partition that is read to its end may have more and more that does not move its
+time on, as records without an arrival do, or old ones, until the clock does it once."""
+
 NewDecoder = Callable[[str, str], PartitionDecoder]
 
 
@@ -32,19 +36,24 @@ NewDecoder = Callable[[str, str], PartitionDecoder]
 class LivePartition:
     """One partition: its order of arrival, and what was promised of it.
 
-    `active_at` is when (by the clock) there was last more of it; `is_behind` if there still is.
+    `active_at` is when (by the clock) there was last more of it, and `moved_at` when that was of
+    later than what was promised; `is_behind` if there still is.
     """
 
     stream: str
     decoder: PartitionDecoder
     watermark: int
     active_at: int
+    moved_at: int
     is_behind: bool = False
 
     def advance(self, now: int, grace: int) -> None:
         """Raise the watermark to the latest arrival, or to the clock's when idle."""
         latest = min(self.decoder.maximum, now)
-        carried = now - grace if now - self.active_at >= grace else START
+        is_stuck = now - self.moved_at >= max(grace, STUCK)
+        if latest > self.watermark or is_stuck:
+            self.moved_at = now
+        carried = now - grace if is_stuck or now - self.active_at >= grace else START
         self.watermark = max(self.watermark, latest, carried)
 
 
@@ -65,7 +74,7 @@ class LivePartitions:
 
     def meet(self, decoder: PartitionDecoder, watermark: int, now: int) -> None:
         """Go on with a partition from what was promised of it."""
-        partition = LivePartition(decoder.stream, decoder, watermark, now)
+        partition = LivePartition(decoder.stream, decoder, watermark, now, now)
         self.by_name[decoder.partition] = partition
 
     def follow(self, awake: Iterable[tuple[str, str]], decoder: NewDecoder, now: int) -> None:
@@ -111,7 +120,7 @@ class LivePartitions:
             if name not in held:
                 each.is_behind = not is_at_end(name)
             if each.is_behind or name in held:
-                each.active_at = now
+                each.active_at = each.moved_at = now
 
     def advance(self, now: int) -> int:
         """Move all watermarks on; give the lowest one that has a backlog, END where none has."""

@@ -151,9 +151,13 @@ class RegistryTopic:
                 self._change(change.key, change.version, _said_at(message, now) + REGISTRY_DELAY)
 
     def _change(self, key: Key, version: SourceVersion | None, at: int) -> None:
-        """Let a version hold from an instant on, but not from one by which was judged."""
-        before = self._versions.get(key, ())
-        self._versions[key] = following(before, version, max(at, self._horizon.up_to + 1))
+        """Let a version hold from an instant on, but not from one by which was judged.
+
+        What was told of a source is taken back by later rows, so that some of it has to stay.
+        """
+        told = self._registry.versions.get(key, ())
+        instants = [at, self._horizon.up_to + 1, *(each.valid_from + 1 for each in told[:1])]
+        self._versions[key] = following(self._versions.get(key, ()), version, max(instants))
 
     def _settle(self, now: int) -> None:
         """Keep what was heard, and that it was all there is to know until REGISTRY_DELAY later."""

@@ -12,8 +12,6 @@ import pyarrow.compute as pc
 from attribution.columns import Array, Ints, Mask, values
 from attribution.policy import Policy
 from attribution.registry import (
-    BEGINNING_OF_TIME,
-    END_OF_TIME,
     NOT_ALLOWED,
     UNKNOWN_SOURCE,
     Registry,
@@ -45,10 +43,10 @@ class Sources:
         for code, name in enumerate(names):
             mine = np.flatnonzero(codes == code)
             instant = judged_at[lines[mine]]
-            for start in np.unique(instant).tolist() if _is_versioned(registry, name) else [None]:
-                at = int(instant[0]) if start is None else start
-                rows = mine if start is None else mine[instant == start]
-                version = registry.lookup(*name, at=at)
+            span = np.searchsorted(_changes(registry, name), instant, side="right")
+            for each, first in zip(*np.unique(span, return_index=True), strict=True):
+                rows = mine[span == each]
+                version = registry.lookup(*name, at=int(instant[first]))
                 if version is None:
                     unknown[rows] = True
                 else:
@@ -108,11 +106,11 @@ class Sources:
         return None if version == _UNKNOWN else self._versions[version].test_event_code
 
 
-def _is_versioned(registry: Registry, name: tuple[str, str]) -> bool:
-    """Tell whether what holds depends on the time: one version may also begin, or end."""
-    always = (BEGINNING_OF_TIME, END_OF_TIME)
+def _changes(registry: Registry, name: tuple[str, str]) -> Ints:
+    """Give the instants at which what holds may change, in order; between two nothing does."""
     versions = registry.versions.get(name, ())
-    return any((version.valid_from, version.valid_to) != always for version in versions)
+    edges = {edge for each in versions for edge in (each.valid_from, each.valid_to)}
+    return np.array(sorted(edges), dtype=np.int64)
 
 
 def _distinct(envelopes: pa.RecordBatch) -> tuple[Ints, list[tuple[str, str]]]:

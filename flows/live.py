@@ -22,12 +22,12 @@ from bytewax.dataflow import Dataflow
 
 from attribution.registry import Registry
 from connectors.live import LiveSource
+from connectors.source_versions import load_versions
 from connectors.state import STATE, Facts, StateDir
 from flows.edges import Source, SourcePartition
 from flows.job import Prepared, Run
 from flows.logs import set_up_logs
 from flows.monitor import serve
-from flows.registry_run import registry_of
 from flows.run import live_source, prepared_run, wire
 from flows.settings import SettingsError, load_settings
 from flows.stopping import Stopping, asked_by_signals
@@ -120,7 +120,12 @@ class _Joining(Source):
 
     @cached_property
     def _source(self) -> LiveSource:
-        prepared = Prepared(self._facts, registry_of(self._job, StateDir(self._job.state)))
+        # Not what a file says by now: process 0 has noted what the result is judged by.
+        known = load_versions(StateDir(self._job.state))
+        assert known is not None, "process 0 keeps it before it is connected"
+        let_in = self._facts.allow_unregistered
+        registry = Registry(versions=known.versions, allow_unregistered=let_in)
+        prepared = Prepared(self._facts, registry)
         return live_source(self._job, prepared, self._stopping)
 
 

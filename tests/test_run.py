@@ -15,6 +15,11 @@ from typing import Final
 
 import pytest
 
+from flows.job import Run
+from flows.live import _Joining
+from flows.run import prepared_run
+from flows.settings import load_settings
+from flows.stopping import Stopping
 from tests.chaos.job import PATIENCE, Job, wait_until
 from tests.chaos.ledger import opened
 from tests.running import append, asked, command, free_port, has, runs_until
@@ -147,6 +152,15 @@ def on_a_terminal(*words: str) -> Iterator[tuple["subprocess.Popen[bytes]", Call
         ends.callback(running.wait)
         ends.callback(running.kill)
         yield running, screen
+
+
+def test_who_joins_judges_by_the_registry_of_process_0(job: Job) -> None:
+    """The file may have changed since that read it."""
+    run = Run(job.data, job.state, job.database, load_settings(config=None, overrides=[]))
+    with prepared_run(run) as (prepared, opened):
+        (job.data / "event_sources.json").write_text("[]")
+        joining = _Joining(run, opened.facts, Stopping())
+        assert joining._source.rules.registry == prepared.registry  # noqa: SLF001  what it reads by
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -233,6 +233,20 @@ def test_what_is_ahead_is_judged_by_what_held_when_it_was_read(tmp_path: Path) -
     assert {"rejections"} <= differing(spoiled(database, tmp_path, "delete from readings"))
 
 
+def test_a_test_event_may_be_sent_twice(tmp_path: Path) -> None:
+    """At one instant in two partitions, which are read in any order."""
+    device = raw.event("try", user_match={"client_ip": "192.0.2.1", "client_user_agent": "x"})
+    known, seen = (
+        raw.envelope(event, received_at=raw.NOW, test_event_code="T")
+        for event in (raw.event("try"), device)
+    )
+    log = [
+        Chunk("events-b.ndjson", [seen]),
+        Chunk("events-a.ndjson", [known], watermark=raw.NOW + raw.HOUR),
+    ]
+    assert verify(run(tmp_path / "log", log, POLICY, SOURCES)).is_equal
+
+
 def copied_log(grown: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "log"
     copytree(grown.with_suffix(""), folder)

@@ -16,7 +16,7 @@ from attribution.registry import Registry
 from connectors.answers import SILENT_SECONDS
 from connectors.cluster import SOCKET_MS, STATISTICS_MS, Cluster, ClusterError
 from connectors.decode import PartitionDecoder
-from connectors.fetched import POLL_BYTES, TURN_SPAN
+from connectors.fetched import POLL_BYTES, TURN_SPAN, WAITING_MAX
 from connectors.intake import Documents, Position
 from connectors.kafka import KafkaIntake, KafkaIntakes
 from connectors.topics import Topic, create_topics
@@ -168,6 +168,26 @@ def test_what_waits_of_a_held_partition_has_an_end_and_nothing_is_lost(
             assert 0 < reader.counts[events] <= turn * (POLL_BYTES // 2_000)
         reader.to_the_end()
         assert reader.given[events] == list(enumerate(documents))
+
+
+@pytest.mark.parametrize("more", [0, 10])
+def test_a_partition_that_was_not_fetched_for_a_while_is_not_known_to_be_at_its_end(
+    bootstrap_servers: str, more: int
+) -> None:
+    """What came while it was held and full has not been heard of, though its broker answers."""
+    topics = new_topics(bootstrap_servers, 1)
+    events = f"{topics['events']}-0"
+    with reading(KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=1)) as reader:
+        reader.to_the_end()
+        send(bootstrap_servers, topics["events"], numbers(0, WAITING_MAX))
+        reader.while_held(1, events)
+        send(bootstrap_servers, topics["events"], numbers(WAITING_MAX, WAITING_MAX + more))
+        reader.while_held(0.5, events)
+        reader.poll()
+        assert reader.counts[events] == WAITING_MAX
+        assert not reader.intake.is_at_end(events)
+        reader.to_the_end()
+        assert reader.given[events] == list(enumerate(numbers(0, WAITING_MAX + more)))
 
 
 def test_large_documents_come_a_few_at_a_time(bootstrap_servers: str) -> None:

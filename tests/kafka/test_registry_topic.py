@@ -178,6 +178,22 @@ def test_a_change_takes_effect_after_the_delay(registered: Registered) -> None:
     assert names(registered.known(), *instants) == expected
 
 
+def test_what_was_told_of_a_source_is_taken_back_by_later_rows(registered: Registered) -> None:
+    """Be it deleted, by a clock that is behind, before it holds: without rows it would go on."""
+    registered.known()
+    followed = registered.follow()
+    registered.say(raw.source("new", name="new"), key="adv/new", at=NOW + SECOND)
+    registered.catch_up(followed, NOW + SECOND)
+    assert followed.news() is not None
+    registered.say(None, key="adv/new", at=NOW + SECOND // 2)
+    registered.catch_up(followed, NOW + 2 * SECOND)
+    begin = NOW + SECOND + REGISTRY_DELAY
+    assert spans(followed, NEW) == [("new", begin, begin + 1)]
+    news = followed.news()
+    assert news is not None
+    assert [row["valid_to"] for row in news.to_pylist()] == [moment(begin + 1)]
+
+
 def test_what_was_said_meanwhile_counts_from_then(registered: Registered) -> None:
     """But never from an instant by which was judged, however old a message says it is."""
     registered.say(raw.source(name="first"))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from attribution.columns import Ints
 from attribution.decoded import Decoded, Lift
 from attribution.frames import START
 from attribution.policy import Policy
-from attribution.registry import Registry
+from attribution.registry import Registry, SourceVersion
+from attribution.vocabulary import Code
 from connectors.decode import Next, PartitionDecoder, decode_together
 from connectors.lines import Lines
 from tests.raw import HOUR, NOW, Document, envelope, event, impression, since_epoch
@@ -172,3 +174,32 @@ def test_lines_are_numbered_through_all_chunks() -> None:
         decoded = decoding.decode(*numbered(content, first))
         places += decoded.rejections["source_offset"].to_pylist()
     assert places == [1, 2, 4]
+
+
+def test_a_source_is_looked_up_once_per_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that has changed once is so for good, and may not make each of its events cost."""
+    looked_up = list[int]()
+    lookup = Registry.lookup
+
+    def counted(registry: Registry, *name: str, at: int | None) -> SourceVersion | None:
+        assert at is not None
+        looked_up.append(at)
+        return lookup(registry, *name, at=at)
+
+    monkeypatch.setattr(Registry, "lookup", counted)
+    whole = SourceVersion(advertiser_id="adv", event_source_id="src", name="whole")
+    begin, change, end = (since_epoch(NOW + at) for at in (100, 200, 300))
+    versions = (
+        replace(whole, valid_from=begin, valid_to=change),
+        replace(whole, valid_from=change, valid_to=end, event_types=frozenset({"lead"})),
+    )
+    registry = Registry(versions={("adv", "src"): versions})
+    decoding = PartitionDecoder("events", "p", policy=Policy(), registry=registry)
+    log = [line(envelope(event(f"e{at}"), received_at=NOW + at)) for at in range(400)]
+    decoded = decoding.decode(Lines.of_documents(log), np.arange(400))
+    assert decoded.rows["event_id"].to_pylist() == [f"e{at}" for at in range(100, 200)]
+    codes = dict.fromkeys([*range(100), *range(300, 400)], Code.REFERENCE_NOT_FOUND)
+    codes |= dict.fromkeys(range(200, 300), Code.INVALID_EVENT_TYPE)
+    refused = decoded.rejections.to_pylist()
+    assert {row["source_offset"]: row["code"] for row in refused} == codes
+    assert len(looked_up) == 4

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -13,11 +14,12 @@ import pytest
 
 from attribution.keyed import Rows
 from attribution.policy import Policy
-from attribution.registry import Registry
+from attribution.registry import Registry, SourceVersion
 from connectors import live_database, metrics, schema, upkeep
-from connectors.database import DatabaseError, create_database
+from connectors.database import DatabaseError, create_database, source_rows
 from connectors.live_database import LiveDatabaseSink, LiveWriter, Start
 from connectors.live_file import database_seq, open_live
+from connectors.source_versions import following
 
 HOUR: Final = 3_600_000_000
 STATE: Final = "5t4te"
@@ -189,6 +191,21 @@ def test_each_start_is_recorded_with_the_registry_as_it_is_then(path: Path) -> N
     assert ask(path, inputs) == [("run", "f", STATE)] * 2
     info = "select schema_version, state_id, duckdb = version()[2:] from database_info"
     assert ask(path, info) == [(schema.SCHEMA_VERSION, STATE, True)]
+
+
+def test_of_a_source_that_changes_twice_in_an_epoch_the_last_word_counts(path: Path) -> None:
+    first, other = (SourceVersion(advertiser_id="adv", event_source_id=s, name=s) for s in "ab")
+    second = following((first,), replace(first, name="second"), 100)
+    third = following(second, replace(first, name="third"), 200)
+    writing = writer(path)
+    told = [Rows({"event_sources": source_rows(each)}) for each in ([*second, other], third)]
+    assert commit(writing, *told) == 1
+    writing.close()
+    names = "select name, epoch_us(valid_from), epoch_us(valid_to) from event_sources order by all"
+    assert ask(path, names) == [
+        *(("a", None, 100), ("b", None, None)),
+        *(("second", 100, 200), ("third", 200, None)),
+    ]
 
 
 def _foreign(path: Path) -> None:

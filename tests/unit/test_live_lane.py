@@ -28,6 +28,7 @@ from connectors.kept_registry import Followed
 from connectors.lane_snapshot import Snapshot, partitions_of
 from connectors.lines import Lines
 from connectors.live import LiveLane, LiveSource, Rules
+from connectors.live_partition import STUCK
 from connectors.tails import Tails
 from tests import raw
 from tests.raw import DAY, HOUR, SECOND
@@ -215,6 +216,27 @@ def test_what_is_idle_is_carried_and_what_comes_below_is_lifted(bench: Bench) ->
             "received_at": raw.moment(raw.NOW + SECOND - GRACE),
         }
     ]
+
+
+@pytest.mark.parametrize("arrival", [None, -HOUR])
+def test_records_that_do_not_move_time_on_do_not_stop_it_either(
+    bench: Bench, arrival: int | None
+) -> None:
+    bench.append(IMPRESSIONS, 0)
+    lane = bench.lane()
+    reads = list(lane.next_batch())
+    while bench.now < 30 * SECOND:
+        bench.now += GRACE // 2
+        bench.append(IMPRESSIONS, arrival)
+        reads += lane.next_batch()
+    last = [at for stream, at in promises(reads) if stream == "impressions"][-1]
+    assert last >= bench.now - GRACE - STUCK
+    assert 0 < len(rows(reads, "lifts")) <= 30 * SECOND // STUCK
+    content = (bench.folder / IMPRESSIONS).read_bytes()
+    lifted = {row["first_offset"]: row["received_at"] for row in rows(reads, "lifts")}
+    again = {offset: round(at.timestamp() * 1e6) for offset, at in lifted.items()}
+    mine = sorted((offset, at) for _, offset, at in places(reads))
+    assert mine == read_again(IMPRESSIONS, content, again)
 
 
 def test_a_new_partition_starts_at_what_was_promised_without_it(bench: Bench) -> None:
