@@ -173,6 +173,7 @@ comment on column event_sources.value_currencies is 'Currencies its values may b
 comment on column event_sources.test_event_code is 'Makes every event of the source a test; NULL for none';
 comment on column event_sources.valid_from is 'Events received from then on are judged by this version';
 comment on column event_sources.valid_to is 'Events received before then are judged by this version';
+comment on column event_sources.seq is 'Commit that wrote the row; of a source only the rows of the highest one hold';
 
 create table lifts (
   stream varchar, source_partition varchar, first_offset bigint, last_offset bigint,
