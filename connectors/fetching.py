@@ -1,6 +1,7 @@
 """A consumer that is told where to begin, and asked for what it has fetched."""
 
 from collections.abc import Collection, Iterator
+from threading import Thread
 from typing import Final
 
 from confluent_kafka import Consumer, Message, TopicPartition
@@ -11,6 +12,9 @@ from connectors.lane_partitions import LanePartition, LanePartitions
 BATCH_MESSAGES: Final = 100
 """Messages taken from the library at once: enough to make the call cheap (a thousand are no cheaper
 each), few enough to count the bytes of large ones in time."""
+
+CLOSE_SECONDS_MAX: Final = 5.0
+"""How long to wait for the connections to close; with a broker that takes milliseconds."""
 
 RANGE_SECONDS_MAX: Final = 5.0
 """How long to wait to learn which offsets there are, for a message about one that is not."""
@@ -60,8 +64,14 @@ class Fetching:
         self._consumer.commit(offsets=places, asynchronous=True)
 
     def close(self) -> None:
-        """Let go of the connections."""
-        self._consumer.close()
+        """Let go of the connections.
+
+        Without a broker the library waits for what it was told to commit, for most of a minute; the
+        next start tells the group again, so there is no use in that.
+        """
+        closing = Thread(target=self._consumer.close, daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS_MAX)
 
     def _pause(self, paused: Collection[str]) -> None:
         changed = [each for each in self._partitions if each.is_paused != (each.name in paused)]

@@ -81,6 +81,9 @@ def check_place(path: Path) -> None:
     if not os.path.isdir(folder):  # noqa: PTH112
         msg = f"{folder}, where {path.name} is to be, is no folder; make it, or name another --db"
         raise DatabaseError(msg)
+    if os.path.isdir(path):  # noqa: PTH112
+        msg = f"{path} is a folder; name a file that is to be the result"
+        raise DatabaseError(msg)
     needs = {folder: os.W_OK | os.X_OK, path: os.W_OK}
     for place, need in needs.items():
         if os.path.exists(place) and not os.access(place, need):  # noqa: PTH110

@@ -13,6 +13,7 @@ from connectors.kafka import KafkaIntakes
 from connectors.log_kept import Log
 from connectors.producing import Patience
 from connectors.publish import PublishSink
+from connectors.resumed import partitions
 from connectors.state import StateDir
 from flows.edges import Sink
 from flows.job import Run, clock
@@ -57,8 +58,11 @@ class KafkaInputs:
         return {"topics": self._streams}
 
     def noted(self) -> dict[str, Any]:
-        """Give the topic of each stream, and the first offsets there are."""
-        return {**self.log(), "beginnings": beginnings(self._cluster, self._streams.values())}
+        """Give the topic of each stream, and the first offsets of what the state has not begun."""
+        begun = {name for name, *_ in partitions(StateDir(self._job.state))}
+        first = beginnings(self._cluster, self._streams.values())
+        new = {name: offset for name, offset in first.items() if name not in begun}
+        return {**self.log(), "beginnings": new}
 
     def intakes(self, lanes: int) -> KafkaIntakes:
         """Give the partitions of the topics."""

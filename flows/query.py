@@ -33,6 +33,9 @@ def run_sql(database: Path, sql: str, fmt: Format = "table") -> str:
     """Answer one SQL statement about a result file; raises QueryError."""
     with open_result(database) as connection:
         try:
+            if not connection.extract_statements(sql):
+                msg = "the query is empty; one SQL statement is expected"
+                raise QueryError(msg)
             answer = connection.execute(sql)
             columns = [(name, str(kind)) for name, kind, *_ in answer.description or ()]
             # What is beyond the last row of a table tells that there is more.

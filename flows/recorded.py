@@ -3,7 +3,8 @@
 `runs.inputs` is a JSON object with `folder`, where the log was or is, `allow_unregistered`, and in
 a continuous run the `mode` "run". Such a run may have been started many times, with one policy. One
 over Kafka has instead of a folder `topics`, by stream, and `beginnings`, the first offsets that
-there were, by partition; how a cluster is reached is not remembered.
+there were, by partition, of those that no start before it had begun; how a cluster is reached is
+not remembered.
 """
 
 import json
@@ -43,7 +44,7 @@ class Run:
     """What a run was told: the rules, the folder, and whether unknown sources were let in.
 
     `is_continuous` if its log may grow and its result with it. There is no folder when it read
-    `topics`; `beginnings` are those of its first start.
+    `topics`; `beginnings` are those of all its starts.
     """
 
     policy: Policy
@@ -58,7 +59,7 @@ class Run:
         """Read the latest run of the result file that is attached as `result`."""
         recorded = connection.execute(
             """select last(policy order by started_at), last(inputs order by started_at),
-            first(inputs order by started_at) from result.runs having count(*) > 0"""
+            list(inputs order by started_at) from result.runs having count(*) > 0"""
         ).fetchone()
         if recorded is None:
             msg = "the file records no run, so there is no log to hold it against; replay it again"
@@ -71,7 +72,11 @@ class Run:
             allow_unregistered=inputs.get("allow_unregistered", False),
             is_continuous=inputs.get("mode") == CONTINUOUS,
             topics=frozenset(inputs.get("topics", {}).values()),
-            beginnings=json.loads(recorded[2]).get("beginnings", {}),
+            beginnings={
+                name: offset
+                for start in recorded[2]
+                for name, offset in json.loads(start).get("beginnings", {}).items()
+            },
         )
 
     def load(

@@ -102,6 +102,7 @@ def test_table_ends_somewhere(result: Path) -> None:
         ("select nope from conversions", 'column "nope" not found'),
         ("insert into commits values (1, null, null, 0, null)", "read-only mode"),
         ("drop view conversions", "read-only mode"),
+        (" -- nothing", "the query is empty; one SQL statement is expected"),
     ],
 )
 def test_fault_in_the_query(result: Path, sql: str, message: str) -> None:

@@ -2,12 +2,16 @@
 
 # ruff: noqa: PLC0415  a command imports when it runs
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
+import duckdb
 import typer
 
 from flows.cli.failures import DIFFERENT, told
 from flows.cli.options import Config, Database, MovedLog, Overrides
+
+DAMAGED: Final = duckdb.IOException
+"""What reading a result meets that is cut off, or whose blocks have another checksum."""
 
 
 def sql(
@@ -47,7 +51,7 @@ def explain(
     from flows.recorded import ResultError
     from flows.settings import SettingsError, load_settings
 
-    with told(ResultError, UnknownEventError, LogError, ClusterError, SettingsError):
+    with told(ResultError, UnknownEventError, LogError, ClusterError, SettingsError, DAMAGED):
         kafka = load_settings(config=config, overrides=overrides or []).settings.kafka
         typer.echo(explanation(db, event_id, log, kafka=kafka))
 
@@ -73,7 +77,7 @@ def verify(
     from flows.verify import report
     from flows.verify import verify as verified
 
-    with told(ResultError, LogError, ClusterError, SettingsError):
+    with told(ResultError, LogError, ClusterError, SettingsError, DAMAGED):
         kafka = load_settings(config=config, overrides=overrides or []).settings.kafka
         verification = verified(db, log, kafka=kafka, limit=limit)
     for line in report(verification):

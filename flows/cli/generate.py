@@ -71,7 +71,7 @@ def generate(
     truth.json tells how much of what. With --to, the log is gone through over and over at a steady
     rate: its records are received when they are sent, and its days pass as fast as that takes.
     """
-    with told(ValueError, FileExistsError):
+    with told(ValueError, OSError):
         _check(folder, to, live=(rate, seconds), truth=truth)
         from flows.generate import GenerateSpec
 
@@ -128,7 +128,7 @@ def _seed(seed: int | None, *, is_live: bool) -> int:
 def _write_log(folder: Path, spec: "GenerateSpec") -> None:
     from flows.generate import generate_log
 
-    with told(FileExistsError):
+    with told(OSError):
         planted = generate_log(folder, spec)
     for stream, counts in (("impressions", planted.impressions), ("events", planted.events)):
         told_counts = ", ".join(f"{count:,} {name}" for name, count in counts.items())

@@ -17,6 +17,7 @@ from connectors.answers import SILENT_SECONDS
 from connectors.cluster import SOCKET_MS, STATISTICS_MS, Cluster, ClusterError
 from connectors.decode import PartitionDecoder
 from connectors.fetched import POLL_BYTES, TURN_SPAN, WAITING_MAX
+from connectors.fetching import CLOSE_SECONDS_MAX
 from connectors.intake import Documents, Position
 from connectors.kafka import KafkaIntake, KafkaIntakes
 from connectors.topics import Topic, create_topics
@@ -392,6 +393,22 @@ def test_transactions_that_were_given_up_are_not_read_and_the_end_is_behind_them
         reader.to_the_end()
         assert reader.given == {name: [(2, b"yes")]}
         assert reader.intake.next_offset(name) == 6
+
+
+def test_to_close_does_not_take_long_while_the_broker_is_away(apache_broker: Broker) -> None:
+    """Be it with offsets on their way, for which the library would wait most of a minute."""
+    servers = apache_broker.bootstrap_servers
+    topics = new_topics(servers, 1)
+    send(servers, topics["events"], numbers(0, 10))
+    try:
+        with reading(KafkaIntakes(Cluster(servers), topics, lanes=1)) as reader:
+            reader.to_the_end()
+            apache_broker.kill()
+            reader.intake.commit(reader.positions)
+            began = time.monotonic()
+        assert time.monotonic() - began < 2 * CLOSE_SECONDS_MAX
+    finally:
+        apache_broker.start()
 
 
 def test_a_broker_that_dies_and_comes_back_costs_nothing(apache_broker: Broker) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ import duckdb
 import pytest
 import yaml
 from confluent_kafka import TopicPartition
+from confluent_kafka.admin import NewPartitions
 from typer.testing import CliRunner
 
 from connectors.cluster import Cluster
@@ -24,7 +26,7 @@ from tests import raw
 from tests.chaos.job import PATIENCE, wait_until
 from tests.chaos.ledger import opened
 from tests.kafka.brokers import Broker
-from tests.kafka.harness import KafkaJob, Topics, committed_of
+from tests.kafka.harness import PARTITIONS, KafkaJob, Topics, committed_of
 from tests.kafka.topics import everything
 
 ROOT = Path(__file__).parents[2]
@@ -199,10 +201,10 @@ def test_a_topic_that_is_missing_is_named_before_anything_is_made(
     assert not job.state.exists()
 
 
-def forget_before(job: KafkaJob, offset: int) -> None:
-    """Let records of the first partition of events expire."""
+def forget_before(job: KafkaJob, offset: int, partition: int = 0) -> None:
+    """Let records of a partition of events expire."""
     admin = Cluster(job.topics.servers).admin()
-    place = TopicPartition(job.topics["events"], 0, offset)
+    place = TopicPartition(job.topics["events"], partition, offset)
     for each in admin.delete_records([place]).values():
         each.result()
 
@@ -248,6 +250,29 @@ def test_a_check_needs_what_the_result_is_made_of(apache_job: KafkaJob) -> None:
         "the topics any more\n"
     )
     assert (code, said) == (2, expected)
+
+
+def test_a_check_knows_where_a_partition_began_that_came_later(apache_job: KafkaJob) -> None:
+    """What had expired before the start that found it is not missed; what expired since is."""
+    job, added = apache_job, PARTITIONS
+    job.topics.send("events", sold("old"))
+    run_until(job, 1)
+    job.topics.partitions["events"] += 1
+    topic, new = job.topics["events"], [NewPartitions(job.topics["events"], added + 1)]
+    admin = Cluster(job.topics.servers).admin()
+    admin.create_partitions(new)[topic].result(PATIENCE)
+    time.sleep(0.5)  # until the broker itself knows
+    job.topics.send("events", *(sold(f"e{at}") for at in range(6)), at=added)
+    forget_before(job, 3, added)
+    run_until(job, 7)
+    code, said = asked(job, "verify", "--db", str(job.database))
+    assert code == 0, said
+    forget_before(job, 5, added)
+    job.topics.send("events", sold("later"))
+    run_until(job, 8)
+    code, said = asked(job, "verify", "--db", str(job.database))
+    assert code == 2
+    assert "the result is made of records from offset 3 on, and the broker has 5 to 5" in said
 
 
 def test_the_command_of_the_compose_file_starts_the_job(

@@ -1,6 +1,7 @@
 """How a run says how it is doing: a line for people, JSON for machines."""
 
 import json
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -79,6 +80,21 @@ def test_without_a_terminal_it_is_logged_as_json(capsys: pytest.CaptureFixture[s
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert {(line["event"], line["level"]) for line in lines} == {("running", "info")}
     assert {"timestamp", *Status.__slots__} <= lines[0].keys()
+
+
+def test_what_the_library_for_kafka_says_is_a_line_like_others_now_and_then(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    set_up_logs(terminal=False)
+    log = logging.getLogger("tributary.kafka")
+    for client in range(3):
+        log.error("%s [%s] %s", "FAIL", client, "refused")
+        log.warning("event source at %s is refused", client)
+    told = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(each["level"], each["event"]) for each in told] == [
+        ("error", "FAIL [0] refused"),
+        *(("warning", f"event source at {client} is refused") for client in range(3)),
+    ]
 
 
 def test_on_a_terminal_logs_are_words(capsys: pytest.CaptureFixture[str]) -> None:
