@@ -2,16 +2,12 @@
 
 # ruff: noqa: PLC0415  a command imports when it runs
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
-import duckdb
 import typer
 
 from flows.cli.failures import DIFFERENT, told
 from flows.cli.options import Config, Database, MovedLog, Overrides
-
-DAMAGED: Final = duckdb.IOException
-"""What reading a result meets that is cut off, or whose blocks have another checksum."""
 
 
 def sql(
@@ -44,6 +40,8 @@ def explain(
     earned, and which records nearly were candidates. Settings tell how Kafka is reached, where the
     raw streams are there.
     """
+    import duckdb
+
     from connectors.cluster import ClusterError
     from connectors.files import LogError
     from flows.explain import UnknownEventError
@@ -51,7 +49,9 @@ def explain(
     from flows.recorded import ResultError
     from flows.settings import SettingsError, load_settings
 
-    with told(ResultError, UnknownEventError, LogError, ClusterError, SettingsError, DAMAGED):
+    with told(
+        ResultError, UnknownEventError, LogError, ClusterError, SettingsError, duckdb.IOException
+    ):
         kafka = load_settings(config=config, overrides=overrides or []).settings.kafka
         typer.echo(explanation(db, event_id, log, kafka=kafka))
 
@@ -70,6 +70,8 @@ def verify(
     The log is read again and the result recomputed by batch SQL. Exits with 1 when anything
     differs. Settings tell how Kafka is reached, where the raw streams are there.
     """
+    import duckdb
+
     from connectors.cluster import ClusterError
     from connectors.files import LogError
     from flows.recorded import ResultError
@@ -77,7 +79,7 @@ def verify(
     from flows.verify import report
     from flows.verify import verify as verified
 
-    with told(ResultError, LogError, ClusterError, SettingsError, DAMAGED):
+    with told(ResultError, LogError, ClusterError, SettingsError, duckdb.IOException):
         kafka = load_settings(config=config, overrides=overrides or []).settings.kafka
         verification = verified(db, log, kafka=kafka, limit=limit)
     for line in report(verification):
