@@ -1,5 +1,4 @@
-# Every target that runs code first builds .venv from requirements.lock: with uv where it is on
-# PATH, else with a Python of the supported range and pip.
+# Every target that runs code first builds .venv from requirements.lock (scripts/environment).
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -11,14 +10,6 @@ export PIP_USER := 0
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
 BIN := .venv/bin
-UV := $(shell command -v uv 2>/dev/null)
-
-# A name on PATH may be a stub, too old, or without venv: what counts is that it runs.
-USABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))
-find_python = for python in python3.12 python3.11 python3; do \
-	"$$python" -c '$(USABLE)' >/dev/null 2>&1 && { echo "$$python"; exit; }; done
-NO_PYTHON := No usable Python: tributary needs 3.11 or 3.12 with the venv module (on Debian: \
-	python3-venv). Looked for python3.12, python3.11, python3. Install one, or install uv.
 
 .PHONY: help
 help: ## List the targets
@@ -30,9 +21,18 @@ demo: .venv/project ## Replay the demo log into demo.duckdb, then verify every r
 	$(BIN)/tributary replay tests/fixtures/demo --db demo.duckdb --overwrite
 	$(BIN)/tributary verify --db demo.duckdb
 
+# Tests wait for processes and brokers as often as they compute, hence more of them than cores.
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist worksteal
+
 .PHONY: test
-test: .venv/project ## Run the tests
-	$(BIN)/python -m pytest
+test: .venv/project ## Run the tests, in less than four minutes
+	$(PYTEST) -m "not long"
+	@echo "The long tests (chaos, Apache Kafka, fuzz, full disks) run with: make check"
+
+.PHONY: check
+check: .venv/project ## Run the long tests too: chaos, Apache Kafka, fuzz, full disks
+	$(PYTEST) -m long
+	$(BIN)/python -m tests.fuzz --seed 1 --lines 100000
 
 .PHONY: bench
 bench: .venv/project ## Replay 1.2 M records against batch SQL; the last line is JSON
@@ -72,34 +72,19 @@ lint: .venv/project ## Check style, format and types
 lock: ## Choose newer versions: rewrite the locks (needs uv)
 	$(COMPILE) --group dev --upgrade --output-file requirements.lock
 	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-image.lock
+	echo uv | uv pip compile - --universal --python-version 3.9 --generate-hashes --no-header \
+		--no-annotate --quiet --upgrade --output-file requirements-uv.lock
 
 COMPILE := uv pip compile pyproject.toml --universal --fork-strategy fewest --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --quiet
 
 .PHONY: clean
 clean: ## Remove .venv, .kafka, caches, bench data and the demo's database
-	rm -rf .venv .bench .hypothesis .kafka .mypy_cache .pytest_cache .ruff_cache demo.duckdb*
+	rm -rf .venv .uv .bench .hypothesis .kafka .mypy_cache .pytest_cache .ruff_cache demo.duckdb*
 	find attribution benchmarks connectors flows tests -name __pycache__ -prune -exec rm -rf {} +
 
-.venv/locked: requirements.lock
-	@rm -rf .venv
-ifdef UV
-	uv venv --quiet --no-project --python '>=3.11,<3.13' .venv
-	uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
-else
-	@python=$$($(find_python)); if [ -z "$$python" ]; then echo '$(NO_PYTHON)' >&2; exit 1; fi; \
-		echo "$$python -m venv .venv"; "$$python" -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-		--requirement requirements.lock
-endif
-	@touch $@
+.venv/locked: requirements.lock scripts/environment
+	scripts/environment locked
 
-# The build backend is locked too, hence no isolation: nothing is fetched that has no hash.
 .venv/project: .venv/locked pyproject.toml
-ifdef UV
-	uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-else
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
-		--no-build-isolation --editable .
-endif
-	@touch $@
+	scripts/environment project

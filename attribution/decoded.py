@@ -108,7 +108,7 @@ class Lift:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Records of a partition that count as received after they were read, and when that was.
+    """Records of a partition that are ahead of the clock they were read by, and what it said.
 
     `first_offset` and `last_offset` are the outermost of them.
     """
@@ -119,11 +119,36 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Ignored:
+    """Records of a partition whose own `received_at` is too far ahead of the clock to count.
+
+    `first_offset` is where the first of them is.
+    """
+
+    first_offset: int
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """Records that count as received much later than they say, because of one before them.
+
+    `source_offset` is where that one is, and `received_at` when it counts as received.
+    """
+
+    source_offset: int
+    received_at: int
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """The lines of one partition in a chunk.
 
     `watermark` is the partition's after them. `lift` tells which of them arrived below a promise,
-    and so count as later; `reading` which of them count as received after they were read.
+    and so count as later; `reading` which of them are ahead of the clock they were read by;
+    `ignored` which are so far ahead that their own arrival does not count; `delayed` which the
+    order of arrival has moved far.
     """
 
     partition: str
@@ -131,6 +156,8 @@ class Part:
     watermark: int
     lift: Lift | None = None
     reading: Reading | None = None
+    ignored: Ignored | None = None
+    delayed: tuple[Delayed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

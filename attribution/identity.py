@@ -12,16 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from attribution.columns import Array, Ints, Mask, present
-from attribution.contract.user_match import MAX_USER_AGENT, PLACEHOLDERS
+from attribution.contract.user_match import MAX_USER_AGENT
+from attribution.placeholder_columns import placeholders
 from attribution.spellings import MAX_TYPE, UNKNOWN_UID, spell_type, spelled_addresses, uid_code
 from attribution.texts import Text, is_hash, is_short_string, surely_string
-from attribution.vocabulary import KIND_CODES
+from attribution.vocabulary import KIND_CODES, WARNING_BITS, Warn
 
 _OTHER: Final = KIND_CODES["other_uid"]
 _MAX_ID: Final = 512
 _BYTE: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4: Final = rf"^{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}$"
-_FBC_COOKIE: Final = r"^fb\.[0-9]+\.[0-9]+\.(?s:(.+))$"
+_FBC_COOKIE: Final = r"^fb\.[0-9]+\.[0-9]+\.([^.]*)(?s:\..*)?$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,15 @@ class Identities:
     """What the blocks of a batch hold.
 
     `proven` are the rows whose keys and carried kinds are certain; `clean` those of them that need
-    no warning either. `carries` is a bit mask of kind codes per row.
+    no warning but those in `warnings`. `carries` is a bit mask of kind codes per row, and
+    `warnings` one of warnings.
     """
 
     keys: Keys
     carries: Array
     proven: Mask
     clean: Mask
+    warnings: Array
 
 
 def identify(block: pa.StructArray) -> Identities:
@@ -90,12 +93,14 @@ class _Reader:
         self._block = block
         self._keys: list[Keys] = []
         self._carries = np.zeros(len(block), dtype=np.uint16)
+        self._warnings = np.zeros(len(block), dtype=np.uint32)
         # A block that is no object reads as one without a single leaf.
         there = present(block)
         filled = np.zeros(len(block), dtype=bool)
         for field in block.type:
             filled |= self._there(field.name)
         self._is_there = there
+        self._warn(np.flatnonzero(~there), Warn.MISSING_USER_MATCH)
         self._proven = ~there | filled
         self._clean = self._proven.copy()
 
@@ -105,9 +110,15 @@ class _Reader:
     def _there(self, name: str) -> Mask:
         return present(self._leaf(name))
 
-    def _add(self, kind: int, rows: Ints, value: pa.Array) -> None:
+    def _warn(self, rows: Ints, warning: Warn) -> None:
+        self._warnings[rows] |= np.uint32(WARNING_BITS[warning])
+
+    def _add(self, kind: int, rows: Ints, value: pa.Array, is_nothing: Mask) -> None:
+        """Add keys of a kind, but for the placeholders among them."""
         self._carries[rows] |= np.uint16(1 << kind)
-        self._keys.append(Keys(rows, np.full(len(rows), kind, dtype=np.uint8), value))
+        self._warn(rows[is_nothing], Warn.PLACEHOLDER_IDENTIFIER)
+        keys = Keys(rows, np.full(len(rows), kind, dtype=np.uint8), value)
+        self._keys.append(keys.at(~is_nothing))
 
     def click(self) -> None:
         given, types = self._leaf("click_id"), self._leaf("click_id_type")
@@ -116,7 +127,9 @@ class _Reader:
         rows = np.flatnonzero(self._there("click_id"))
         # A type without an id carries nothing, and the contract says so.
         self._clean &= self._there("click_id") | ~self._there("click_id_type")
-        types = pc.fill_null(types.take(pa.array(rows)), "").dictionary_encode()
+        types = pc.fill_null(types.take(pa.array(rows)), "")
+        self._warn(rows[Text.of(types).length == 0], Warn.MISSING_CLICK_ID_TYPE)
+        types = types.dictionary_encode()
         spelling = [spell_type(text) for text in types.dictionary.to_pylist()]
         spelled = pa.array(spelling, pa.string())
         value = given.take(pa.array(rows))
@@ -124,7 +137,8 @@ class _Reader:
         if "fbclid" in spelled.to_pylist():
             cut = pc.replace_substring_regex(value, _FBC_COOKIE, r"\1", max_replacements=1)
             value = pc.if_else(pc.equal(prefix, "fbclid"), cut, value)
-        self._add(KIND_CODES["click"], rows, pc.binary_join_element_wise(prefix, value, ":"))
+        keys = pc.binary_join_element_wise(prefix, value, ":")
+        self._add(KIND_CODES["click"], rows, keys, placeholders(value))
 
     def uids(self) -> None:
         lists = self._leaf("uids")
@@ -154,6 +168,9 @@ class _Reader:
         np.bitwise_or.at(self._carries, row[taken], (1 << code[taken]).astype(np.uint16))
         is_maid = taken & (code == KIND_CODES["maid"])
         keys = Keys(row, code.astype(np.uint8), value)
+        is_nothing = placeholders(value)
+        self._warn(row[is_nothing], Warn.PLACEHOLDER_IDENTIFIER)
+        taken, is_maid = taken & ~is_nothing, is_maid & ~is_nothing
         self._keys.append(keys.at(taken & ~is_maid))
         maids = keys.at(is_maid)
         self._keys.append(Keys(maids.row, maids.kind, pc.utf8_lower(maids.value)))
@@ -162,7 +179,8 @@ class _Reader:
         given = self._leaf(name)
         rows = np.flatnonzero(self._there(name))
         self._proven &= is_hash(given) & surely_string(given)
-        self._add(KIND_CODES[name], rows, given.take(pa.array(rows)))
+        value = given.take(pa.array(rows))
+        self._add(KIND_CODES[name], rows, value, placeholders(value))
 
     def ip_ua(self) -> None:
         address, agent = self._leaf("client_ip"), self._leaf("client_user_agent")
@@ -180,7 +198,9 @@ class _Reader:
         good = present(address)
         good &= is_short_string(agent, MAX_USER_AGENT)
         self._proven[rows[~good]] = False
-        self._add(KIND_CODES["ip_ua"], rows, pc.binary_join_element_wise(address, agent, " "))
+        is_nothing = placeholders(address) | placeholders(agent)
+        keys = pc.binary_join_element_wise(address, agent, " ")
+        self._add(KIND_CODES["ip_ua"], rows, keys, is_nothing)
 
     def identities(self) -> Identities:
         keys = Keys.concat(self._keys)
@@ -188,19 +208,9 @@ class _Reader:
         # A block that carries nothing is worth a warning.
         self._clean &= ~self._is_there | (self._carries != 0)
         return Identities(
-            keys=keys.at(~_is_placeholder(keys)),
+            keys=keys,
             carries=self._carries,
             proven=self._proven,
             clean=self._clean & self._proven,
+            warnings=self._warnings,
         )
-
-
-def _is_placeholder(keys: Keys) -> Mask:
-    """Mark values that stand for nobody."""
-    found = np.zeros(len(keys.row), dtype=bool)
-    for kind in sorted({kind for kind, _ in PLACEHOLDERS}):
-        rows = np.flatnonzero(keys.kind == KIND_CODES[kind])
-        texts = pa.array([value for of, value in PLACEHOLDERS if of == kind])
-        is_in = pc.is_in(keys.value.take(pa.array(rows)), value_set=texts)
-        found[rows] = is_in.to_numpy(zero_copy_only=False)
-    return found

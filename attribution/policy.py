@@ -59,6 +59,7 @@ class Policy(_Frozen):
     settle_delay: Duration = parse_duration("1h")
     max_event_delay: Duration = parse_duration("7d")
     dedup_window: Duration = parse_duration("7d")
+    clock_skew: Annotated[Duration, Field(ge=0)] = parse_duration("5m")
     half_life: Annotated[Duration, Field(gt=0)] = parse_duration("7d")
     max_candidates: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     missing_currency: Literal["reject", "warn"] = "reject"

@@ -4,6 +4,8 @@ Column names and types are those of `connectors/schema.sql`; this module only fi
 """
 
 from functools import lru_cache
+from math import floor
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -57,14 +59,21 @@ _OF_RECORD = ("impression_id", "campaign_id", "media_buy_id", "package_id", "cre
 _OBSERVED_CODES = [EVENT_TYPES.index(event_type) for event_type in sorted(OBSERVED_EVENT_TYPES)]
 
 
+_QUALITY_STEPS: Final = 1e12
+"""A quality has twelve decimals, so that a sum of qualities can be one of decimals, and exact."""
+
+
 @lru_cache(maxsize=4096)
 def match_quality(carries: int, policy_weights: tuple[tuple[str, float], ...]) -> float:
-    """Give `1 - prod(1 - w)` over the kinds in the bit mask, in the order of the weights."""
+    """Return `1 - prod(1 - w)` over the kinds in the bit mask, in the order of the weights.
+
+    Each step is one operation on doubles, so that every machine comes to the same last digit.
+    """
     missed = 1.0
     for kind, weight in policy_weights:
         if carries >> KIND_CODES[kind] & 1:
             missed *= 1.0 - weight
-    return round(1.0 - missed, 12)
+    return floor((1.0 - missed) * _QUALITY_STEPS + 0.5) / _QUALITY_STEPS
 
 
 def quality(carries: int, policy: Policy) -> float:
@@ -213,7 +222,7 @@ def credit_rows(due: pa.RecordBatch, touchpoints: Touchpoints, policy: Policy) -
         "advertiser_id": mine["advertiser_id"],
         "event_time": timestamps(event_time),
         **{name: records[name] for name in _OF_RECORD},
-        "type": pa.array(np.where(touchpoints.is_click, "click", "impression")),
+        "type": pc.if_else(pa.array(touchpoints.is_click), "click", "impression"),
         "time": timestamps(values(records, "time")),
         "matched_on": pa.array(kinds[touchpoints.strength], pa.string()),
         "is_probabilistic": pa.array(touchpoints.is_probabilistic),

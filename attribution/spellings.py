@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from attribution.columns import Mask
-from attribution.contract.user_match import DEFAULT_CLICK_ID_TYPE, UNMATCHED_UID_TYPES, spell_ip
+from attribution.contract.user_match import UNMATCHED_UID_TYPES, click_kind, spell_ip
 from attribution.vocabulary import KIND_CODES, UID_KINDS
 
 UNKNOWN_UID: Final = len(KIND_CODES)
@@ -58,5 +58,4 @@ def uid_code(given: str | None) -> int:
 @lru_cache(maxsize=KEPT_TYPES)
 def spell_type(given: str) -> str:
     """Spell a click id type as it stands in a match key."""
-    kind = (given or DEFAULT_CLICK_ID_TYPE).lower()
-    return kind.replace("%", "%25").replace(":", "%3A")
+    return click_kind(given).replace("%", "%25").replace(":", "%3A")

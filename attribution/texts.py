@@ -22,18 +22,19 @@ _PROBES: Final = 32
 """Bytes looked at before a text that might be a number is left to a closer look."""
 
 
-def _table(characters: str) -> Mask:
+def byte_table(characters: str) -> Mask:
+    """Say true for the bytes of these characters."""
     table = np.zeros(256, dtype=bool)
     table[list(characters.encode())] = True
     return table
 
 
-_NUMBER: Final = _table("0123456789+-.eE")
-_NUMBER_START: Final = _table("0123456789-")
-_SIGN: Final = _table("+-")
-_EXPONENT: Final = _table("eE")
-_CONTAINER_START: Final = _table("{[")
-_LITERAL_START: Final = _table("tf")
+_NUMBER: Final = byte_table("0123456789+-.eE")
+_NUMBER_START: Final = byte_table("0123456789-")
+_SIGN: Final = byte_table("+-")
+_EXPONENT: Final = byte_table("eE")
+_CONTAINER_START: Final = byte_table("{[")
+_LITERAL_START: Final = byte_table("tf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,14 @@ def is_short(column: pa.Array, most: int) -> Mask:
     return ~text.valid | ((text.length >= 1) & (text.length <= most))
 
 
+def without_bytes(column: pa.Array, table: Mask) -> Mask:
+    """Rows in which no byte stands for which the table says true."""
+    text = Text.of(column)
+    found = np.flatnonzero(table[text.data])
+    ends = text.start + text.length
+    return np.searchsorted(found, text.start) == np.searchsorted(found, ends)
+
+
 def is_hash(column: pa.Array) -> Mask:
     """Rows that are null or 64 lower-case hex digits."""
     text = Text.of(column)
@@ -142,7 +151,8 @@ def _everywhere(holds: Mask) -> Mask:
 def instants(column: pa.Array) -> tuple[Ints, Mask]:
     """Read times in the common spellings of RFC 3339 as microseconds since the epoch.
 
-    `2026-04-26T14:30:00Z`, with 3 or 6 digits of a fraction, with `+hh:mm` for `Z`. Gives the
+    `2026-04-26T14:30:00Z`, with 3 or 6 digits of a fraction, with `+hh:mm` for `Z`, the letters in
+    either case. Gives the
     microseconds and where they were read; other spellings, good or bad, are for the contract.
     """
     text = Text.of(column)
@@ -155,6 +165,12 @@ def instants(column: pa.Array) -> tuple[Ints, Mask]:
         micros[rows], good[rows] = _read_instants(_matrix(text, rows, length), *_SPELLINGS[length])
     return micros, good
 
+
+_CASE: Final = np.uint8(0x20)
+"""The bit that tells a lower-case letter from its capital."""
+
+_MOST: Final = {"0": 9, "T": 0x20, "Z": 0x20}
+"""How far bits of a time may differ from those of its pattern."""
 
 _SPELLINGS: Final = {
     20: (0, False),
@@ -181,10 +197,12 @@ def _read_instants(given: Bytes, fraction: int, has_offset: bool) -> tuple[Ints,
     pattern += "+00:00" if has_offset else "Z"
     # What differs from the pattern is the digit, and nothing else may differ.
     digit = given ^ np.frombuffer(pattern.encode(), dtype=np.uint8)
-    most = np.array([9 if character == "0" else 0 for character in pattern], dtype=np.uint8)
+    most = np.array([_MOST.get(character, 0) for character in pattern], dtype=np.uint8)
     if has_offset:
         most[zone] = ord("+") ^ ord("-")
     good = _everywhere(digit <= most)
+    for letter in (10,) if has_offset else (10, zone):
+        good &= (digit[:, letter] & ~_CASE) == 0
     columns = np.ascontiguousarray(digit.T).astype(np.int32)
     year, month, day = (_number(columns[at]) for at in (slice(0, 4), slice(5, 7), slice(8, 10)))
     hour, minute, second = (_number(columns[at : at + 2]) for at in (11, 14, 17))

@@ -31,6 +31,34 @@ UID_KINDS: Final = frozenset(
 )
 """Uid types that give a match key."""
 
+CLICK_ID_TYPE_ALIASES: Final = {"fbc": "fbclid", "_fbc": "fbclid"}
+"""Types that are another's: Meta's click id by the name of the cookie that keeps it."""
+
+PLACEHOLDER_WORDS: Final = (
+    "",
+    "null",
+    "none",
+    "undefined",
+    "unknown",
+    "nan",
+    "nil",
+    "n/a",
+    "na",
+    "-",
+    "0",
+)
+"""What producers send for an identifier they do not have, in any case; also hashed."""
+
+PLACEHOLDER_MACROS: Final = (
+    ("{", "}"),
+    ("${", "}"),
+    ("%%", "%%"),
+    ("__", "__"),
+    ("[", "]"),
+    ("<", ">"),
+)
+"""What stands around the name of a macro that an ad server should have filled in."""
+
 EVENT_TYPES: Final = (
     "page_view",
     "view_content",
@@ -68,8 +96,8 @@ EVENT_TYPES: Final = (
 )
 """The 31 AdCP types, and `deposit` and `subscription` of the log-event guide."""
 
-NONSTANDARD_EVENT_TYPES: Final = frozenset({"subscription"})
-"""Accepted as sent, with a warning: AdCP spells it `subscribe`."""
+NONSTANDARD_EVENT_TYPES: Final = frozenset({"deposit", "subscription"})
+"""Accepted as sent, with a warning: AdCP has no `deposit`, and spells the other `subscribe`."""
 
 OBSERVED_EVENT_TYPES: Final = frozenset({"refund", "remove_from_cart", "disqualify_lead"})
 """Types that undo something: kept, earning nothing until adjustments exist."""
@@ -158,6 +186,12 @@ class Warn(StrEnum):
     FIELD_TOO_LONG = "field_too_long"
     CONTENT_WITHOUT_ID = "content_without_id"
     NEGATIVE_PRICE = "negative_price"
+    PLACEHOLDER_IDENTIFIER = "placeholder_identifier"
+    MISSING_CLICK_ID_TYPE = "missing_click_id_type"
+    USER_AGENT_TRUNCATED = "user_agent_truncated"
+    ODD_EVENT_SOURCE_URL = "odd_event_source_url"
+    RECEIVED_AT_IN_FUTURE = "received_at_in_future"
+    INVALID_UNICODE = "invalid_unicode"
 
 
 WARNING_BITS: Final = {warning: 1 << bit for bit, warning in enumerate(Warn)}

@@ -12,8 +12,9 @@ from attribution.match import Match
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decode import PartitionDecoder
-from connectors.files import find_files, read_whole_lines
+from connectors.files import find_files
 from connectors.keying import Salts, key_impressions
+from connectors.laggards import read_whole_lines
 from connectors.lines import Lines
 
 CHUNKS: Final = 12

@@ -52,7 +52,8 @@ select {_BY},
   {_histogram("carries")} as carries,
   {_histogram("warnings")} as warnings,
   {_histogram(_DROPPED)} as dropped,
-  sum(match_quality) as quality_sum, count(*) filter (is_limited) as limited, $seq as seq
+  sum(match_quality::decimal(13,12)) as quality_sum,
+  count(*) filter (is_limited) as limited, $seq as seq
 from batch group by all""",
     "touchpoint_deltas": """
 insert into touchpoint_deltas by name

@@ -7,8 +7,7 @@ written outside of `snapshot`.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import version
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,10 @@ from attribution.policy import Policy
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry, SourceVersion
 from connectors import schema
 from connectors.commits import Commit, Epoch
-from connectors.files import STREAMS
+from connectors.names import STREAMS
+from connectors.release import release
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 CHECKPOINT_THRESHOLD: Final = "1GB"
 """Of write-ahead log. The default of 16 MB costs three times the CPU and pauses of a second."""
@@ -48,11 +50,11 @@ def create_database(path: Path, *, overwrite: bool) -> duckdb.DuckDBPyConnection
         for old in (path, path.with_name(path.name + ".wal")):
             old.unlink(missing_ok=True)
         connection = duckdb.connect(str(path))
-    except (OSError, duckdb.IOException) as error:
+        prepare(connection)
+        schema.create(connection)
+    except (OSError, duckdb.OperationalError, duckdb.FatalException) as error:
         msg = f"{path} cannot be written: {str(error).splitlines()[0]}"
         raise DatabaseError(msg) from error
-    prepare(connection)
-    schema.create(connection)
     return connection
 
 
@@ -63,21 +65,23 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(f"set disabled_compression_methods = '{COSTLY_COMPRESSION}'")
 
 
-def record_run(
+def record_run(  # noqa: PLR0913  the columns of a row
     connection: duckdb.DuckDBPyConnection,
     *,
     run_id: str,
     policy: Policy,
     inputs: Mapping[str, Any],
     key_groups: int,
+    started_at: int | None = None,
 ) -> None:
-    """Note what the rows of this file were made of."""
+    """Note what the rows of this file were made of; the run starts now, or did at `started_at`."""
+    now = datetime.now(UTC)
     connection.execute(
         "insert into runs values (?, ?, ?, ?, ?, ?)",
         [
             run_id,
-            datetime.now(UTC),
-            version("tributary"),
+            now if started_at is None else EPOCH + timedelta(microseconds=started_at),
+            release(),
             policy.model_dump_json(),
             json.dumps(inputs),
             key_groups,

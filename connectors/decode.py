@@ -1,21 +1,23 @@
 """Bytes to the decoded log: reading, judging, and the order of arrival in each partition."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import Array, Ints, keep, values
+from attribution.columns import Array, Ints, Mask, keep, values
 from attribution.contract.times import FUTURE_TOLERANCE
 from attribution.decoded import EVENTS, REJECTIONS, TESTS, Decoded, Lift, Part
 from attribution.frames import END, START
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import WARNING_BITS, Warn
+from connectors.ahead import add_stand_in, ignored_among, too_far_ahead, without_arrival
 from connectors.arrivals import Arrivals, Times
 from connectors.chunks import Chunk, positions
+from connectors.delays import Delays
 from connectors.events import read_events
 from connectors.impressions import read_impressions
 from connectors.lines import Lines
@@ -33,6 +35,7 @@ class PartitionDecoder:
         self.policy = policy
         self.registry = registry
         self.arrivals = Arrivals()
+        self.delays = Delays()
 
     @property
     def maximum(self) -> int:
@@ -61,8 +64,9 @@ class Next:
     """The lines that come next in a partition, and their `offsets` in it.
 
     Nothing is to arrive below `promised` any more: records that would are lifted to it. They are
-    read at `read_at`, so that no registry of later is known. `lifts` and `readings` are what an
-    earlier reading of these lines noted, and what holds again.
+    read at `read_at`: no registry of later is known, and what says that it arrived long after that
+    is not believed. `lifts` and `readings` are what an earlier reading of these lines noted, and
+    what holds again.
     """
 
     decoder: PartitionDecoder
@@ -85,13 +89,19 @@ def decode_together(nexts: Sequence[Next]) -> Decoded:
     lines = Lines.together([each.lines for each in nexts])
     offsets = np.concatenate([each.offsets for each in nexts])
     chunk = (read_events if is_events else read_impressions)(lines, policy=decoder.policy)
-    received_at, parts = _arrive(nexts, chunk)
+    read_at = _read_at(nexts)
+    ignored = too_far_ahead(chunk.arrived, read_at, decoder.policy.clock_skew)
+    if ignored.any():
+        chunk = without_arrival(chunk, ignored)
+        for mine in _beginnings(nexts):
+            add_stand_in(chunk, lines, mine, ignored)
+    received_at, parts = _arrive(nexts, chunk, ignored)
     if is_events:
-        judged_at = np.minimum(received_at, _read_at(nexts))
+        judged_at = np.minimum(received_at, read_at)
         chunk = _hold_against_sources(chunk, judged_at, decoder.registry, decoder.policy)
     rows = _set(chunk.rows, "received_at", received_at[values(chunk.rows, "line")])
     if is_events:
-        rows = _set(rows, "warnings", _with_future(rows))
+        rows = _set(rows, "warnings", _with_future(rows, ignored))
     decoded = Decoded(
         stream=decoder.stream,
         parts=parts,
@@ -105,23 +115,57 @@ def decode_together(nexts: Sequence[Next]) -> Decoded:
     return replace(decoded, rejections=_rejections(decoded, chunk, received_at))
 
 
-def _arrive(nexts: Sequence[Next], chunk: Chunk) -> tuple[Ints, tuple[Part, ...]]:
-    """Give the effective `received_at` of every line, and what that makes of the partitions."""
-    received_at, parts, start = [], [], 0
+def _slices(nexts: Sequence[Next]) -> Iterator[tuple[Next, slice]]:
+    """Return the lines of each of some partitions that are read together."""
+    start = 0
     for each in nexts:
-        mine = slice(start, start := start + len(each.lines))
-        effective, lift = each.decoder.arrivals.follow(
-            Times(chunk.arrived[mine], chunk.stand_in[mine], chunk.is_record[mine], each.offsets),
-            promised=each.promised,
-            lifts=each.lifts,
+        yield each, slice(start, start := start + len(each.lines))
+
+
+def _beginnings(nexts: Sequence[Next]) -> list[slice]:
+    """Return the lines of the partitions of events that nothing is known of yet."""
+    return [
+        mine
+        for each, mine in _slices(nexts)
+        if each.decoder.stream == "events" and each.decoder.maximum == START
+    ]
+
+
+def _arrive(nexts: Sequence[Next], chunk: Chunk, ignored: Mask) -> tuple[Ints, tuple[Part, ...]]:
+    """Give the effective `received_at` of every line, and what that makes of the partitions."""
+    received_at, parts = [], []
+    for each, mine in _slices(nexts):
+        times = Times(
+            chunk.arrived[mine], chunk.stand_in[mine], chunk.is_record[mine], each.offsets
         )
-        is_ahead = chunk.is_record[mine] & (effective > each.read_at)
-        reading = reading_of(is_ahead, each.offsets, each.read_at)
+        before = each.decoder.maximum
+        effective, lift = each.decoder.arrivals.follow(
+            times, promised=each.promised, lifts=each.lifts
+        )
+        is_ahead = _is_ahead(each, times, effective, ignored[mine])
         received_at.append(effective)
         parts.append(
-            Part(each.decoder.partition, len(each.lines), each.decoder.maximum, lift, reading)
+            Part(
+                each.decoder.partition,
+                len(each.lines),
+                each.decoder.maximum,
+                lift,
+                reading_of(is_ahead, each.offsets, each.read_at),
+                ignored_among(ignored[mine], each.offsets),
+                each.decoder.delays.follow(times, effective, before),
+            )
         )
     return np.concatenate(received_at), tuple(parts)
+
+
+def _is_ahead(each: Next, times: Times, effective: Ints, ignored: Mask) -> Mask:
+    """Mark the records that were decided by the clock, which a later one might decide otherwise.
+
+    Only events are judged by a registry, as it was at their reading.
+    """
+    if each.decoder.stream != "events":
+        return ignored
+    return ignored | (times.is_record & (effective > each.read_at))
 
 
 def _read_at(nexts: Sequence[Next]) -> Ints:
@@ -161,10 +205,15 @@ def _set(rows: pa.RecordBatch, name: str, column: Array) -> pa.RecordBatch:
     return rows.set_column(at, rows.schema.field(name), pa.array(column))
 
 
-def _with_future(rows: pa.RecordBatch) -> Array:
+def _with_future(rows: pa.RecordBatch, ignored: Mask) -> Array:
+    """Return the warnings, with those that need to know when a record arrived."""
     late = values(rows, "event_time") > values(rows, "received_at") + FUTURE_TOLERANCE
-    bit = np.uint32(WARNING_BITS[Warn.EVENT_TIME_IN_FUTURE])
-    return np.where(late, values(rows, "warnings") | bit, values(rows, "warnings"))
+    warnings = _with(values(rows, "warnings"), Warn.EVENT_TIME_IN_FUTURE, late)
+    return _with(warnings, Warn.RECEIVED_AT_IN_FUTURE, ignored[values(rows, "line")])
+
+
+def _with(warnings: Array, warning: Warn, where: Mask) -> Array:
+    return np.where(where, warnings | np.uint32(WARNING_BITS[warning]), warnings)
 
 
 def _hold_against_sources(

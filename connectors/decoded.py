@@ -6,6 +6,7 @@ which of the keys a policy uses, are the business of whoever reads the tables.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -16,14 +17,17 @@ import pyarrow.compute as pc
 
 from attribution.columns import Array, Mask, values
 from attribution.decoded import Decoded
+from attribution.frames import END
 from attribution.identity import Keys
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.results import carries_column, warnings_column
 from attribution.vocabulary import KINDS
 from connectors.chunk_counts import received
-from connectors.decode import PartitionDecoder
-from connectors.files import Partition, find_files
+from connectors.decode import Next, PartitionDecoder
+from connectors.files import LogFile, find_files
+from connectors.laggards import decode_in_turn, read_whole_lines
+from connectors.lines import Lines
 
 _NAMES: Final = pa.array(KINDS)
 
@@ -46,13 +50,24 @@ def load_log(connection: duckdb.DuckDBPyConnection, log: Iterable[Decoded], poli
     connection.commit()
 
 
-def decode_folder(folder: Path, policy: Policy, registry: Registry) -> Iterator[Decoded]:
-    """Decode every file of a folder; raises LogError when it holds no log or one is unreadable."""
-    for file in find_files(folder):
-        decoder = PartitionDecoder(file.stream, file.partition, policy=policy, registry=registry)
-        partition = Partition(file, decoder)
-        while (decoded := partition.read()) is not None:
-            yield decoded
+def decode_folder(
+    folder: Path, policy: Policy, registry: Registry, *, read_at: int = END
+) -> Iterator[Decoded]:
+    """Decode every file of a folder as it was read at an instant.
+
+    Raises LogError when the folder holds no log or a file is unreadable.
+    """
+    nexts = (_lines_of(file, policy, registry, read_at) for file in find_files(folder))
+    return decode_in_turn(chain.from_iterable(nexts))
+
+
+def _lines_of(file: LogFile, policy: Policy, registry: Registry, read_at: int) -> Iterator[Next]:
+    decoder = PartitionDecoder(file.stream, file.partition, policy=policy, registry=registry)
+    done = 0
+    for content in read_whole_lines(file):
+        lines = (Lines.of if done else Lines.at_beginning)(content)
+        yield Next(decoder, lines, lines.numbered(done), read_at=read_at)
+        done += len(lines)
 
 
 def _tables(decoded: Decoded, policy: Policy) -> dict[str, pa.RecordBatch]:

@@ -10,10 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from attribution.columns import Array, Ints, Mask, micros_to_money, present
+from attribution.contract.urls import URI
 from attribution.contract.user_match import RAW_PII_KEYS
 from attribution.decoded import EVENTS
 from attribution.identity import Keys, identify
-from attribution.texts import Text, fixed_point, instants, surely_string, unquoted
+from attribution.texts import (
+    Text,
+    byte_table,
+    fixed_point,
+    instants,
+    surely_string,
+    unquoted,
+    without_bytes,
+)
 from attribution.vocabulary import (
     ACTION_SOURCES,
     EVENT_TYPES,
@@ -28,7 +37,8 @@ _ID: Final = 256
 _MUST_BE_ABSENT: Final = ("value", "currency", "content_ids", "surface")
 _TYPES: Final = pa.array([name for name in EVENT_TYPES if name != "watch_milestone"])
 _NONSTANDARD: Final = pa.array(sorted(NONSTANDARD_EVENT_TYPES))
-_URL: Final = r"^https?://(?P<host>(?:[a-z0-9-]+\.)*[a-z0-9-]+)(?::[0-9]+)?(?:[/?#][!-~]*)?$"
+_URL: Final = r"^https?://(?P<host>(?:[a-z0-9-]+\.)*[a-z0-9-]+)(?::[0-9]+)?(?:[/?#][ -~]*)?$"
+_WHOLE_URI: Final = f"^(?:{URI})$"
 _CURRENCY: Final = "^[A-Z]{3}$"
 _COUNT: Final = "^[0-9]{1,15}$"
 _STRINGS: Final = r'^\[("[^"\\]*"(,"[^"\\]*")*)?\]$'
@@ -39,6 +49,12 @@ _BOUNDED: Final = {
     "content_category": 1024,
     "search_string": 1024,
 }
+_ODD: Final = ~byte_table(
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?!$&'()*+,;=@"
+)
+"""Bytes that a URL seldom holds; whether they may stand where they stand takes a closer look."""
+
+_ODD_URL: Final = WARNING_BITS[Warn.ODD_EVENT_SOURCE_URL]
 _NO_URL: Final = WARNING_BITS[Warn.MISSING_EVENT_SOURCE_URL]
 _NO_STANDARD: Final = WARNING_BITS[Warn.NONSTANDARD_EVENT_TYPE]
 
@@ -173,7 +189,16 @@ class EventColumns:
         no_url = _mask(pc.equal(events["action_source"], "website").fill_null(False))  # noqa: FBT003
         no_url &= ~self._there("event_source_url")
         nonstandard = _is_in(events["event_type"], _NONSTANDARD)
-        return (no_url * _NO_URL + nonstandard * _NO_STANDARD).astype(np.uint32)
+        own = no_url * _NO_URL + nonstandard * _NO_STANDARD + self._has_odd_url() * _ODD_URL
+        return own.astype(np.uint32) | self._identities.warnings
+
+    def _has_odd_url(self) -> Mask:
+        url = self._events["event_source_url"]
+        odd = ~without_bytes(url, _ODD)
+        rows = np.flatnonzero(odd)
+        if len(rows):
+            odd[rows] = ~_mask(pc.match_substring_regex(url.take(pa.array(rows)), _WHOLE_URI))
+        return odd
 
     def _num_items(self) -> pa.Array:
         given = self._leaf("num_items")

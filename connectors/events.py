@@ -30,7 +30,7 @@ from connectors.chunks import (
     unreadable,
 )
 from connectors.event_columns import EventColumns
-from connectors.judged_events import accepted_row, envelope_row, refused_row, tested_row
+from connectors.judged_events import accepted_row, envelope_row, refused_row
 from connectors.lines import Lines
 from connectors.parse import ENVELOPE, parse, query
 
@@ -164,9 +164,7 @@ class _Judged:
 
     def _judge_event(self, line: int, index: int, envelope: Envelope) -> None:
         verdict = judge_event(envelope.events[index], policy=self._policy)
-        if envelope.test_event_code is not None:
-            self.tests.append(tested_row(line, envelope, verdict, self._policy))
-        elif isinstance(verdict, Rejection):
+        if isinstance(verdict, Rejection):
             self.refused.append(refused_row(line, index, envelope, verdict))
         else:
             self._accepted.append((line, index, envelope, verdict))

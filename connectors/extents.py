@@ -5,7 +5,7 @@ arrived below what it had promised, and when it read those that were ahead of th
 three, reading the log again gives the same records.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ import duckdb
 from attribution.decoded import Decoded, Lift, Reading
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.decode import PartitionDecoder
-from connectors.files import LogError, LogFile, find_files, read_whole_lines
+from connectors.decode import Next, PartitionDecoder
+from connectors.files import LogError, LogFile, find_files
+from connectors.laggards import decode_in_turn, read_whole_lines
 from connectors.lines import Lines
 from connectors.readings import NONE, Readings
+from connectors.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +80,38 @@ def decode_extents(
     Raises LogError when a file is gone, or shorter than it was.
     """
     files = {(file.stream, file.partition): file for file in find_files(folder)} if extents else {}
+    return decode_in_turn(_lines_of(folder, files, extents, policy, registry))
+
+
+def _lines_of(
+    folder: Path,
+    files: Mapping[tuple[str, str], LogFile],
+    extents: Sequence[Extent],
+    policy: Policy,
+    registry: Registry,
+) -> Iterator[Next]:
     for extent in extents:
         file = files.get((extent.stream, extent.partition))
         if file is None:
             msg = (
                 f"{folder / extent.partition} is gone, and the result is made of "
-                f"{extent.next_offset:,} lines of it; put the file back (it may be packed), "
-                "or name the folder it is in now"
+                f"{counted(extent.next_offset, 'line')} of it; put the file back (it may be "
+                "packed), or name the folder it is in now"
             )
             raise LogError(msg)
-        yield from _decode(file, extent, policy, registry)
+        decoder = PartitionDecoder(
+            extent.stream, extent.partition, policy=policy, registry=registry
+        )
+        yield from _extent_of(file, extent, decoder)
 
 
-def _decode(file: LogFile, extent: Extent, policy: Policy, registry: Registry) -> Iterator[Decoded]:
-    decoder = PartitionDecoder(extent.stream, extent.partition, policy=policy, registry=registry)
+def _extent_of(file: LogFile, extent: Extent, decoder: PartitionDecoder) -> Iterator[Next]:
     done = 0
     for content in read_whole_lines(file):
-        lines = _first(Lines.of(content), extent.next_offset - done)
-        yield decoder.decode(
+        found = (Lines.of if done else Lines.at_beginning)(content)
+        lines = _first(found, extent.next_offset - done)
+        yield Next(
+            decoder,
             lines,
             lines.numbered(done),
             lifts=extent.lifts_among(done, done + len(lines)),
@@ -106,7 +122,7 @@ def _decode(file: LogFile, extent: Extent, policy: Policy, registry: Registry) -
             return
     if done < extent.next_offset:
         msg = (
-            f"{file.path} ends after {done:,} lines, and the result is made of "
+            f"{file.path} ends after {counted(done, 'line')}, and the result is made of "
             f"{extent.next_offset:,}: it was cut short or replaced; put the right file back"
         )
         raise LogError(msg)

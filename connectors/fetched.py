@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 import numpy as np
-from confluent_kafka import Message
+from confluent_kafka import KafkaError, Message
 
 TURN_SPAN: Final = 24 * 3_600_000
 """How much time (ms of message timestamps) a partition gives in one turn: a small topic would be
@@ -56,6 +56,12 @@ class Fetched:
         self._bytes.clear()
         self._full.clear()
 
+    def drop_ends(self, name: str) -> None:
+        """Drop the end marks that wait: what was the end when fetching paused need not be later."""
+        kept = [message for message in self._waiting.pop(name, []) if not _is_end(message)]
+        if kept:
+            self._waiting[name], self._bytes[name] = kept, _size(kept)
+
     def full(self) -> set[str]:
         """Name the partitions of which enough waits, until half of that is given."""
         self._full = {name for name in self._waiting if self._share(name) >= self._share_max(name)}
@@ -87,6 +93,11 @@ class Fetched:
 def name_of(message: Message) -> str:
     """Name the partition of a message, as places do."""
     return f"{message.topic()}-{message.partition()}"
+
+
+def _is_end(message: Message) -> bool:
+    error = message.error()
+    return error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  so spelt
 
 
 def _turn(messages: list[Message], size: int, size_max: int) -> tuple[list[Message], list[Message]]:

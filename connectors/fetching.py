@@ -77,7 +77,8 @@ class Fetching:
         changed = [each for each in self._partitions if each.is_paused != (each.name in paused)]
         for each in changed:
             each.is_paused = not each.is_paused
-            each.has_ended = False  # of what came meanwhile nobody has heard
+            each.has_ended = False  # what came meanwhile is not known yet
+            self._fetched.drop_ends(each.name)
         if pause := [each.place for each in changed if each.is_paused]:
             self._consumer.pause(pause)
         if resume := [each.place for each in changed if not each.is_paused]:

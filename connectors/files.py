@@ -1,25 +1,20 @@
-"""Folders of NDJSON files as lanes: each lane reads whichever of its files lags in arrival time.
+"""The files of a log, as they lie in a folder: which count, and how one is opened.
 
-Knows files and bytes; what the bytes mean is the decoder's business.
+Knows names and kinds of files; what they hold is the business of those who read them.
 """
 
 import os
-import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, cast
 
 import pyarrow as pa
 
-from attribution.contract.document import MAX_DOCUMENT_BYTES, Unreadable, read_document
-from attribution.contract.times import parse_time
-from attribution.decoded import Decoded
-from attribution.frames import END, START
-from connectors.decode import PartitionDecoder
-from connectors.lines import Lines
+from connectors.names import NAME, STREAMS, shown, why_not_read
+from connectors.regular import kind_of, open_regular
 
 CHUNK_BYTES: Final = 16_000_000
 """Bytes decoded at once: a query costs about 1 ms whatever it reads, so chunks must be large."""
@@ -27,9 +22,10 @@ CHUNK_BYTES: Final = 16_000_000
 PEEK_BYTES: Final = 1_000_000
 """Bytes looked at to learn when a file begins."""
 
-STREAMS: Final = ("events", "impressions")
 COMPRESSIONS: Final = {".gz": "gzip", ".zst": "zstd"}
-_NAME: Final = re.compile(r"(?P<stream>events|impressions).*\.ndjson(\.gz|\.zst)?", re.DOTALL)
+
+SHOWN_MAX: Final = 10
+"""Names in one sentence; a folder may hold thousands that are not read."""
 
 
 class LogError(Exception):
@@ -60,13 +56,55 @@ class LogFile:
         except OSError:
             return False
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file, packed or not; raises LogError."""
+        with reading(self):
+            return self.path.stat().st_size
+
+    def is_there(self) -> bool:
+        """Tell whether there is a regular file to read, as far as that can be found out."""
+        try:
+            return kind_of(self.path) is None
+        except FileNotFoundError:
+            return False
+        except OSError:  # reading it will say what is wrong
+            return True
+
     def open(self) -> tuple[IO[bytes], IO[bytes]]:
         """Open the file: its content, and the file itself to ask how far reading has come."""
-        raw = self.path.open("rb")
+        raw = open_regular(self.path)
         if not self.is_packed:
             return raw, raw
         packed = pa.CompressedInputStream(pa.PythonFile(raw), COMPRESSIONS[self.path.suffix])
         return cast("IO[bytes]", packed), raw
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a folder holds: the files of the log with their inodes; what is `left`, and why."""
+
+    folder: Path
+    files: dict[LogFile, int]
+    left: dict[str, str]
+
+    def not_read(self) -> Iterator[str]:
+        """Say what is not read: an operator may not expect it."""
+        if self.left:
+            yield f"{self.folder} holds what is not read: {listed(self.left)}"
+
+    def missing(self) -> Iterator[str]:
+        """Say which stream has no file."""
+        for stream in sorted(set(STREAMS) - {file.stream for file in self.files}):
+            yield f"{self.folder} holds no {stream}*.ndjson: nothing can be attributed without"
+
+
+def listed(left: Mapping[str, str]) -> str:
+    """Name some of what is not read, and why."""
+    names = sorted(left)
+    more = len(names) - SHOWN_MAX
+    first = ", ".join(f"{shown(name)} ({left[name]})" for name in names[:SHOWN_MAX])
+    return f"{first} and {more:,} more" if more > 0 else first
 
 
 def find_files(folder: Path) -> list[LogFile]:
@@ -74,44 +112,83 @@ def find_files(folder: Path) -> list[LogFile]:
 
     Raises LogError when there are none, or when two files are one partition.
     """
-    files = list(list_files(folder))
-    if not files:
-        msg = f"{folder} holds no events*.ndjson or impressions*.ndjson (.gz and .zst may follow)"
+    found = look_into(folder)
+    if not found.files:
+        but = f"; not read: {listed(found.left)}" if found.left else ""
+        msg = (
+            f"{folder} holds no events*.ndjson or impressions*.ndjson "
+            f"(.gz and .zst may follow){but}"
+        )
         raise LogError(msg)
-    count = Counter(file.partition for file in files)
+    count = Counter(file.partition for file in found.files)
     if twice := sorted(name for name, times in count.items() if times > 1):
         msg = f"{folder} holds {', '.join(twice)} twice, packed and plain; keep one of each"
         raise LogError(msg)
-    return sorted(files, key=lambda file: file.partition)
+    return sorted(found.files, key=lambda file: file.partition)
 
 
 def list_files(folder: Path) -> dict[LogFile, int]:
-    """List the raw streams that a folder holds now, and the inode of each.
+    """List the raw streams that a folder holds now, and the inode of each, as `look_into` does."""
+    return look_into(folder).files
 
-    There may be none, and two of one partition while a file is being packed. Raises LogError when
-    it is no folder.
+
+def look_into(folder: Path) -> Found:
+    """List what a folder holds now.
+
+    There may be no raw streams, and two of one partition while a file is being packed. Raises
+    LogError when it is no folder.
     """
+    found = Found(folder, {}, {})
     try:
-        with os.scandir(folder) as entries:  # asked several times a second; no file is looked at
-            found = [(_NAME.fullmatch(entry.name), entry.inode()) for entry in entries]
+        with os.scandir(folder) as entries:  # asked several times a second; few files are looked at
+            for entry in entries:
+                _sort_in(entry, found)
     except (FileNotFoundError, NotADirectoryError) as error:
         msg = f"{folder} is not a folder; expected one with events*.ndjson and impressions*.ndjson"
         raise LogError(msg) from error
     except OSError as error:
         msg = f"{folder} cannot be listed: {error.strerror}; let this user read the folder"
         raise LogError(msg) from error
-    return {
-        LogFile(match["stream"], folder / _checked(match[0])): inode
-        for match, inode in found
-        if match
-    }
+    return found
+
+
+def _sort_in(entry: "os.DirEntry[str]", found: Found) -> None:
+    match = NAME.fullmatch(entry.name)
+    why = _kind(entry) if match else why_not_read(entry.name, is_folder=_is_folder(entry))
+    if why is not None:
+        found.left[entry.name] = why
+    elif match is not None:
+        found.files[LogFile(match["stream"], found.folder / _checked(match[0]))] = entry.inode()
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links that lead nowhere
+        return False
+
+
+def _kind(entry: "os.DirEntry[str]") -> str | None:
+    """Tell what an entry is that is no regular file; None also where that cannot be found out.
+
+    Reading it will then say what is wrong: to leave it alone would lose its records.
+    """
+    with suppress(OSError):  # a link whose end is not to be seen
+        if entry.is_file():
+            return None
+    with suppress(OSError):
+        return kind_of(Path(entry.path))
+    return None
 
 
 @contextmanager
-def _reading(file: LogFile) -> Iterator[None]:
+def reading(file: LogFile) -> Iterator[None]:
     """Say which file it was that could not be read."""
     try:
         yield
+    except PermissionError as error:
+        msg = f"{file.path} cannot be read: {error.strerror}; let this user read the file"
+        raise LogError(msg) from error
     except OSError as error:
         msg = f"{file.path} cannot be read: {error}; replace the file and replay again"
         raise LogError(msg) from error
@@ -124,125 +201,3 @@ def _checked(name: str) -> str:
         msg = f"the file name {name!r} is no UTF-8, and would name a partition; rename the file"
         raise LogError(msg) from None
     return name
-
-
-@dataclass(slots=True)
-class Tail:
-    """Whole lines of a file that is complete, chunk by chunk.
-
-    `taken` counts the bytes of the lines given, those that were left out of a long one included.
-    """
-
-    content: IO[bytes]
-    chunk_bytes: int
-    lines: int = 0
-    taken: int = 0
-    _rest: bytes = b""
-    _is_over: bool = False
-
-    def read(self) -> bytes:
-        """Give whole lines, about a chunk of them; nothing at the end.
-
-        Of a line beyond the limit for documents just enough is kept to see that it is beyond.
-        """
-        parts, size = [self._rest], len(self._rest)
-        self.taken += size
-        self._rest = b""
-        while not self._is_over:
-            part = self.content.read(self.chunk_bytes)
-            self._is_over = not part
-            self.taken += len(part)
-            cut = part.rfind(b"\n") + 1
-            if cut:
-                self._rest = part[cut:]
-                self.taken -= len(self._rest)
-                return b"".join([*parts, memoryview(part)[:cut]])
-            if size <= MAX_DOCUMENT_BYTES:
-                parts.append(part)
-                size += len(part)
-        return b"".join(parts)
-
-
-def read_whole_lines(file: LogFile, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """Give the content of a file in chunks of whole lines; raises LogError."""
-    with _reading(file):
-        content, raw = file.open()
-    with raw:
-        tail = Tail(content, chunk_bytes)
-        while True:
-            with _reading(file):
-                chunk = tail.read()
-            if not chunk:
-                return
-            yield chunk
-
-
-@dataclass(slots=True)
-class Partition:
-    """One file in the course of being read."""
-
-    file: LogFile
-    decoder: PartitionDecoder
-    chunk_bytes: int = CHUNK_BYTES
-    watermark: int = START
-    _tail: Tail | None = field(default=None)
-    _raw: IO[bytes] | None = field(default=None)
-    consumed: int = 0
-
-    def peek(self) -> None:
-        """Learn the earliest arrival the file can hold, so that later files are not read early."""
-        with _reading(self.file):
-            content, raw = self.file.open()
-            with raw:
-                first = content.read(PEEK_BYTES).split(b"\n", 1)[0]
-        document = read_document(first)
-        time = None if isinstance(document, Unreadable) else parse_time(document.get("received_at"))
-        self.watermark = START if time is None else time.microseconds
-
-    def read(self) -> Decoded | None:
-        """Decode the next chunk; None at the end, which promises the end of time."""
-        with _reading(self.file):
-            if self._tail is None:
-                content, self._raw = self.file.open()
-                self._tail = Tail(content, self.chunk_bytes)
-            chunk = self._tail.read()
-        assert self._raw is not None
-        self.consumed = self._raw.tell()
-        if not chunk:
-            self._raw.close()
-            self.watermark = END
-            return None
-        lines = Lines.of(chunk)
-        decoded = self.decoder.decode(lines, lines.numbered(self._tail.lines))
-        self._tail.lines += len(lines)
-        self.watermark = max(self.watermark, self.decoder.maximum)
-        return decoded
-
-
-class Lane:
-    """Partitions that are read in turn, always the one that lags in arrival time."""
-
-    def __init__(self, partitions: list[Partition]) -> None:
-        """Take charge of the partitions."""
-        self._partitions = partitions
-        for partition in partitions:
-            partition.peek()
-
-    def watermark(self, stream: str) -> int:
-        """Give the promise of all partitions of a stream; the end of time without any."""
-        return min(
-            (each.watermark for each in self._partitions if each.file.stream == stream), default=END
-        )
-
-    @property
-    def consumed(self) -> int:
-        """Bytes of files read so far."""
-        return sum(each.consumed for each in self._partitions)
-
-    def read(self) -> tuple[str, Decoded | None] | None:
-        """Give the next chunk, or the stream one of whose files has ended; None when all have."""
-        open_ones = [each for each in self._partitions if each.watermark != END]
-        if not open_ones:
-            return None
-        laggard = min(open_ones, key=lambda each: (each.watermark, each.file.partition))
-        return laggard.file.stream, laggard.read()

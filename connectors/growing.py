@@ -12,10 +12,13 @@ from os import stat_result
 from typing import IO
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
-from connectors.files import CHUNK_BYTES, LogError, LogFile, Tail
+from connectors.files import LogError, LogFile
 from connectors.intake import Documents
+from connectors.laggards import CHUNK_BYTES, Tail
 from connectors.lines import Lines
 from connectors.place import Place
+from connectors.regular import IrregularError, open_regular
+from connectors.wording import counted
 
 Stamp = tuple[int, int, int]
 
@@ -57,10 +60,15 @@ class Growing:
         if self.is_at_end and self.is_untouched():
             return None
         with self._explaining():
-            content, taken = self._look(limit)
+            try:
+                content, taken = self._look(limit)
+            except (FileNotFoundError, IrregularError):  # it went, or another got its name
+                self.close()
+                self.is_gone = True
+                return None
         if not content:
             return None
-        lines = Lines.of(content)
+        lines = (Lines.of if self.place.line else Lines.at_beginning)(content)
         numbers = lines.numbered(self.place.line)
         self.place = self.place.after(content, taken=taken, lines=len(lines))
         self._feedless = 0
@@ -88,6 +96,9 @@ class Growing:
     def _explaining(self) -> Iterator[None]:
         try:
             yield
+        except PermissionError as error:
+            msg = f"{self.file.path} cannot be read: {error.strerror}; let this user read the file"
+            raise LogError(msg) from error
         except OSError as error:
             hint = "; a packed file must be complete when it gets its name"
             msg = f"{self.file.path} cannot be read: {error}{hint if self.file.is_packed else ''}"
@@ -95,11 +106,7 @@ class Growing:
 
     def _look(self, limit: int) -> tuple[bytes, int]:
         """Give the next lines, and how many bytes of the content they are."""
-        try:
-            status = self.file.path.stat()
-        except FileNotFoundError:
-            self.is_gone = True
-            return b"", 0
+        status = self.file.path.stat()
         self.is_gone = False
         self._looked_at = _stamp(status)
         return (self._unpack if self.file.is_packed else self._read)(status, limit)
@@ -114,7 +121,7 @@ class Growing:
     def _read(self, status: stat_result, limit: int) -> tuple[bytes, int]:
         if status.st_size < self.place.byte:
             raise self._shrunk(status.st_size)
-        with self.file.path.open("rb") as content:
+        with open_regular(self.file.path) as content:
             self._check_head(content)
             content.seek(self.place.byte)
             part = content.read(limit)
@@ -185,16 +192,17 @@ class Growing:
     def _check_head(self, content: IO[bytes]) -> None:
         if not self.place.is_of(content.read(self.place.head_size)):
             msg = (
-                f"{self.file.path} does not begin as it did when {self.place.byte} of its bytes "
-                "were read; a file keeps its name for ever and only grows: put the old one back, "
-                "and give other content another name"
+                f"{self.file.path} does not begin as it did when it was read, up to byte "
+                f"{self.place.byte:,}; a file keeps its name for ever and only grows: put the old "
+                "one back, and give other content another name"
             )
             raise LogError(msg)
 
     def _shrunk(self, size: int) -> LogError:
         return LogError(
-            f"{self.file.path} has {size} bytes, and {self.place.byte} were read of it; a file "
-            "only grows: put back what was cut off, and rotate by starting a new file"
+            f"{self.file.path} has {counted(size, 'byte')}, and was read up to byte "
+            f"{self.place.byte:,}; a file only grows: put back what was cut off, and rotate by "
+            "starting a new file"
         )
 
 

@@ -5,8 +5,6 @@ from typing import Any
 from attribution.contract.verdicts import Envelope, EventRecord, Rejection
 from attribution.decoded import EVENTS
 from attribution.frames import START
-from attribution.policy import Policy
-from attribution.results import quality
 from attribution.vocabulary import KIND_CODES, WARNING_BITS
 
 
@@ -49,24 +47,6 @@ def refused_row(line: int, index: int, envelope: Envelope, verdict: Rejection) -
         "field": verdict.field,
         "events": 1,
     }
-
-
-def tested_row(
-    line: int, envelope: Envelope, verdict: EventRecord | Rejection, policy: Policy
-) -> dict[str, Any]:
-    """Give the row of an event that was sent as a test, whatever the contract says of it."""
-    row = {
-        "line": line,
-        "advertiser_id": envelope.advertiser_id,
-        "event_source_id": envelope.event_source_id,
-        "event_type": verdict.event_type,
-        "test_event_code": envelope.test_event_code,
-        "events": 1,
-    }
-    if isinstance(verdict, Rejection):
-        return row | {"event_id": verdict.record_id, "code": verdict.code}
-    match_quality = quality(_mask_of(verdict.carries), policy)
-    return row | {"event_id": verdict.event_id, "match_quality": match_quality}
 
 
 def _mask_of(kinds: frozenset[str]) -> int:

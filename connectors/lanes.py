@@ -13,10 +13,13 @@ from attribution.frames import END, START
 from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
+from connectors.arrival_rows import delayed_rows, ignored_rows
 from connectors.chunk_counts import received, touchpoint_counts
 from connectors.decode import PartitionDecoder
-from connectors.files import CHUNK_BYTES, STREAMS, Lane, LogFile, Partition
+from connectors.files import LogFile
 from connectors.keying import Salts, key_events, key_impressions
+from connectors.laggards import CHUNK_BYTES, Lane, Partition
+from connectors.names import STREAMS
 
 DEFAULT_SALTS: Final = Salts()
 Progress = Callable[[int], None]
@@ -26,7 +29,8 @@ Progress = Callable[[int], None]
 class FileSource(FixedPartitionedSource[Read, None]):
     """The files of a folder, dealt out to a fixed number of lanes.
 
-    `progress` is told how many bytes of files a lane has read since it was told last.
+    They are all read at `read_at`, which is when the replay began. `progress` is told how many
+    bytes of files a lane has read since it was told last.
     """
 
     files: tuple[LogFile, ...]
@@ -36,6 +40,7 @@ class FileSource(FixedPartitionedSource[Read, None]):
     salts: Salts = DEFAULT_SALTS
     chunk_bytes: int = CHUNK_BYTES
     progress: Progress | None = None
+    read_at: int = END
 
     def list_parts(self) -> list[str]:
         """Name the lanes."""
@@ -48,13 +53,14 @@ class FileSource(FixedPartitionedSource[Read, None]):
         return _LanePartition(lane, self._lane(lane), self.salts, self.progress)
 
     def _lane(self, lane: int) -> Lane:
-        return Lane([self._partition(file) for file in self.files[lane :: self.lanes]])
+        files = self.files[lane :: self.lanes]
+        return Lane([self._partition(file) for file in files], self.chunk_bytes)
 
     def _partition(self, file: LogFile) -> Partition:
         decoder = PartitionDecoder(
             file.stream, file.partition, policy=self.policy, registry=self.registry
         )
-        return Partition(file, decoder, self.chunk_bytes)
+        return Partition(file, decoder, self.read_at)
 
 
 class _LanePartition(StatefulSourcePartition[Read, None]):
@@ -96,6 +102,8 @@ class _LanePartition(StatefulSourcePartition[Read, None]):
     def _keyed(self, stream: str, decoded: Decoded) -> Read:
         watermark = self._watermark(stream)
         rows, tables = keyed(decoded, self._salts)
+        if any(part.delayed for part in decoded.parts):
+            tables["delayed_arrivals"] = delayed_rows(decoded)
         return Read(stream, self._number, watermark, rows, tables, decoded.records)
 
     def next_awake(self) -> datetime | None:
@@ -125,6 +133,8 @@ def finished_rows(decoded: Decoded) -> dict[str, pa.RecordBatch]:
     tables = {"rejections": _dated(decoded.rejections), "test_events": _dated(decoded.tests)}
     if decoded.stream == "events":
         tables["received"] = received(decoded)
+    if any(part.ignored for part in decoded.parts):
+        tables["ignored_arrivals"] = ignored_rows(decoded)
     return {name: rows for name, rows in tables.items() if rows.num_rows}
 
 

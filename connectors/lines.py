@@ -5,6 +5,7 @@ every chunk first passes msgspec, which reads strictly and skips without buildin
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -47,6 +48,11 @@ class Lines:
         feeds = np.flatnonzero(np.frombuffer(chunk, dtype=np.uint8) == ord("\n"))
         ends = feeds + 1 if chunk.endswith(b"\n") else np.r_[feeds + 1, len(chunk)]
         return cls(chunk, np.r_[0, ends])
+
+    @classmethod
+    def at_beginning(cls, chunk: bytes) -> "Lines":
+        """Find the lines of the first chunk of a file, which may have a byte order mark."""
+        return cls.of(chunk.removeprefix(BOM_UTF8) or b" ")
 
     @classmethod
     def of_documents(cls, documents: Sequence[bytes]) -> "Lines":

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from connectors.files import STREAMS, LogFile, list_files
+from connectors.file_hints import hints
+from connectors.files import Found, LogFile, listed, look_into
+from connectors.names import NAME, STREAMS
 
 SETTLED_AFTER: Final = 2.0
 """Seconds after which a folder whose own time has not moved is as it was listed: that time is
@@ -27,6 +29,10 @@ REMEMBERED_SECONDS: Final = 60.0
 
 TWICE_SECONDS: Final = 60.0
 """How long a file may be there packed and plain before somebody is told: packing takes a while."""
+
+UNREAD_SECONDS: Final = 60.0
+"""How long a name that is not read may be there before somebody is told, unless it was there from
+the beginning: files are written under another name, and then renamed."""
 
 Key = TypeVar("Key", int, str)
 
@@ -68,6 +74,7 @@ class Listing:
     _gone: dict[int, tuple[str, float]] = field(default_factory=dict)
     _former: dict[str, tuple[str, float]] = field(default_factory=dict)
     _twice: dict[str, float] = field(default_factory=dict)
+    _unread: dict[str, tuple[str, float]] = field(default_factory=dict)
     _by_inode: tuple[int, dict[int, list[LogFile]]] = (0, {})
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -112,7 +119,9 @@ class Listing:
             return 0
 
     def _list(self, at: float) -> None:
-        found = list_files(self.path)
+        look = look_into(self.path)
+        found = look.files
+        self._note_unread(look, at)
         if self._view.version and found == self._found:
             return
         files: dict[str, list[LogFile]] = defaultdict(list)
@@ -139,7 +148,27 @@ class Listing:
         self._gone = {inode: it for inode, it in _recent(known, at).items() if inode not in there}
         self._found = found
 
+    def _note_unread(self, look: Found, at: float) -> None:
+        """Note since when something is there that is not read; tell at once what was there first.
+
+        So is what has the name of a file that is read, and is none.
+        """
+        if not self._view.version:
+            for sentence in (*look.not_read(), *hints(look.files)):
+                self.tell(sentence)
+            self._unread = {name: (why, float("inf")) for name, why in look.left.items()}
+        self._unread = {
+            name: self._unread.get(name) or (why, float("-inf") if NAME.fullmatch(name) else at)
+            for name, why in look.left.items()
+        }
+
     def _complain(self, at: float) -> None:
+        due = {
+            name: why for name, (why, since) in self._unread.items() if at - since > UNREAD_SECONDS
+        }
+        if due:
+            self._unread |= {name: (why, float("inf")) for name, why in due.items()}
+            self.tell(f"{self.path} holds what is not read: {listed(due)}")
         for name, since in self._twice.items():
             if at - since > TWICE_SECONDS:
                 self._twice[name] = float("inf")

@@ -19,18 +19,19 @@ from attribution.frames import END, START
 from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
+from connectors import metrics
 from connectors.alignment import Alignment
 from connectors.dead_letter_limit import DeadLetterLimit
 from connectors.dead_letters import replays_of
 from connectors.decode import Next, PartitionDecoder, decode_together
 from connectors.failpoints import reach
-from connectors.files import STREAMS
 from connectors.intake import Documents, Intakes, Position
 from connectors.kept_registry import Followed
 from connectors.keying import Salts
 from connectors.lane_snapshot import NEW, VERSION, Snapshot, partitions_of
 from connectors.lanes import DEFAULT_SALTS, keyed
 from connectors.live_partition import LivePartitions, lifted, moved, read_ahead
+from connectors.names import STREAMS
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)
 """Between looks while nothing comes: a look costs some microseconds per partition."""
@@ -155,6 +156,7 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
     def snapshot(self) -> Snapshot:
         """Give where to go on, and what was promised."""
         reach("source.snapshot")
+        metrics.epoch_ended()
         partitions = {
             name: (each.stream, self._intake.position(name), each.decoder.maximum, each.watermark)
             for name, each in self._partitions.by_name.items()
@@ -208,11 +210,9 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         if self._followed is not None:
             for partition in read.values():
                 partition.decoder.registry = self._followed.current()
-        # Only events are held against a registry.
-        read_at = now if documents[0].stream == "events" else END
         decoded = decode_together(
             [
-                Next(mine.decoder, each.lines, each.offsets, mine.watermark, read_at)
+                Next(mine.decoder, each.lines, each.offsets, mine.watermark, now)
                 for each, mine in zip(documents, read.values(), strict=True)
             ]
         )

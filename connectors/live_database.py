@@ -20,9 +20,12 @@ from connectors import metrics, tallies
 from connectors.commits import Commit, Epoch
 from connectors.database import DatabaseError, record_run, record_sources
 from connectors.failpoints import reach
-from connectors.files import STREAMS
+from connectors.in_place import NOTHING, InPlace
 from connectors.live_file import last_seq, memory_of, open_live, wal_of, writing
+from connectors.names import STREAMS
+from connectors.rescue import rescued
 from connectors.schema import TABLES, WITHOUT_SEQ
+from connectors.state_errors import StateError
 from connectors.upkeep import Upkeep
 
 Clock = Callable[[], int]
@@ -58,11 +61,15 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
-    """One partition: a DuckDB file has one writer."""
+    """One partition: a DuckDB file has one writer.
+
+    It also looks whether what is `lasting`, the state, is still in its place.
+    """
 
     path: Path
     start: Start
     clock: Clock
+    lasting: InPlace = NOTHING
 
     def list_parts(self) -> list[str]:
         """Name the only partition."""
@@ -74,9 +81,10 @@ class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
         connection = open_live(self.path, self.start.state_id)
         try:
             with writing(self.path):
+                opened = InPlace.of([self.path])  # first: it may go at any moment
                 _take_back(connection, self.path, resume_state or 0)
                 _record(connection, self.start)
-                return LiveWriter(self, connection, resume_state or 0)
+                return LiveWriter(self, connection, opened, resume_state or 0)
         except BaseException:
             connection.close()
             raise
@@ -145,13 +153,19 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
     """Writes one transaction per epoch that has rows."""
 
     def __init__(
-        self, sink: LiveDatabaseSink, connection: duckdb.DuckDBPyConnection, seq: int
+        self,
+        sink: LiveDatabaseSink,
+        connection: duckdb.DuckDBPyConnection,
+        opened: InPlace,
+        seq: int,
     ) -> None:
         """Go on after commit `seq`."""
         self._path = sink.path
         self._clock = sink.clock
         self._connection = connection
         self._seq = seq
+        self._opened = opened
+        self._lasting = sink.lasting
         self._upkeep = Upkeep.of(connection)
         self._promises = Promises(sink.start)
         self._epoch = Epoch()
@@ -166,7 +180,11 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
             self._promises.take(rows.watermarks)
 
     def snapshot(self) -> int:
-        """Commit what waits, in one transaction; an epoch without rows is none."""
+        """Commit what waits, in one transaction; an epoch without rows is none.
+
+        Raises DatabaseError or StateError where nobody would find again what is written.
+        """
+        self._look_where_it_goes()
         if self._epoch or self._has_settled():
             with metrics.COMMIT_DURATION.time(), writing(self._path):
                 self._commit()
@@ -174,6 +192,19 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         metrics.beat()
         self._report()
         return self._seq
+
+    def _look_where_it_goes(self) -> None:
+        with writing(self._path):
+            is_gone, lost = any(self._opened.moved()), next(self._lasting.moved(), None)
+        if is_gone:
+            raise DatabaseError(rescued(self._path, self._opened.known[self._path]))
+        if lost is not None:
+            msg = (
+                f"{lost} was deleted, renamed or replaced while this run went on; put it back and "
+                "start again: then nothing is lost. Where it is gone, begin anew with an empty "
+                "--state and a new --db"
+            )
+            raise StateError(msg)
 
     def _has_settled(self) -> bool:
         """Tell whether all that was committed is final by now, which is worth a row of its own."""

@@ -56,14 +56,22 @@ def _create(path: Path, state_id: str) -> None:
     """
     unfinished = path.with_name(path.name + UNFINISHED)
     with writing(path):
-        for old in (unfinished, wal_of(unfinished)):
-            old.unlink(missing_ok=True)
-        with closing(_connect(unfinished, read_only=False)) as connection:
-            prepare(connection)
-            _own(connection, unfinished, state_id)
+        _remove(unfinished)
+        try:
+            with closing(_connect(unfinished, read_only=False)) as connection:
+                prepare(connection)
+                _own(connection, unfinished, state_id)
+        except BaseException:
+            _remove(unfinished)
+            raise
         wal_of(path).unlink(missing_ok=True)  # of a file that is gone: it is not for the new one
         unfinished.replace(path)
         sync_folder(path.parent)
+
+
+def _remove(path: Path) -> None:
+    for file in (path, wal_of(path)):
+        file.unlink(missing_ok=True)
 
 
 def _own(connection: duckdb.DuckDBPyConnection, path: Path, state_id: str) -> None:
@@ -116,8 +124,11 @@ def wal_of(path: Path) -> Path:
     return path.with_name(path.name + ".wal")
 
 
+START_AGAIN: Final = "what is committed is safe: mend that and start again"
+
+
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, advice: str = START_AGAIN) -> Iterator[None]:
     """Turn what an operator has to mend (a full disk, a file gone bad) into a DatabaseError."""
     try:
         yield
@@ -127,10 +138,7 @@ def writing(path: Path) -> Iterator[None]:
         duckdb.InternalException,
         OSError,
     ) as error:
-        msg = (
-            f"{path} cannot be written: {_first_line(error)}; "
-            "what is committed is safe: mend that and start again"
-        )
+        msg = f"{path} cannot be written: {_first_line(error)}; {advice}"
         raise DatabaseError(msg) from error
 
 

@@ -3,7 +3,7 @@
 A partition's watermark is the latest arrival in it, but no later than the clock. One that was read
 to its end and is idle is carried along with the clock, or it would hold back all the others; a
 record that arrives below the watermark then is lifted to it, and the lift is kept with the result;
-so is the instant at which an event was read that is ahead of the clock.
+so is the instant at which a record was read that is ahead of the clock.
 
 Is told the time, and what has been read; reads nothing itself.
 """

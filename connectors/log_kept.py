@@ -75,7 +75,7 @@ def _differences(state: StateDir, folder: Path) -> Iterator[str]:
     for name, place in read.items():
         if name in there and not _begins(there[name], place):
             yield f"has another {name}"
-        elif name not in there and not place.is_whole:
+        elif name not in there and not (place.is_whole or place.was_empty):
             yield f"is without {name}, of which something was left to read"
     if read and not read.keys() & there.keys():
         yield "has none of the files that were read"

@@ -44,6 +44,14 @@ LIFTS: Final = Counter(
     "tributary_lifts", "Records that arrived below the watermark", ["stream"], registry=REGISTRY
 )
 
+# A sender's clock is wrong. Where: select * from ignored_arrivals.
+IGNORED_ARRIVALS: Final = Counter(
+    "tributary_ignored_arrivals",
+    "Records whose received_at is too far ahead of the clock to count",
+    ["stream"],
+    registry=REGISTRY,
+)
+
 # Originals of refused records, set aside. Rising: ask `rejected_events` for the code.
 DEAD_LETTERS: Final = Counter(
     "tributary_dead_letters", "Records given to the dead letters", ["stream"], registry=REGISTRY
@@ -183,6 +191,7 @@ _sizes: Final[dict[str, dict[int, tuple[int, int]]]] = defaultdict(dict)
 
 def state_size(step: str, group: int, state: Mapping[str, Iterable[pa.RecordBatch]]) -> None:
     """Note how large the state of a key group is, now and then; the metric is the step's sum."""
+    epoch_ended()
     now = time.monotonic()
     if now - _looked.get((step, group), -STATE_SIZE_SECONDS) < STATE_SIZE_SECONDS:
         return
@@ -208,6 +217,7 @@ def watermarks(stream: str, lanes: Iterable[int]) -> None:
 
 
 _heartbeat: float | None = None
+_epoch_heartbeat: float | None = None
 
 
 def beat() -> None:
@@ -219,9 +229,20 @@ def beat() -> None:
     _heartbeat = now
 
 
+def epoch_ended() -> None:
+    """Note that a lane or a keyed step of this process has come to the end of an epoch."""
+    global _epoch_heartbeat  # noqa: PLW0603  as above
+    _epoch_heartbeat = time.monotonic()
+
+
 def commit_age() -> float | None:
-    """Give the seconds since an epoch reached the sink; None before the first."""
-    return None if _heartbeat is None else time.monotonic() - _heartbeat
+    """Return the seconds since an epoch reached the sink; None before the first.
+
+    Only one process has the sink. In the others it is the seconds since an epoch ended,
+    which happens only once all earlier epochs are committed.
+    """
+    last = _epoch_heartbeat if _heartbeat is None else _heartbeat
+    return None if last is None else time.monotonic() - last
 
 
 def _commit_age() -> float:

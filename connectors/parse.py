@@ -51,8 +51,12 @@ ENVELOPE: Final = (
 )
 """What is read of a line of the events stream."""
 
-# The message quotes the line, and so may itself be no UTF-8.
-_BAD_LINE: Final = (duckdb.ConversionException, duckdb.InvalidInputException, UnicodeDecodeError)
+_BAD_LINE: Final = (
+    duckdb.ConversionException,
+    duckdb.InvalidInputException,
+    UnicodeDecodeError,  # the message quotes the line, which need not be UTF-8
+    OSError,  # from the second vector (2,048 rows) on, Arrow's reader reports what DuckDB refused
+)
 
 
 _ALL_ROWS: Final = 1 << 30

@@ -48,9 +48,14 @@ class Place:
         """Whether the file was read to its end, and is not there any more."""
         return self.is_whole and not self.inode
 
+    @property
+    def was_empty(self) -> bool:
+        """Whether the file never had a byte when it was looked at."""
+        return not self.byte and not self.size
+
     def gone(self) -> "Place":
-        """Forget the inode: it may be another file's by now."""
-        return replace(self, inode=0)
+        """Note that the file is not there, and nothing lost; its inode may be another's by now."""
+        return replace(self, inode=0, is_whole=True)
 
     def is_of(self, content: bytes) -> bool:
         """Tell whether content begins as this file did."""

@@ -1,7 +1,8 @@
-"""As of when the registry is asked about an event: of its arrival, but no later than its reading.
+"""When records were read that are ahead of the clock, so that they are decided alike again.
 
-What is ahead of the clock arrives in the future, and the registry of then nobody knows. A live run
-notes when it read such events; whoever reads them again asks as of that instant.
+An event is judged by the registry of its arrival, but no later than that of its reading; and what
+says that it arrived long after it was read is not believed. A live run notes when it read such
+records; a later reading of them goes by that instant.
 """
 
 from collections.abc import Iterable

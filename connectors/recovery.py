@@ -6,6 +6,8 @@ an epoch that was never committed, but the engine leaves it in place and, were t
 reached again without a new snapshot of that key, would take it for committed: hence `scrub`.
 """
 
+import os
+import re
 import sqlite3
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -31,6 +33,12 @@ FIRST_EPOCH: Final = 1
 
 _FILES: Final = "part-*.sqlite3"
 
+_PANIC: Final = "PanicException"
+"""How the engine fails, which is no Exception."""
+
+_SQLITE_SAYS: Final = re.compile(r'Some\("([^"]+)"\)')
+_MEND: Final = "make room, or mend the disk or its permissions, and start again: nothing is lost"
+
 OUT_OF_REACH: Final = (
     "SQLITE_FULL",
     "SQLITE_IOERR",
@@ -51,6 +59,17 @@ class Scrubbed:
     discarded: int
 
 
+@contextmanager
+def _silent_engine() -> Iterator[None]:
+    """Keep the engine from writing to stderr of what it then says again by an exception."""
+    with Path(os.devnull).open("wb") as nowhere, os.fdopen(os.dup(2), "wb") as screen:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(screen.fileno(), 2)
+
+
 @dataclass(frozen=True, slots=True)
 class RecoveryStore:
     """The folder of SQLite files of a flow. The caller holds the lock of the state directory."""
@@ -63,7 +82,16 @@ class RecoveryStore:
         unfinished = folder.with_name(folder.name + UNFINISHED)
         rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
-        init_db_dir(unfinished, PARTITIONS)  # type: ignore[no-untyped-call]
+        try:
+            with _silent_engine():
+                init_db_dir(unfinished, PARTITIONS)  # type: ignore[no-untyped-call]
+        except BaseException as error:
+            rmtree(unfinished, ignore_errors=True)
+            if type(error).__name__ != _PANIC:
+                raise
+            reason = _SQLITE_SAYS.search(str(error))
+            msg = f"{folder} cannot be written: {reason[1] if reason else error}; {_MEND}"
+            raise RecoveryError(msg) from error
         unfinished.rename(folder)
         sync_folder(folder.parent)
         return cls(folder)
@@ -73,11 +101,12 @@ class RecoveryStore:
         return sorted(self.folder.glob(_FILES))
 
     def changed_at(self) -> int:
-        """Give when a file of the store was last written, as every epoch does."""
+        """Give when a file of the store was last written, as every epoch does; 0 without one."""
         times = [0]
-        for path in self.folder.iterdir():
-            with suppress(FileNotFoundError):  # the engine's own comes and goes
-                times.append(path.stat().st_mtime_ns)
+        with suppress(FileNotFoundError):
+            for path in self.folder.iterdir():
+                with suppress(FileNotFoundError):  # the engine's own comes and goes
+                    times.append(path.stat().st_mtime_ns)
         return max(times)
 
     def is_complete(self) -> bool:

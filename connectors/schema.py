@@ -9,7 +9,7 @@ from typing import Final
 
 import duckdb
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Goes up when a live run of this version could not go on with a file of the version before."""
 
 TABLES: Final = (
@@ -25,6 +25,8 @@ TABLES: Final = (
     "event_sources",
     "lifts",
     "readings",
+    "ignored_arrivals",
+    "delayed_arrivals",
     "positions",
     "replays",
     "runs",

@@ -95,7 +95,7 @@ create table match_deltas (
   no_identifier bigint default 0, too_old bigint default 0, no_touchpoint bigint default 0,
   click_through bigint default 0, view_through bigint default 0, probabilistic bigint default 0,
   carries map(varchar, bigint) default map(), matched_on map(varchar, bigint) default map(), dropped map(varchar, bigint) default map(),
-  warnings map(varchar, bigint) default map(), quality_sum double default 0, limited bigint default 0, seq bigint);
+  warnings map(varchar, bigint) default map(), quality_sum decimal(38,12) default 0, limited bigint default 0, seq bigint);
 comment on table match_deltas is 'Counts of events as they came in, to be added up. Read the view match_stats';
 comment on column match_deltas.hour is 'Hour of received_at; NULL where a document could not be read';
 comment on column match_deltas.received is 'Events read, counted when they are decoded and apart from their outcomes';
@@ -116,7 +116,7 @@ comment on column match_deltas.carries is 'Conversions that carried a kind of id
 comment on column match_deltas.matched_on is 'Attributed conversions by the kind of identifier that joined the winner';
 comment on column match_deltas.dropped is 'Fields dropped in repairs of conversions, by field';
 comment on column match_deltas.warnings is 'Warnings of conversions, by warning';
-comment on column match_deltas.quality_sum is 'Sum of match_quality of the conversions';
+comment on column match_deltas.quality_sum is 'Sum of match_quality of the conversions, exact';
 comment on column match_deltas.limited is 'Attributed conversions with more eligible touchpoints than max_candidates';
 
 create table touchpoint_deltas (
@@ -185,10 +185,24 @@ comment on column lifts.last_offset is 'Last offset of the lifted records';
 create table readings (
   stream varchar, source_partition varchar, first_offset bigint, last_offset bigint,
   read_at timestamptz, seq bigint);
-comment on table readings is 'Events of a live run that count as received after they were read; their sources are judged as of the reading';
-comment on column readings.first_offset is 'First offset of the events that were ahead';
-comment on column readings.last_offset is 'Last offset of the events that were ahead';
+comment on table readings is 'Records of a live run that are ahead of the clock they were read by; their sources and their arrival are judged as of the reading';
+comment on column readings.first_offset is 'First offset of the records that were ahead';
+comment on column readings.last_offset is 'Last offset of the records that were ahead';
 comment on column readings.read_at is 'When they were read, by the clock of the job';
+
+create table ignored_arrivals (
+  stream varchar, source_partition varchar, first_offset bigint, records bigint, seq bigint);
+comment on table ignored_arrivals is 'Records whose own received_at was ahead of their reader''s clock by more than clock_skew, so that it does not count';
+comment on column ignored_arrivals.first_offset is 'Where the first of them is: line from 0, or Kafka offset';
+comment on column ignored_arrivals.records is 'Number of such records in what was read at once';
+
+create table delayed_arrivals (
+  stream varchar, source_partition varchar, source_offset bigint, received_at timestamptz,
+  records bigint, seq bigint);
+comment on table delayed_arrivals is 'Records of a replay that count as received more than an hour later than they say, by the record before them that is why';
+comment on column delayed_arrivals.source_offset is 'Where the record is that is why: line from 0';
+comment on column delayed_arrivals.received_at is 'When that record counts as received, and with it those that follow';
+comment on column delayed_arrivals.records is 'Number of records it moved, among those read at once';
 
 create table positions (
   stream varchar, source_partition varchar, next_offset bigint, seq bigint);
@@ -283,7 +297,7 @@ with summed as (
     sum(view_through)::bigint as view_through, sum(probabilistic)::bigint as probabilistic,
     sum_maps(list(carries)) as carries, sum_maps(list(matched_on)) as matched_on,
     sum_maps(list(dropped)) as dropped, sum_maps(list(warnings)) as warnings,
-    sum(quality_sum) as quality_sum, sum(limited)::bigint as limited
+    sum(quality_sum)::decimal(38,12) as quality_sum, sum(limited)::bigint as limited
   from match_deltas group by all)
 select advertiser_id, event_source_id, event_type, hour, received,
   observed + attributed + unattributed as accepted, * exclude (

@@ -80,8 +80,10 @@ class SourceReader:
             error, partition = message.error(), str(message.partition())
             offset = message.offset() or 0
             if error is None:
-                given.append(message)
-                self._next[partition] = offset + 1
+                # A broker may answer an assignment with what was read before: seen with Tansu.
+                if offset >= self._next[partition]:
+                    given.append(message)
+                    self._next[partition] = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's spelling
                 self._ended.add(partition)
                 # Behind the last record there may be marks of transactions, which are never given.

@@ -66,10 +66,6 @@ class Sources:
         refused, tests = self._whole_envelopes()
         for code, source in enumerate(self._versions):
             rows = np.flatnonzero(version == code)
-            if source.test_event_code is not None:
-                tests += [_test(chunk.rows, row, source, policy) for row in rows.tolist()]
-                stays[rows] = False
-                continue
             for row, problem in _broken_rules(chunk.rows, rows, source):
                 refused.append(_refusal(chunk.rows, row, *problem))
                 stays[row] = False
@@ -77,7 +73,12 @@ class Sources:
                 no_url = chunk.rows["event_source_url"].take(pa.array(rows)).is_null()
                 mine = rows[no_url.to_numpy(zero_copy_only=False)]
                 warnings[mine] |= np.uint32(WARNING_BITS[Warn.MISSING_EVENT_SOURCE_URL])
-        return stays, refused, tests, warnings
+        codes = self._test_codes()
+        tested = np.flatnonzero(stays & np.isin(lines, list(codes)))
+        stays[tested] = False
+        tests += [_test(chunk.rows, row, codes[lines[row]], policy) for row in tested.tolist()]
+        tests += [_as_test(row, codes[row["line"]]) for row in refused if _is_test(row, codes)]
+        return stays, [row for row in refused if not _is_test(row, codes)], tests, warnings
 
     def _whole_envelopes(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Refuse envelopes of unknown sources; pass on what single events were refused for."""
@@ -93,17 +94,26 @@ class Sources:
                 tests.append(envelope)
             else:
                 refused.append(envelope | {"message": UNKNOWN_SOURCE, "field": "event_source_id"})
-        default = {
-            line: code
-            for line in {row["line"] for row in refused if row.get("source_index") is not None}
-            if (code := self._default_code(line)) is not None
-        }
-        tests += [_as_test(row, default[row["line"]]) for row in refused if row["line"] in default]
-        return [row for row in refused if row["line"] not in default], tests
+        return refused, tests
 
-    def _default_code(self, line: int) -> str | None:
-        version = self._of_line[line]
-        return None if version == _UNKNOWN else self._versions[version].test_event_code
+    def _test_codes(self) -> dict[int, str]:
+        """Return the test code of each line that has one: its own, else that of its source."""
+        assert self._chunk.envelopes is not None
+        known = self._chunk.envelopes.filter(pa.array(~self._unknown))
+        own = known.filter(known["test_event_code"].is_valid())
+        codes = {
+            line: source.test_event_code
+            for code, source in enumerate(self._versions)
+            if source.test_event_code is not None
+            for line in np.flatnonzero(self._of_line == code).tolist()
+        }
+        pairs = zip(own["line"].to_pylist(), own["test_event_code"].to_pylist(), strict=True)
+        return codes | dict(pairs)
+
+
+def _is_test(refusal: dict[str, Any], codes: dict[int, str]) -> bool:
+    """Return whether a refusal is that of a single event of a test."""
+    return refusal.get("source_index") is not None and refusal["line"] in codes
 
 
 def _changes(registry: Registry, name: tuple[str, str]) -> Ints:
@@ -166,10 +176,10 @@ def _refusal(rows: pa.RecordBatch, row: int, code: Code, field: str) -> dict[str
     }
 
 
-def _test(rows: pa.RecordBatch, row: int, source: SourceVersion, policy: Policy) -> dict[str, Any]:
+def _test(rows: pa.RecordBatch, row: int, test_event_code: str, policy: Policy) -> dict[str, Any]:
     return _named(rows, row) | {
         "event_id": rows["event_id"][row].as_py(),
-        "test_event_code": source.test_event_code,
+        "test_event_code": test_event_code,
         "match_quality": quality(rows["carries"][row].as_py(), policy),
     }
 

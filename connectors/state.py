@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from secrets import token_hex
+from shutil import rmtree
 from typing import Any, Final, Self
 from uuid import uuid4
 
@@ -33,6 +33,7 @@ from connectors.keying import Salts
 from connectors.lasting import UNFINISHED, write_lasting
 from connectors.parse import query
 from connectors.recovery import RecoveryStore
+from connectors.release import release
 from connectors.segments import Segments
 from connectors.state_errors import WAYS_OUT, StateError
 
@@ -73,7 +74,7 @@ class Facts:
     created_at: int
     state_id: str = field(default_factory=lambda: uuid4().hex)
     salts: Salts = field(default_factory=_new_salts)
-    version: str = field(default_factory=lambda: version("tributary"))
+    version: str = field(default_factory=release)
 
     @property
     def fingerprint(self) -> str:
@@ -160,6 +161,12 @@ class StateDir:
         """Where it is kept up to when those versions are known."""
         return self.path / HORIZON
 
+    @property
+    def lasting(self) -> list[Path]:
+        """Name what stays the same file or folder for as long as a run goes on."""
+        beside = (STATE, LOCK, RECOVERY, SEGMENTS)
+        return [self.path, *(self.path / name for name in beside), *self.recovery.files()]
+
     def note_waiting(self) -> None:
         """Leave a sign that the run is well, and waits for somebody else."""
         with suppress(OSError):  # whatever is the matter with the disk, the next epoch will meet it
@@ -236,6 +243,16 @@ class StateDir:
             msg = f"no state can be made in {self.path}: {error.strerror}; name another --state"
             raise StateError(msg) from error
 
+    def discard(self, *, with_folder: bool) -> None:
+        """Take back a state that was made a moment ago, under the lock: the run was refused."""
+        for name in _OURS:
+            for path in (self.path / name, self.path / f"{name}{UNFINISHED}"):
+                with suppress(FileNotFoundError):
+                    rmtree(path) if path.is_dir() else path.unlink()
+        if with_folder:
+            with suppress(OSError):  # something else is in there by now
+                self.path.rmdir()
+
     def read(self) -> Facts:
         """Read what the state was made with; raises StateError where it cannot go on like that."""
         path = self.path / STATE
@@ -269,6 +286,6 @@ class StateDir:
         if tree["format"] != FORMAT:
             msg = (
                 f"{self.path} has format {tree['format']} of tributary {tree['version']}, and this "
-                f"is tributary {version('tributary')}, which reads format {FORMAT}; start the other"
+                f"is tributary {release()}, which reads format {FORMAT}; start the other"
             )
             raise StateError(msg)

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Final
 from zlib import crc32
 
-from connectors.files import CHUNK_BYTES, LogError, LogFile
+from connectors.files import LogError, LogFile
 from connectors.growing import Growing, is_copy
 from connectors.intake import Documents, Position
+from connectors.laggards import CHUNK_BYTES
 from connectors.listing import Listing, View
 from connectors.place import Place
 from connectors.watched import Watched
@@ -218,7 +219,7 @@ class TailIntake:
     def _look_for(self, name: str, file: Growing) -> None:
         """See what has become of a file that was still listed."""
         self._take_in(self._listing.view(now=True))
-        if self._files.get(name) is file and not file.file.path.exists():
+        if self._files.get(name) is file and not file.file.is_there():
             self._miss(name)
             self._let_go(name)
 
@@ -232,10 +233,13 @@ class TailIntake:
         """Remember a file that is gone, if nothing of it is lost."""
         place = self._missing.pop(name)
         self._check_renamed(name, place, self._listing.with_inode(place.inode))
-        if not place.is_whole:
+        if place.was_empty and not place.is_whole:
+            self._listing.tell(f"{self._listing.path / name} is gone; it had been empty until then")
+        elif not place.is_whole:
             msg = (
-                f"{self._listing.path / name} is gone, and only {place.byte} of its bytes were "
-                "read; put it back, and take files away only when they were read to their end"
+                f"{self._listing.path / name} is gone, and was read only up to byte "
+                f"{place.byte:,}; put it back, and take files away only when they were read to "
+                "their end"
             )
             raise LogError(msg)
         self._gone[name] = place.gone()

@@ -30,6 +30,9 @@ def count(tables: Mapping[str, pa.Table]) -> None:
     metrics.IN_FLIGHT.dec(decided)
     if "lifts" in tables:
         _count_lifts(tables["lifts"])
+    if "ignored_arrivals" in tables:
+        for ignored in tables["ignored_arrivals"].to_pylist():
+            metrics.IGNORED_ARRIVALS.labels(ignored["stream"]).inc(ignored["records"])
 
 
 def _outcomes(table: str, rows: pa.Table) -> Iterator[tuple[str, str, int]]:

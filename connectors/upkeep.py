@@ -32,7 +32,7 @@ select advertiser_id, event_source_id, event_type, hour,
   sum(click_through)::bigint as click_through, sum(view_through)::bigint as view_through,
   sum(probabilistic)::bigint as probabilistic, sum_maps(list(carries)) as carries,
   sum_maps(list(matched_on)) as matched_on, sum_maps(list(dropped)) as dropped,
-  sum_maps(list(warnings)) as warnings, sum(quality_sum) as quality_sum,
+  sum_maps(list(warnings)) as warnings, sum(quality_sum)::decimal(38,12) as quality_sum,
   sum(limited)::bigint as limited""",
     "touchpoint_deltas": """
 select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type, hour,

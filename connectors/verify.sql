@@ -61,10 +61,12 @@ delete from conversions where c in (select c from unsettled);
 
 create view known as from conversions union all from unsettled;
 
--- The kinds it carried, strongest first, and how well they allow a match.
+-- The kinds it carried, strongest first, and how well they allow a match: each step on doubles, in
+-- that order, and twelve decimals rounded half up, so that there is one answer to the last digit.
 create table qualities as
 select c, list(kind order by strength) as carries,
-  round(1 - product(1 - weight), 12) as match_quality
+  floor((1 - list_reduce(list(1 - weight order by strength), lambda missed, more: missed * more))
+    * 1e12 + 0.5) / 1e12 as match_quality
 from (select c, unnest(carries) as kind from known) join kinds using (kind)
 group by c;
 
@@ -339,7 +341,7 @@ select advertiser_id, event_source_id, event_type, hour_of(received_at) as hour,
   count(*) filter (touch_type = 'view') as view_through,
   count(*) filter (is_probabilistic) as probabilistic,
   count(*) filter (is_limited) as limited,
-  sum(match_quality) as quality_sum
+  sum(match_quality::decimal(13,12)) as quality_sum
 from expected_conversions_final group by all;
 
 create table expected_match_stats as
@@ -378,7 +380,7 @@ select advertiser_id, event_source_id, event_type, hour,
   coalesce(any_value(matched_on), map())::map(varchar, bigint) as matched_on,
   coalesce(any_value(dropped), map())::map(varchar, bigint) as dropped,
   coalesce(any_value(warnings), map())::map(varchar, bigint) as warnings,
-  coalesce(sum(quality_sum), 0)::double as quality_sum, coalesce(sum(limited), 0)::bigint as limited
+  coalesce(sum(quality_sum), 0)::decimal(38,12) as quality_sum, coalesce(sum(limited), 0)::bigint as limited
 from counted group by all;
 
 -- Impressions and clicks are deduplicated like events, by advertiser, impression and type.

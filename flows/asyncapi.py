@@ -6,7 +6,6 @@ settings, so that the document says what holds.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any, Final
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
@@ -17,6 +16,7 @@ from attribution.contract.event_source import EventSource
 from attribution.contract.impression import Impression
 from connectors.dead_letters import HEADERS, OMITTED, REPLAY_OF
 from connectors.published import PublishedConversion
+from connectors.release import release
 from connectors.topics import Topic
 from flows import wire_examples
 from flows.known_settings import Settings
@@ -112,7 +112,7 @@ def asyncapi(settings: Settings) -> dict[str, Any]:
         "asyncapi": "3.0.0",
         "info": {
             "title": "Tributary",
-            "version": version("tributary"),
+            "version": release(),
             "description": "Raw log events and impressions in, attributed conversions out.",
         },
         "defaultContentType": "application/json",

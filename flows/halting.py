@@ -1,27 +1,34 @@
-"""Stops the flow where a log cannot be read, instead of crashing the engine.
+"""Stops the flow where a log cannot be read or a result not be written, without an engine's crash.
 
-An exception inside a source ends in a panic of the engine, with its own words on the screen. Here
-the lanes just end, without a promise that everything was read; whoever ran the flow asks why.
+An exception inside a source or a sink ends in a panic of the engine, with its own words on the
+screen. Here the lanes just end, without a promise that everything was read, and nothing more is
+written; whoever ran the flow asks why.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from attribution.keyed import Read
+from attribution.keyed import Read, Rows
+from connectors.database import DatabaseError
 from connectors.files import LogError
+from connectors.live_file import writing
+from connectors.replay_file import REPLAY_AGAIN
 
+Failures = list[LogError | DatabaseError]
 Partition = StatefulSourcePartition[Read, None]
 
 
 @dataclass(frozen=True, slots=True)
 class HaltingSource(FixedPartitionedSource[Read, None]):
-    """A source whose lanes all end when one of them meets a LogError, kept in `failures`."""
+    """A source whose lanes all end when `failures` has one: a LogError of a lane, for instance."""
 
     source: FixedPartitionedSource[Read, None]
-    failures: list[LogError] = field(default_factory=list)
+    failures: Failures = field(default_factory=list)
 
     def list_parts(self) -> list[str]:
         """Name the lanes."""
@@ -38,7 +45,7 @@ class HaltingSource(FixedPartitionedSource[Read, None]):
 
 
 class _HaltingPartition(Partition):
-    def __init__(self, part: Partition | None, failures: list[LogError]) -> None:
+    def __init__(self, part: Partition | None, failures: Failures) -> None:
         self._part = part
         self._failures = failures
 
@@ -58,3 +65,42 @@ class _HaltingPartition(Partition):
 
     def snapshot(self) -> None:
         """Keep nothing: a replay that was stopped starts over."""
+
+
+@dataclass(frozen=True, slots=True)
+class HaltingSink(FixedPartitionedSink[Rows, int]):
+    """A sink that adds to `failures` why it cannot write `path`, and then takes everything."""
+
+    sink: FixedPartitionedSink[Rows, int]
+    path: Path
+    failures: Failures
+
+    def list_parts(self) -> list[str]:
+        """Name the only partition."""
+        return self.sink.list_parts()
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "_HaltingWriter":
+        """Open it."""
+        return _HaltingWriter(self, self.sink.build_part(step_id, for_part, resume_state))
+
+
+class _HaltingWriter(StatefulSinkPartition[Rows, int]):
+    def __init__(self, to: HaltingSink, part: StatefulSinkPartition[Rows, int]) -> None:
+        self._to = to
+        self._part = part
+        self._seq = 0
+
+    def write_batch(self, values: list[Rows]) -> None:
+        """Take rows."""
+        if not self._to.failures:
+            self._part.write_batch(values)
+
+    def snapshot(self) -> int:
+        """Commit, unless something has failed."""
+        if not self._to.failures:
+            try:
+                with writing(self._to.path, REPLAY_AGAIN):
+                    self._seq = self._part.snapshot()
+            except DatabaseError as error:
+                self._to.failures.append(error)
+        return self._seq

@@ -22,7 +22,7 @@ def progress_bar(folder: Path) -> Iterator[Callable[[int], None]]:
 
     Raises LogError when the folder holds no log.
     """
-    total = sum(file.path.stat().st_size for file in find_files(folder))
+    total = sum(file.size for file in find_files(folder))
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("replay", total=total)

@@ -3,9 +3,10 @@
 The file is opened to be read only, with time in UTC.
 """
 
-import csv
+import math
+import re
+from collections import Counter
 from collections.abc import Iterable
-from io import StringIO
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
@@ -25,25 +26,57 @@ TABLE_ROWS_MAX: Final = 1_000
 _JSON: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 
+_EXPLAIN: Final = re.compile(r"\s*explain(\s+analyze\b|\s*\([^)]*\))?", re.IGNORECASE)
+_QUOTED: Final = re.compile(r'[",\r\n]')
+
+
 class QueryError(Exception):
     """A query that cannot be answered; the message says why and what to do."""
 
 
 def run_sql(database: Path, sql: str, fmt: Format = "table") -> str:
-    """Answer one SQL statement about a result file; raises QueryError."""
+    """Return the answer to one SQL statement that only reads; raises QueryError."""
     with open_result(database) as connection:
         try:
-            if not connection.extract_statements(sql):
-                msg = "the query is empty; one SQL statement is expected"
-                raise QueryError(msg)
+            check_reads(connection, sql)
             answer = connection.execute(sql)
-            columns = [(name, str(kind)) for name, kind, *_ in answer.description or ()]
-            # What is beyond the last row of a table tells that there is more.
+            columns = _columns(answer.description or ())
+            # What is beyond the last row of a table shows that there is more.
             is_table = fmt == "table"
             rows = answer.fetchmany(TABLE_ROWS_MAX + 1) if is_table else answer.fetchall()
         except duckdb.Error as error:
             raise QueryError(str(error)) from error
     return _WRITERS[fmt](columns, rows)
+
+
+def check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Refuse all but one statement that reads, as DuckDB's own parser sees it.
+
+    Raises QueryError, and duckdb.Error where the text is no SQL.
+    """
+    statements = connection.extract_statements(sql)
+    if len(statements) != 1:
+        found = f"{len(statements)} statements" if statements else "nothing"
+        msg = f"one SQL statement is expected; got {found} (PIVOT without IN counts as two)"
+        raise QueryError(msg)
+    kind = statements[0].type
+    if kind == duckdb.StatementType.EXPLAIN:
+        # EXPLAIN ANALYZE runs what it explains.
+        explained = connection.extract_statements(_EXPLAIN.sub("", sql, count=1))
+        kind = explained[0].type if len(explained) == 1 else kind
+    if kind != duckdb.StatementType.SELECT:
+        msg = f"a statement that reads is expected, such as SELECT or DESCRIBE; got {kind.name}"
+        raise QueryError(msg)
+
+
+def _columns(description: Iterable[tuple[Any, ...]]) -> list[tuple[str, str]]:
+    """Return name and type of each column; a name that repeats gets a number, as in `a`, `a_1`."""
+    seen: Counter[str] = Counter()
+    columns = []
+    for name, kind, *_ in description:
+        columns.append((f"{name}_{seen[name]}" if seen[name] else name, str(kind)))
+        seen[name] += 1
+    return columns
 
 
 def open_result(database: Path) -> duckdb.DuckDBPyConnection:
@@ -67,11 +100,18 @@ def _table(columns: list[tuple[str, str]], rows: list[Row]) -> str:
 
 
 def _csv(columns: list[tuple[str, str]], rows: list[Row]) -> str:
-    page = StringIO()
-    writer = csv.writer(page, lineterminator="\n")
-    writer.writerow(name for name, _ in columns)
-    writer.writerows([_cell(value, null="") for value in row] for row in rows)
-    return page.getvalue().removesuffix("\n")
+    """Write NULL as nothing and an empty text as two quotes, so that they stay apart."""
+    lines = [",".join(_field(name) for name, _ in columns)]
+    for row in rows:
+        fields = ("" if value is None else _field(_cell(value, null="")) for value in row)
+        lines.append(",".join(fields))
+    return "\n".join(lines)
+
+
+def _field(text: str) -> str:
+    if text and not _QUOTED.search(text):
+        return text
+    return '"' + text.replace('"', '""') + '"'
 
 
 def _json(columns: list[tuple[str, str]], rows: list[Row]) -> str:
@@ -82,7 +122,18 @@ def _json(columns: list[tuple[str, str]], rows: list[Row]) -> str:
 def _members(columns: list[tuple[str, str]], row: Row) -> Iterable[tuple[str, Any]]:
     for (name, kind), value in zip(columns, row, strict=True):
         is_document = kind == "JSON" and value is not None
-        yield name, msgspec.Raw(value.encode()) if is_document else value
+        yield name, msgspec.Raw(value.encode()) if is_document else _finite(value)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401  whatever a column may hold
+    """Return the value with NaN and infinities as texts: JSON has no number for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return value
 
 
 def _cell(value: object, *, null: str) -> str:
@@ -90,7 +141,7 @@ def _cell(value: object, *, null: str) -> str:
         return null
     if isinstance(value, str):
         return value
-    text = _JSON.encode(value).decode()
+    text = _JSON.encode(_finite(value)).decode()
     return text.strip('"') if text.startswith('"') else text
 
 

@@ -1,10 +1,10 @@
 """The run behind a result file: its policy, what it read, and the decoded log of that.
 
-`runs.inputs` is a JSON object with `folder`, where the log was or is, `allow_unregistered`, and in
-a continuous run the `mode` "run". Such a run may have been started many times, with one policy. One
-over Kafka has instead of a folder `topics`, by stream, and `beginnings`, the first offsets that
-there were, by partition, of those that no start before it had begun; how a cluster is reached is
-not remembered.
+`runs.inputs` is a JSON object with `folder`, where the log was or is, `allow_unregistered`, of a
+replay `files`, and `marks` of them, and in a continuous run the `mode` "run". Such a run may have
+been started many times, with one policy. One over Kafka has instead of a folder `topics`, by
+stream, and `beginnings`, the first offsets that there were, by partition, of those that no start
+before it had begun; how a cluster is reached is not remembered.
 """
 
 import json
@@ -21,12 +21,14 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decoded import decode_folder, load_log
 from connectors.extents import Extent, decode_extents, read_extents
+from connectors.file_marks import Mark, changes
+from connectors.files import find_files
 from connectors.recorded_sources import read_registry
 from connectors.topic_log import TopicLog
 from connectors.verification import create_log, note_progress
 from flows.kafka_settings import KafkaSettings
 from flows.opening import absence, refusal
-from flows.replay import load_registry
+from flows.replay import REGISTRY, load_registry
 from flows.topics import cluster_of
 
 _DecodeExtents = Callable[[Sequence[Extent], Policy, Registry], Iterator[Decoded]]
@@ -43,23 +45,27 @@ class ResultError(Exception):
 class Run:
     """What a run was told: the rules, the folder, and whether unknown sources were let in.
 
-    `is_continuous` if its log may grow and its result with it. There is no folder when it read
-    `topics`; `beginnings` are those of all its starts.
+    A replay read its log by the clock of its start, `started_at`. `is_continuous` if its log may
+    grow and its result with it. There is no folder when it read `topics`; `beginnings` are those of
+    all its starts, `marks` those of the files of a replay.
     """
 
     policy: Policy
     folder: Path | None
     allow_unregistered: bool
+    started_at: int
     is_continuous: bool = False
     topics: frozenset[str] = frozenset()
     beginnings: Mapping[str, int] = field(default_factory=dict)
+    marks: Mapping[str, Mark] = field(default_factory=dict)
 
     @classmethod
     def last_of(cls, connection: duckdb.DuckDBPyConnection) -> Self:
         """Read the latest run of the result file that is attached as `result`."""
         recorded = connection.execute(
             """select last(policy order by started_at), last(inputs order by started_at),
-            list(inputs order by started_at) from result.runs having count(*) > 0"""
+            list(inputs order by started_at), epoch_us(max(started_at))
+            from result.runs having count(*) > 0"""
         ).fetchone()
         if recorded is None:
             msg = "the file records no run, so there is no log to hold it against; replay it again"
@@ -70,12 +76,16 @@ class Run:
             policy=Policy.model_validate_json(recorded[0]),
             folder=None if folder is None else Path(folder),
             allow_unregistered=inputs.get("allow_unregistered", False),
+            started_at=recorded[3],
             is_continuous=inputs.get("mode") == CONTINUOUS,
             topics=frozenset(inputs.get("topics", {}).values()),
             beginnings={
                 name: offset
                 for start in recorded[2]
                 for name, offset in json.loads(start).get("beginnings", {}).items()
+            },
+            marks={
+                name: (size, checksum) for name, (size, checksum) in inputs.get("marks", {}).items()
             },
         )
 
@@ -100,8 +110,22 @@ class Run:
             log = self._grown(connection, partial(decode_extents, folder))
         else:
             registry = load_registry(folder, allow_unregistered=self.allow_unregistered)
-            log = decode_folder(folder, self.policy, registry)
+            log = decode_folder(folder, self.policy, registry, read_at=self.started_at)
         load_log(connection, log, self.policy)
+
+    def check_log(self, folder: Path | None = None) -> None:
+        """Raise `ResultError` where the log is another by now than the one that was replayed."""
+        folder = self._folder_to_read(folder)
+        if folder is None or not self.marks:
+            return
+        registry = [path for path in [folder / REGISTRY] if path.exists()]
+        paths = [*(file.path for file in find_files(folder)), *registry]
+        if found := list(changes(self.marks, paths)):
+            msg = (
+                f"the log in {folder} has changed since it was replayed: {', '.join(found)}; "
+                "replay it again, or name a folder that is as it was: --log FOLDER"
+            )
+            raise ResultError(msg)
 
     def _folder_to_read(self, moved: Path | None) -> Path | None:
         if self.topics and moved is not None:

@@ -2,11 +2,11 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from time import time_ns
 from typing import Any, Final
 
 import duckdb
@@ -18,16 +18,19 @@ from bytewax.run import cli_main
 from attribution.keyed import Read
 from attribution.registry import Registry, RegistryError
 from connectors.database import (
-    DatabaseError,
     DatabaseSink,
-    create_database,
     record_run,
     record_sources,
 )
-from connectors.files import CHUNK_BYTES, LogError, LogFile, find_files
+from connectors.file_marks import marks
+from connectors.files import LogError, LogFile, find_files
+from connectors.laggards import CHUNK_BYTES
 from connectors.lanes import FileSource
+from connectors.live_file import writing
+from connectors.regular import IrregularError, read_regular
+from connectors.replay_file import REPLAY_AGAIN, result_file
 from flows.attribution import Io, build_flow
-from flows.halting import HaltingSource
+from flows.halting import HaltingSink, HaltingSource
 from flows.known_settings import Settings
 from flows.process import collect_rarely, forget_imports, keep_memory, quiet_panics, spare_searches
 
@@ -39,9 +42,6 @@ STRIDE: Final = 24 * 3_600_000_000
 its strides are long; what arrives within one is what its memory is for."""
 
 REGISTRY: Final = "event_sources.json"
-
-UNFINISHED: Final = ".unfinished"
-"""Follows the name of a result file until it is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,16 @@ def load_registry(folder: Path, *, allow_unregistered: bool) -> Registry:
 
 def load_sources(path: Path, *, allow_unregistered: bool) -> Registry:
     """Read the registry from a file; raises LogError where it is missing or wrong."""
-    if not path.exists():
+    try:
+        documents = json.loads(read_regular(path))
+    except FileNotFoundError as error:
         if allow_unregistered:
             return Registry.from_documents([], allow_unregistered=True)
         msg = f"{path} is missing; add the registry, or --allow-unregistered to do without"
-        raise LogError(msg)
-    try:
-        documents = json.loads(path.read_bytes())
+        raise LogError(msg) from error
+    except IrregularError as error:
+        msg = f"{path} cannot be read: {error.strerror}; name a file that holds the registry"
+        raise LogError(msg) from error
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror}; let the user of this process read it"
         raise LogError(msg) from error
@@ -91,17 +94,25 @@ def load_sources(path: Path, *, allow_unregistered: bool) -> Registry:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The raw streams of a folder, and the registry they are judged by."""
+    """The raw streams of a folder, the registry they are judged by, and when a replay began.
+
+    That instant is the clock of all its workers, and what the result says of its start.
+    """
 
     files: tuple[LogFile, ...]
     registry: Registry
+    started_at: int
 
     @classmethod
     def of(cls, job: Replay) -> "Log":
         """Find the log of a job; raises LogError when there is none."""
         files = find_files(job.folder)
         registry = load_registry(job.folder, allow_unregistered=job.allow_unregistered)
-        return cls(tuple(files), registry)
+        return cls(tuple(files), registry, time_ns() // 1_000)
+
+    def paths(self, job: Replay) -> list[Path]:
+        """Name all that is read."""
+        return [*(file.path for file in self.files), job.folder / REGISTRY]
 
     def source(self, job: Replay) -> FileSource:
         """Read the files in as many lanes as the job has workers."""
@@ -112,6 +123,7 @@ class Log:
             self.registry,
             chunk_bytes=job.chunk_bytes or CHUNK_BYTES,
             progress=job.progress,
+            read_at=self.started_at,
         )
 
 
@@ -127,38 +139,17 @@ def replay(job: Replay) -> None:
     keep_memory()
     forget_imports()
     collect_rarely()
-    with _result_file(job) as connection:
-        record(connection, job, log)
+    with result_file(job.database, overwrite=job.overwrite, log=log.paths(job)) as connection:
+        with writing(job.database, REPLAY_AGAIN):
+            record(connection, job, log)
+        sink = HaltingSink(DatabaseSink(connection), job.database, source.failures)
         cli_main(  # type: ignore[no-untyped-call]
-            wire(job, source, DatabaseSink(connection)),
+            wire(job, source, sink),
             workers_per_process=job.workers,
             epoch_interval=EPOCH,
         )
         if source.failures:
             raise source.failures[0]
-
-
-@contextmanager
-def _result_file(job: Replay) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a new result file, which takes its name, and the place of an old one, when complete."""
-    path = job.database
-    if path.exists() and not job.overwrite:
-        msg = f"{path} exists already; name another file, or add --overwrite to replace it"
-        raise DatabaseError(msg)
-    unfinished = path.with_name(path.name + UNFINISHED)
-    try:
-        with create_database(unfinished, overwrite=True) as connection:
-            yield connection
-            connection.execute("checkpoint")
-        _wal(path).unlink(missing_ok=True)  # of the old file; the new one must not be given it
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-        _wal(unfinished).unlink(missing_ok=True)
-
-
-def _wal(path: Path) -> Path:
-    return path.with_name(path.name + ".wal")
 
 
 def record(connection: duckdb.DuckDBPyConnection, job: Replay, log: Log) -> None:
@@ -169,6 +160,7 @@ def record(connection: duckdb.DuckDBPyConnection, job: Replay, log: Log) -> None
         policy=job.settings.policy,
         inputs=_inputs(job, log),
         key_groups=_groups(job),
+        started_at=log.started_at,
     )
     record_sources(connection, log.registry)
 
@@ -177,6 +169,7 @@ def _inputs(job: Replay, log: Log) -> dict[str, Any]:
     return {
         "folder": str(job.folder.resolve()),
         "files": [file.path.name for file in log.files],
+        "marks": marks(log.paths(job)),
         "allow_unregistered": job.allow_unregistered,
     }
 

@@ -14,10 +14,12 @@ from bytewax.run import cli_main
 
 from connectors import metrics
 from connectors.alignment import Alignment
+from connectors.in_place import InPlace
 from connectors.live import LiveSource, Rules
 from connectors.live_database import LiveDatabaseSink, Start
 from connectors.live_file import database_seq
 from connectors.preflight import preflight
+from connectors.resumed import resumed_seq
 from connectors.state import StateDir
 from flows.attribution import Io, build_flow
 from flows.crashing import quiet_engine
@@ -49,8 +51,11 @@ def prepared_run(job: Run) -> Iterator[tuple[Prepared, OpenState]]:
     inputs = inputs_of(job)
     inputs.check()
     with open_state(job, inputs.log(), clock()) as opened:
+        about = {"folder": str(job.state), "state_id": opened.facts.state_id}
         if opened.is_new:
-            LOG.info("new state", folder=str(job.state), state_id=opened.facts.state_id)
+            LOG.info("new state", **about)
+        else:
+            LOG.info("goes on from a state", **about, commit=opened.ready.seq)
         yield Prepared(opened.facts, registry_of(job, opened.state), inputs.noted()), opened
 
 
@@ -63,8 +68,12 @@ def run_until_asked(job: Run, stopping: Stopping) -> int:
         check_ports(job.metrics_port, job.processes)
     with prepared_run(job) as (prepared, opened):
         if job.processes == 1:
-            return run_here(job, prepared, stopping, Seat())
-        return _supervise(job, prepared, stopping, opened)
+            code = run_here(job, prepared, stopping, Seat())
+        else:
+            code = _supervise(job, prepared, stopping, opened)
+        if code == 0:
+            LOG.info("drained", folder=str(job.state), commit=resumed_seq(opened.state))
+        return code
 
 
 def _supervise(job: Run, prepared: Prepared, stopping: Stopping, opened: OpenState) -> int:
@@ -149,13 +158,15 @@ def live_io(job: Run, prepared: Prepared, source: Source, stopping: Callable[[],
     """Give the edges of the flow of a continuous run."""
     facts, inputs = prepared.facts, inputs_of(job)
     dead_letters, publish = inputs.dead_letters(stopping), inputs.publish(stopping)
+    state = StateDir(job.state)
+    result = LiveDatabaseSink(job.database, _start(job, prepared), clock, InPlace.of(state.lasting))
     return Io(
         EndingSource(source),
-        EndingSink(LiveDatabaseSink(job.database, _start(job, prepared), clock)),
+        EndingSink(result),
         lanes=facts.lanes,
         key_groups=facts.key_groups,
         watermark_interval=job.settings.settings.flow.watermark_interval,
-        segments=StateDir(job.state).segments,
+        segments=state.segments,
         provisional=True,
         dead_letters=dead_letters and EndingSink(dead_letters),
         publish=publish and EndingSink(publish),

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from connectors.regular import read_regular
 from flows.bad_settings import explain_bad, explain_secret, explain_unknown
 from flows.kafka_settings import OPTIONS, is_secret
 from flows.known_settings import DEFAULT, ENVIRONMENT, FLAG, KEYS, PREFIX, TABLES, Settings
@@ -52,7 +53,7 @@ def load_settings(*, config: Path | None, overrides: list[str]) -> Loaded:
     """
     file = config or SETTINGS_FILE
     layers = (
-        (str(file), _read_file(file) if config or file.exists() else {}),
+        (str(file), _read_file(file, must_exist=config is not None)),
         (ENVIRONMENT, _read_texts(_environment())),
         (FLAG, _read_texts(_assignments(overrides))),
     )
@@ -88,13 +89,20 @@ def _flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield key, value
 
 
-def _read_file(file: Path) -> dict[str, Any]:
+def _read_file(file: Path, *, must_exist: bool) -> dict[str, Any]:
+    try:
+        content = read_regular(file)
+    except FileNotFoundError as error:
+        if not must_exist:
+            return {}
+        raise SettingsError([f"{file}: cannot be read: {error.strerror}"]) from error
+    except OSError as error:
+        raise SettingsError([f"{file}: cannot be read: {error.strerror}"]) from error
+
     import tomllib  # noqa: PLC0415  10 ms that a command without a file does not pay
 
     try:
-        tree = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError([f"{file}: cannot be read: {error.strerror}"]) from error
+        tree = tomllib.loads(content.decode())
     except ValueError as error:
         raise SettingsError([f"{file}: is not TOML: {error}"]) from error
     # A number goes on as its text, as in the other sources: a bare 30 would pass for microseconds

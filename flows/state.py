@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from attribution.frames import END, START
-from connectors.live_file import check_place, database_seq
+from connectors.live_file import check_place, database_seq, open_live
 from connectors.log_kept import Log
 from connectors.manifests import inline_bytes, sizes_of
 from connectors.preflight import Ready, Wanted, check_facts, preflight, problems, store_problems
@@ -50,27 +50,59 @@ def open_state(job: Run, log: Log, now: int) -> Iterator[OpenState]:
     """
     check_place(job.database)
     state = StateDir(job.state)
+    had_folder = state.path.exists()
     with state.lock() as lock:
         wanted = _wanted(job.settings, allow_unregistered=job.allow_unregistered)
         is_new = state.is_new()
-        if is_new:
-            state.create(_facts(job.settings, wanted, now))
-        facts = state.read()
-        check_facts(state, facts, wanted)
-        ready = preflight(state, facts, database_seq(job.database, facts.state_id), log)
-        yield OpenState(state, facts, ready, is_new, lock)
+        with _nothing_left(state, job.database, is_new=is_new, had_folder=had_folder):
+            if is_new:
+                state.create(_facts(job.settings, wanted, now))
+            facts = state.read()
+            check_facts(state, facts, wanted)
+            ready = preflight(state, facts, database_seq(job.database, facts.state_id), log)
+            if not job.database.exists():  # while what is in its way can still be refused
+                open_live(job.database, facts.state_id).close()
+            yield OpenState(state, facts, ready, is_new, lock)
+
+
+@contextmanager
+def _nothing_left(
+    state: StateDir, database: Path | None = None, *, is_new: bool, had_folder: bool
+) -> Iterator[None]:
+    """Take back a new state, and its new result, where the start is refused after all.
+
+    The caller holds the lock.
+    """
+    had_database = database is not None and database.exists()
+    try:
+        yield
+    except Exception:
+        if is_new and not _has_run(state):
+            state.discard(with_folder=not had_folder)
+            if database is not None and not had_database:
+                database.unlink(missing_ok=True)
+        raise
+
+
+def _has_run(state: StateDir) -> bool:
+    try:
+        return state.recovery.has_run()
+    except RecoveryError:
+        return True
 
 
 def init_state(path: Path, loaded: Loaded, *, allow_unregistered: bool, now: int) -> Facts:
     """Make a state; raises StateError where there is one already."""
     state = StateDir(path)
+    had_folder = path.exists()
     with state.lock():
         if not state.is_new():
             msg = f"{path} holds a state already; name another directory"
             raise StateError(msg)
-        wanted = _wanted(loaded, allow_unregistered=allow_unregistered)
-        state.create(_facts(loaded, wanted, now))
-        return state.read()
+        with _nothing_left(state, is_new=True, had_folder=had_folder):
+            wanted = _wanted(loaded, allow_unregistered=allow_unregistered)
+            state.create(_facts(loaded, wanted, now))
+            return state.read()
 
 
 def check_state(path: Path, database: Path | None) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.query import open_result
-from flows.text_table import text_table
+from flows.text_table import counted, text_table
 
 CAMPAIGNS_SHOWN: Final = 3
 """Of each currency; campaign_performance has them all."""
@@ -57,18 +57,35 @@ qualify row_number() over (
   partition by currency order by value desc, advertiser_id, campaign_id) <= $shown
 order by currency, value desc, advertiser_id, campaign_id"""
 
+_IGNORED: Final = """
+select sum(records)::bigint as records, source_partition, min(first_offset) as first_offset
+from ignored_arrivals group by source_partition order by records desc, source_partition"""
+
+_DELAYED: Final = """
+select sum(records)::bigint as records, source_partition, source_offset
+from delayed_arrivals group by source_partition, source_offset
+order by records desc, source_partition, source_offset"""
+
+PLACES_SHOWN: Final = 3
+"""Of what is odd about arrivals; ignored_arrivals and delayed_arrivals have them all."""
+
 Rows = list[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts of events and touchpoints, refusals by code, and the campaigns that earned most."""
+    """Counts of events and touchpoints, refusals by code, and the campaigns that earned most.
+
+    `ignored` and `delayed` are records whose arrival is odd, as (number, partition, offset).
+    """
 
     records: int
     events: dict[str, int]
     touchpoints: Rows
     rejections: Rows
     campaigns: Rows
+    ignored: Rows
+    delayed: Rows
 
     @classmethod
     def of(cls, database: Path) -> "Summary":
@@ -82,6 +99,8 @@ class Summary:
                 connection.execute(_TOUCHPOINTS).fetchall(),
                 connection.execute(_REJECTIONS).fetchall(),
                 connection.execute(_CAMPAIGNS, {"shown": CAMPAIGNS_SHOWN}).fetchall(),
+                connection.execute(_IGNORED).fetchall(),
+                connection.execute(_DELAYED).fetchall(),
             )
 
     @property
@@ -94,16 +113,39 @@ class Summary:
     def lines(self, seconds: float) -> Iterator[str]:
         """Write it all, with how fast it went."""
         pace = f"{seconds:.1f} s, {self.records / seconds:,.0f} per second"
-        yield f"{self.records:,} records in {pace}"
+        yield f"{counted(self.records, 'record')} in {pace}"
         if self.attributed_share is not None:
             yield f"{self.attributed_share:.1%} of the conversions are attributed"
-        counted = [(name, count) for name, count in self.events.items() if count]
-        yield from _table(["event", "count"], counted)
+        yield from self._odd_arrivals()
+        outcomes = [(name, count) for name, count in self.events.items() if count]
+        yield from _table(["event", "count"], outcomes)
         yield from _table(["touchpoint", "count", "duplicate"], self.touchpoints)
         yield from _table(["rejected from", "because", "records", "events"], self.rejections)
         yield from _table(
             ["currency", "advertiser", "campaign", "won by last touch", "value"], self.campaigns
         )
+
+    def _odd_arrivals(self) -> Iterator[str]:
+        if self.ignored:
+            yield (
+                f"{_number(self.ignored)} with a received_at ahead of the clock by more than "
+                f"clock_skew, which does not count: first at {_places(self.ignored)}"
+            )
+        if self.delayed:
+            yield (
+                f"{_number(self.delayed)} moved to a received_at more than an hour later, that of "
+                f"{_places(self.delayed)}"
+            )
+
+
+def _number(rows: Rows) -> str:
+    return counted(sum(row[0] for row in rows), "record")
+
+
+def _places(rows: Rows) -> str:
+    places = [f"{partition} line {offset}" for _, partition, offset in rows[:PLACES_SHOWN]]
+    more = len(rows) - len(places)
+    return "; ".join(places) + (f"; and {more:,} more" if more else "") + " (lines from 0)"
 
 
 def _table(headers: list[str], rows: Rows) -> Iterator[str]:

@@ -18,6 +18,7 @@ from connectors.comparisons import COMPARISONS, PROVISIONAL_COMPARISONS
 from connectors.verification import compute_expected, count_unsettled
 from flows.kafka_settings import KafkaSettings
 from flows.recorded import Run, attach
+from flows.text_table import counted
 
 MEMORY_LIMIT: Final = "6GB"
 """Beyond that DuckDB works on disk; a verify must fit beside the job on a small machine."""
@@ -59,7 +60,8 @@ def verify(
     """Hold a result file against its log (in `folder`, if it is not where the run found it).
 
     `kafka` tells how topics are reached, where those were read. Raises `ResultError` when the file
-    cannot be read; when the log cannot, that, `LogError` or `ClusterError`.
+    cannot be read; when the log cannot, that, `LogError` or `ClusterError`. Where a replay and its
+    log differ because the log has changed since, that is a `ResultError` as well.
     """
     with TemporaryDirectory(prefix="tributary-verify-") as scratch, _workspace(scratch) as space:
         attach(space, database)
@@ -68,7 +70,10 @@ def verify(
         compute_expected(space)
         comparisons = COMPARISONS + (PROVISIONAL_COMPARISONS if run.is_continuous else ())
         checks = tuple(compare(space, each, limit=limit) for each in comparisons)
-        return Verification(checks, *count_unsettled(space))
+        verification = Verification(checks, *count_unsettled(space))
+    if not verification.is_equal:
+        run.check_log(folder)  # of another log the differences say nothing
+    return verification
 
 
 def report(verification: Verification) -> Iterator[str]:
@@ -76,11 +81,11 @@ def report(verification: Verification) -> Iterator[str]:
     yield from map(str, verification.differences)
     for table in verification.tables:
         verdict = f"{table.differing_rows:,} differ" if table.differing_rows else "equal"
-        yield f"{table.table}: {table.rows:,} rows, {verdict}"
+        yield f"{table.table}: {counted(table.rows, 'row')}, {verdict}"
     if verification.unsettled_conversions:
-        yield f"{verification.unsettled_conversions:,} conversions not settled yet"
+        yield f"{counted(verification.unsettled_conversions, 'conversion')} not settled yet"
     if verification.unsettled_sums:
-        yield f"{verification.unsettled_sums:,} rows of touchpoint_stats not settled yet"
+        yield f"{counted(verification.unsettled_sums, 'row')} of touchpoint_stats not settled yet"
     yield "no differences" if verification.is_equal else "the result is not what the log makes it"
 
 

@@ -19,7 +19,7 @@ EVENTS: Final[dict[str, Any]] = {
             "event_time": "2026-04-26T14:30:00-05:00",
             "action_source": "website",
             "event_source_url": "https://shop.example.com/checkout/complete",
-            "user_match": {"hashed_email": EMAIL, "click_id": "c-8f2a"},
+            "user_match": {"hashed_email": EMAIL, "click_id": "c-8f2a", "click_id_type": "sc3clid"},
             "custom_data": {"value": 89.99, "currency": "USD", "order_id": "order_55512"},
         }
     ],
@@ -33,7 +33,7 @@ IMPRESSION: Final[dict[str, Any]] = {
     "received_at": "2026-04-26T19:20:08Z",
     "campaign_id": "shoes",
     "creative_id": "red_42",
-    "user_match": {"click_id": "c-8f2a"},
+    "user_match": {"click_id": "c-8f2a", "click_id_type": "sc3clid"},
 }
 
 EVENT_SOURCE: Final[dict[str, Any]] = {

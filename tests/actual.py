@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import duckdb
 from bytewax.run import cli_main
 
+from attribution.frames import END
 from attribution.policy import Policy
 from connectors import schema
 from connectors.database import DatabaseSink
@@ -58,6 +59,7 @@ class Flow:
         *,
         shape: Shape | None = None,
         allow_unregistered: bool = False,
+        read_at: int = END,
     ) -> Tables:
         """Replay a folder and give all tables."""
         policy, shape = policy or Policy(), shape or Shape()
@@ -69,6 +71,7 @@ class Flow:
             policy,
             load_registry(folder, allow_unregistered=allow_unregistered),
             chunk_bytes=shape.chunk_bytes,
+            read_at=read_at,
         )
         io = Io(
             source,

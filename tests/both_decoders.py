@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import msgspec
 import pyarrow as pa
 
 from attribution.decoded import Decoded
@@ -16,14 +17,16 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.results import quality
 from attribution.vocabulary import KIND_CODES, KINDS, Warn
-from connectors.decode import PartitionDecoder
+from connectors.decode import Next, PartitionDecoder, decode_together
 from connectors.lines import Lines
 from connectors.parse import query
 from tests.oracle.arrivals import Noted
 from tests.oracle.log import DecodedLog, Refused, Tested, read_log
 from tests.oracle.semantics import Event, Impression
+from tests.raw import HOUR, NOW, since_epoch
 
 Row: TypeAlias = dict[str, Any]
+Tables: TypeAlias = dict[str, list[Row]]
 
 SOURCES: Final[Sequence[Mapping[str, object]]] = (
     {"advertiser_id": "adv", "event_source_id": "src"},
@@ -67,33 +70,63 @@ _IMPRESSION: Final = (
 )
 
 
+CLOCK: Final = since_epoch(NOW + HOUR)
+"""When all is read: an hour after most of it arrives, and long before 2099."""
+
+
 class BothDecoders:
     """The two decoders of one registry; `folder` is where the contract's reader finds the lines."""
 
-    def __init__(self, folder: Path, policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        policy: Policy | None = None,
+        sources: Sequence[Mapping[str, object]] = SOURCES,
+    ) -> None:
         """Take a folder that is empty."""
         self._folder = folder
         self._policy = policy or Policy()
-        self._registry = Registry.from_documents([*SOURCES], allow_unregistered=False)
+        self._registry = Registry.from_documents([*sources], allow_unregistered=False)
 
     def differences(self, stream: str, lines: Sequence[bytes], cuts: Iterable[int] = ()) -> str:
         """Decode lines both ways, in bulk with a new chunk at each cut; empty where they agree."""
         wanted = self._by_contract(stream, lines)
-        got = self._in_bulk(stream, lines, cuts)
+        chunks = [
+            (Lines.of if first else Lines.at_beginning)(
+                b"".join(line + b"\n" for line in lines[first:last])
+            )
+            for first, last in pairwise(sorted({0, *cuts, len(lines)}))
+        ]
+        return self._compared(wanted, self._in_bulk(stream, chunks), lines)
+
+    def message_differences(self, stream: str, messages: Sequence[bytes]) -> str:
+        """As `differences`, for messages: each is a record, whatever bytes it holds."""
+        placed = list(enumerate(messages))
+        path = self._folder / stream / f"{stream}.ndjson.messages"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(msgspec.msgpack.encode(placed))
+        wanted = self._judged(len(messages))
+        path.unlink()
+        got = self._in_bulk(stream, [Lines.of_documents(messages)])
+        return self._compared(wanted, got, messages)
+
+    @staticmethod
+    def _compared(wanted: Tables, got: Tables, lines: Sequence[bytes]) -> str:
         return "\n".join(
             difference
             for table, rows in wanted.items()
             for difference in _compare(table, rows, got[table], lines)
         )
 
-    def _in_bulk(self, stream: str, lines: Sequence[bytes], cuts: Iterable[int]) -> dict[str, Any]:
+    def _in_bulk(self, stream: str, chunks: Sequence[Lines]) -> Tables:
         decoder = PartitionDecoder(
             stream, f"{stream}.ndjson", policy=self._policy, registry=self._registry
         )
-        tables: dict[str, Any] = {"rows": [], "rejections": [], "tests": [], "records": []}
-        for first, last in pairwise(sorted({0, *cuts, len(lines)})):
-            chunk = Lines.of(b"".join(line + b"\n" for line in lines[first:last]))
-            decoded = decoder.decode(chunk, chunk.numbered(first))
+        first = 0
+        tables: Tables = {"rows": [], "rejections": [], "tests": [], "records": []}
+        for chunk in chunks:
+            decoded = decode_together([Next(decoder, chunk, chunk.numbered(first), read_at=CLOCK)])
+            first += len(chunk)
             tables["rows"] += _bulk_rows(decoded)
             tables["rejections"] += decoded.rejections.to_pylist()
             tables["tests"] += decoded.tests.to_pylist()
@@ -101,16 +134,20 @@ class BothDecoders:
         tables["records"] = [{"records": sum(row["records"] for row in tables["records"])}]
         return tables
 
-    def _by_contract(self, stream: str, lines: Sequence[bytes]) -> dict[str, Any]:
+    def _by_contract(self, stream: str, lines: Sequence[bytes]) -> Tables:
         path = self._folder / f"{stream}.ndjson"
         path.write_bytes(b"".join(line + b"\n" for line in lines))
-        log = read_log(self._folder, self._policy, self._registry, Noted())
+        wanted = self._judged(sum(1 for line in lines if line.strip(b" \t\r")))
         path.unlink()
+        return wanted
+
+    def _judged(self, records: int) -> Tables:
+        log = read_log(self._folder, self._policy, self._registry, Noted(started=CLOCK))
         return {
             "rows": _contract_rows(log),
             "rejections": [_refused_row(refused) for refused in log.refused],
             "tests": [_tested_row(tested, self._policy) for tested in log.tested],
-            "records": [{"records": sum(1 for line in lines if line.strip(b" \t\r"))}],
+            "records": [{"records": records}],
         }
 
 

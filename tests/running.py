@@ -4,7 +4,9 @@ import json
 import socket
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
+from random import randrange
 
 from tests import raw
 from tests.chaos.job import SETTINGS, Job, wait_until
@@ -79,6 +81,16 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+def two_ports() -> int:
+    """Return the first of two free ports in a row, from below those that the system deals out."""
+    while True:
+        first = randrange(20_000, 30_000, 2)  # noqa: S311  not a secret
+        with socket.socket() as one, socket.socket() as other, suppress(OSError):
+            one.bind(("127.0.0.1", first))
+            other.bind(("127.0.0.1", first + 1))
+            return first
 
 
 def asked(port: int, path: str) -> bytes:

@@ -4,6 +4,7 @@ Written as JSON text; which of it is good where is for the contract to say.
 """
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from typing import Final
 
 from tests.trees import SOUND_HASH, Place, text
@@ -20,6 +21,52 @@ _STRINGS: Final = [
     *("a" * size for size in (64, 65, 128, 129, 256, 257, 512, 513, 1024, 1025)),
     *("\u00e9" * size for size in (64, 128, 256, 257)),
     *("\U0001f600" * size for size in (128, 256, 512)),
+]
+_PLACEHOLDERS: Final = [
+    *(
+        "NULL",
+        "Null",
+        " null ",
+        "\u00a0nUlL\u3000",
+        "undefined",
+        "Unknown",
+        "nil",
+        "N/A",
+        "na",
+        "-",
+    ),
+    *("nu\u212al", "un\u212anown", "undefined\n", "null\x00", "nullx", "n/", "--", "0-0"),
+    *("{{click_id}}", "{id}", "${ID}", "%%ID%%", "__ID__", "[ID]", "<ID>", "{\n}", "{id} "),
+    *(
+        "{id",
+        "id}",
+        "${ID",
+        "%%ID%",
+        "__ID_",
+        "____",
+        "___",
+        "%%%",
+        "{}x",
+        "$0",
+        "0x0",
+        "00",
+        "0 0",
+    ),
+    *(
+        "0000-0000",
+        ".0.",
+        "1.0",
+        "127.0.0.1",
+        "127.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::ffff:0:0",
+    ),
+    *("127.0.0.01", "::ffff:127.0.0.1", "::ffff:102:304", "::FFFF:1.2.3.4", "0::ffff:0102:0304"),
+    *("::1.2.3.4", "64:ff9b::1.2.3.4", "::ffff:1.2.3.4%1", "::ffff:1.2.3", "::", "0:0:0:0:0:0:0:0"),
+    *(sha256(word).hexdigest() for word in (b"null", b"NULL", b"Null", b"nULL", b"N/A", b"-")),
+    *(sha256(b"none").hexdigest().upper(), sha256(b"0").hexdigest() + " ", "0" * 64, "0" * 600),
 ]
 _TIMES: Final = [
     "2026-05-01T08:00:00Z",
@@ -40,7 +87,9 @@ _TIMES: Final = [
     "2026-05-01T08:00:00,123-05:30",
     "2026-05-01T08:00:00",
     "2026-05-01 08:00:00Z",
-    "2026-05-01t08:00:00z",
+    *("2026-05-01t08:00:00z", "2026-05-01T08:00:00z", "2026-05-01t08:00:00.123Z"),
+    *("2026-05-01t08:00:00.123456z", "2026-05-01t08:00:00-05:30", "2026-05-01t08:00z"),
+    *("2026-05-01\x1408:00:00Z", "2026-05-01T08:00:00\x1a", "2026-05-01t08:00:00.123zz"),
     "2026-05-01",
     "2026-05-01T24:00:00Z",
     "2026-05-01T23:59:60Z",
@@ -74,12 +123,15 @@ _TIMES: Final = [
     "1777622400",
 ]
 _WORDS: Final = [
+    *_PLACEHOLDERS,
     *("purchase", "Purchase", "refund", "custom", "subscription", "watch_milestone", "lead"),
     *("impression", "click", "CLICK", "website", "app", "owned_property", "EUR", "eur", "EURO"),
     *("uid2", "UID2", "maid", "MAID", "rampid", "hashed_email", "Hashed_Email", "other", "id6"),
     *("world_id_nullifier", "sc3clid", "FBCLID", "fbclid", "gclid", "3.1", "2.0", "3", "3.1.0"),
     *("adv", "src", "strict", "trial", "nobody", "0123456789abcde", "a b c d e f g h i j"),
     *("fb.1.1700.x", "fb.1.1700.", "fb.1.a.x", "fb.1.1.a.b", "fb.1.1.a\nb", "FB.1.1.a"),
+    *("fb.1.1.a.", "fb.1.1..b", "fb.1.1.a.b\n", "fb.1.1.null", "fb.1.1.0.b", "fb..1.a", "fb.1.1"),
+    *("fbc", "_fbc", "_FBC", "FBC", "fbclid ", "__fbc__", "deposit", "subscribe"),
     *(SOUND_HASH, SOUND_HASH.upper(), SOUND_HASH[:-1], SOUND_HASH[:-1] + "g", "9" * 64),
     *(NOTHING_HASH, ZERO_MAID, ZERO_MAID.upper(), "me@x.example", "+1 555 0100", "a" * 63 + "\n"),
     *("192.0.2.7", "192.0.2.07", "192.0.2.256", "0.0.0.0", "192.0.2", "::1", "2001:DB8::0:1"),  # noqa: S104  not bound to
@@ -89,6 +141,24 @@ _WORDS: Final = [
     *("https://u:p@shop.example:80/", "https://[::1]/", "https://a b/", "https://x:/", "//x/y"),
     *("https://shop.example/\u00e9", "https://shop.example/ a", "https://shop.example/a\n", "x"),
     *("https://-a.example/", "https://a..b/", "https://xn--a/", "https://x_y.example/", "https:/x"),
+    *(
+        "https://x.example/?a=b|c",
+        "https://x.example/?a[]=1",
+        "https://x.example/%",
+        "https://x/#a#b",
+    ),
+    *(
+        "https://x.example/%4",
+        "https://x.example/%4g?%e9",
+        "https://x.example/?a b",
+        "https://x/\\",
+    ),
+    *(
+        "https://x.example/\x7f",
+        "https://x.example/{id}",
+        "https://x.example? ",
+        "https://x/a%20?/#?",
+    ),
     *("https://shop.example:99999/", "https://shop.example:8a/", "HTTPS://shop.example/"),
 ]
 _NUMBERS: Final = [
@@ -126,6 +196,12 @@ _BLOCKS: Final = [
     *('{"click_id":""}', '{"click_id":"c"}', '{"uids":"x"}', '{"uids":[1]}', '{"uids":{"a":1}}'),
     *('{"category":"website"}', '{"category":1}', '{"n":1.50,"n":-0,"m":1e3,"o":[ 1 , 2 ]}'),
     *('{"value":1,"value":2,"currency":"EUR"}', '{"n":1e400}', '{"n":"\\u00e9\\/"}'),
+    *('{"click_id":"fb.1.1.x.y","click_id_type":"fbc"}', '{"click_id":"-","click_id_type":""}'),
+    *(
+        '{"client_ip":"::ffff:1.2.3.4","client_user_agent":"b"}',
+        '{"uids":[{"type":"maid","value":"0"}]}',
+    ),
+    *('{"client_ip":"1.2.3.4","client_user_agent":" null"}', '{"uids":[{"type":"x","value":"0"}]}'),
     *('{"client_ip":[[[]]]}', '{"client_user_agent":{"a":1}}', '{"client_ip":true}'),
     '{"client_ip":' + "[" * 199 + "]" * 199 + "}",
 ]

@@ -23,6 +23,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
             event() | worth,
             event(source_offset=1),
             event("e2", source_offset=2, keys=[]),
+            event("e2", source_offset=3, keys=[]) | {"event_source_id": "server"},
         ],
         "impressions": [impression() | {"spend": Decimal(1), "currency": "USD"}, click("i2")],
         "rejections": [rejection()],
@@ -47,3 +48,10 @@ def test_every_table_and_view_is_named(name: str) -> None:
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_is_listed_once(view: str) -> None:
     assert GUIDE.count(f"\n| `{view}` |") == 1
+
+
+def test_two_sources_that_report_the_same_are_found(result: Path) -> None:
+    [query] = [query for query in QUERIES if "other_source" in query]
+    with duckdb.connect(result, read_only=True) as connection:
+        rows = connection.execute(query).fetchall()
+    assert rows == [("adv", "server", "src", "purchase", 1, 0, None, None)]

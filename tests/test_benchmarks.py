@@ -78,6 +78,7 @@ def test_what_an_epoch_writes_is_the_change_and_not_the_state(log: Path) -> None
     assert of_small[1].segment_bytes > 8 * of_small[0].segment_bytes
 
 
+@pytest.mark.long
 def test_a_killed_run_comes_back(log: Path, tmp_path: Path) -> None:
     state = killed_state(tmp_path, log)
     assert state.match_rows > 2_000

@@ -101,6 +101,16 @@ def test_odd_lines_alone(decoders: BothDecoders, stream: str) -> None:
         assert decoders.differences(stream, [line]) == ""
 
 
+@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("half", [b'"\\ud83d"', b'"a\\uDC00"', b'"\\ude00\\ud83d"'])
+def test_half_of_a_surrogate_pair_in_any_place(
+    decoders: BothDecoders, stream: str, half: bytes
+) -> None:
+    sound = DOCUMENTS[stream]
+    lines = [write(put(sound, place, half)) for place in PATHS[stream]]
+    assert decoders.differences(stream, lines) == ""
+
+
 def test_any_number_of_events(decoders: BothDecoders) -> None:
     sound = DOCUMENTS["events"]
     lines = [

@@ -1,9 +1,11 @@
 """The commands as a person gives them: what they print, what they exit with, what they leave."""
 
 import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -118,38 +120,40 @@ def test_quiet_and_rejects(log: Path, tmp_path: Path) -> None:
 
 def test_a_result_is_replaced_only_on_demand(log: Path, tmp_path: Path) -> None:
     database = tmp_path / "result.duckdb"
-    database.write_text("mine")
+    assert run("replay", DEMO, "--db", database, "--quiet").exit_code == 0
+    before = database.read_bytes()
     done = run("replay", log, "--db", database)
     hint = "exists already; name another file, or add --overwrite to replace it"
     assert (done.stderr, done.exit_code) == (f"tributary: {database} {hint}\n", 2)
-    assert database.read_text() == "mine"
+    assert database.read_bytes() == before
     assert run("replay", log, "--db", database, "--overwrite", "--quiet").exit_code == 0
     assert sql(database, "select count(*) from conversions") == [(2,)]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_log_that_cannot_be_read_leaves_the_old_result(
-    torn: Path, tmp_path: Path, workers: int
+    torn: Path, result: Path, tmp_path: Path, workers: int
 ) -> None:
     database = tmp_path / "result.duckdb"
-    database.write_text("old")
+    database.write_bytes(result.read_bytes())
     words = ("replay", torn, "--db", database, "--overwrite", "--workers", workers)
     done = python("-m", "flows", *words)
     place = torn / "impressions.ndjson.gz"
     reason = "Truncated compressed stream; replace the file and replay again"
     assert done.stderr == f"tributary: {place} cannot be read: {reason}\n"
     assert (done.stdout, done.returncode) == ("", 2)
-    assert database.read_text() == "old"
+    assert database.read_bytes() == result.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["result.duckdb", "torn"]
 
 
-def test_a_crash_shows_its_cause_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_told_in_a_line_and_leaves_nothing(tmp_path: Path) -> None:
     # The file may not grow beyond 2 MB, as on a full disk; the demo's result needs more.
     command = f"ulimit -f 2000; exec {sys.executable} -m flows replay {DEMO} --db {tmp_path}/r"
     done = subprocess.run(["/bin/bash", "-c", command], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "Failed to commit: Could not write file" in done.stderr
-    assert "stack backtrace" not in done.stderr
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"tributary: {tmp_path}/r cannot be written: ")
+    assert done.stderr.endswith("; make room or mend that, and replay again; no result was made\n")
+    assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -179,7 +183,7 @@ def test_unregistered_sources(log: Path, tmp_path: Path) -> None:
     ("words", "message"),
     [
         (("replay", "none", "--db", "r"), "none is not a folder; expected one with events*.ndjson"),
-        (("replay", DEMO, "--db", "none/r"), "none/r.unfinished cannot be written: "),
+        (("replay", DEMO, "--db", "none/r"), "DIR/none, where r is to be, is no folder; make"),
         (
             ("replay", DEMO, "--db", "r", "--set", "policy.half_live=1d"),
             "policy.half_live (--set):",
@@ -200,7 +204,7 @@ def test_mistakes_are_told_in_a_line(
     monkeypatch.chdir(tmp_path)
     done = run(*words)
     assert done.exit_code == 2
-    assert done.stderr.startswith(f"tributary: {message}")
+    assert done.stderr.replace(str(tmp_path), "DIR").startswith(f"tributary: {message}")
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
 
@@ -243,9 +247,16 @@ def test_verify(result: Path, tmp_path: Path) -> None:
     done = run("verify", "--db", result)
     assert (done.stdout.splitlines()[-1], done.exit_code) == ("no differences", 0)
     raw.write_log(tmp_path)
-    other = run("verify", "--db", result, "--log", tmp_path, "--limit", 0)
-    assert other.stdout.splitlines()[0] == "conversions_final: 2 rows, 2 differ"
-    assert other.exit_code == 1
+    other = run("verify", "--db", result, "--log", tmp_path)
+    assert other.stderr.startswith(f"tributary: the log in {tmp_path} has changed since it was ")
+    assert (other.stdout, other.exit_code) == ("", 2)
+    spoiled = tmp_path / "spoiled"
+    spoiled.write_bytes(result.read_bytes())
+    with duckdb.connect(spoiled) as connection:
+        connection.execute("delete from conversions_final")
+    wrong = run("verify", "--db", spoiled, "--limit", 0)
+    assert wrong.stdout.splitlines()[0] == "conversions_final: 2 rows, 2 differ"
+    assert wrong.exit_code == 1
 
 
 def test_generate(tmp_path: Path) -> None:
@@ -256,6 +267,53 @@ def test_generate(tmp_path: Path) -> None:
     spec = json.loads((tmp_path / "log/truth.json").read_text())["spec"]
     assert (spec["seed"], spec["start"], spec["truth"]) == (3, "2026-05-01", True)
     assert (tmp_path / "log/truth.ndjson").exists()
+
+
+IRREGULAR: dict[str, Callable[[Path], None]] = {
+    "a pipe": os.mkfifo,
+    "a folder": Path.mkdir,
+    "a device": lambda path: path.symlink_to("/dev/zero"),
+    "a link to what is not there": lambda path: path.symlink_to("nothing"),
+    "a link that leads back to itself": lambda path: path.symlink_to(path.name),
+}
+
+
+@pytest.mark.parametrize("kind", IRREGULAR)
+def test_what_is_no_regular_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    folder, database = tmp_path / "log", tmp_path / "r.duckdb"
+    folder.mkdir()
+    raw.write_log(folder, events=[raw.envelope(raw.event())], impressions=[raw.click("i1")])
+    IRREGULAR[kind](folder / "events-2.ndjson")
+    done = run("replay", folder, "--db", database, "--quiet")
+    assert done.exit_code == 0
+    said = f"{folder} holds what is not read: events-2.ndjson ({kind})"
+    assert done.stderr == f"tributary: warning: {said}\n"
+    (folder / "event_sources.json").unlink()
+    IRREGULAR[kind](folder / "event_sources.json")
+    done = run("replay", folder, "--db", database, "--overwrite")
+    assert done.exit_code == 2
+    assert f"event_sources.json cannot be read: it is {kind}, and no regular file" in done.stderr
+
+
+@pytest.mark.parametrize("kind", IRREGULAR)
+def test_settings_are_read_from_regular_files_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    IRREGULAR[kind](tmp_path / "tributary.toml")
+    for words in ((), ("--config", "tributary.toml")):
+        done = run("config", *words)
+        assert done.exit_code == 2
+        said = f"tributary.toml: cannot be read: it is {kind}, and no regular file"
+        assert said in " ".join(done.stderr.split())
+
+
+def test_a_folder_without_events_says_so(tmp_path: Path) -> None:
+    (tmp_path / "impressions.ndjson").touch()
+    (tmp_path / "event_sources.json").write_text("[]")
+    done = run("replay", tmp_path, "--db", tmp_path / "r.duckdb", "--quiet")
+    said = f"{tmp_path} holds no events*.ndjson: nothing can be attributed without"
+    assert (done.exit_code, done.stderr) == (0, f"tributary: warning: {said}\n")
 
 
 def test_config_tells_where_from(monkeypatch: pytest.MonkeyPatch) -> None:

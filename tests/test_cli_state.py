@@ -140,7 +140,7 @@ def test_check_reads_everything_and_changes_nothing(state: StateDir, tmp_path: P
 
 def test_scrub_takes_out_what_was_not_committed(state: StateDir) -> None:
     first, second = (run("state", "scrub", "--state", state.path) for _ in range(2))
-    assert first.stdout == "removed 1 rows of uncommitted epochs, 0 of discarded keys\n"
+    assert first.stdout == "removed 1 row of uncommitted epochs, 0 of discarded keys\n"
     assert second.stdout == "removed 0 rows of uncommitted epochs, 0 of discarded keys\n"
 
 

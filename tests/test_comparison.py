@@ -98,8 +98,13 @@ def test_right_result_has_no_difference(tmp_path: Path) -> None:
             *("[{'key': uid2, 'value': 1}]", "[{'key': uid2, 'value': 2}]"),
         ),
         (
-            "update result.match_deltas set quality_sum = quality_sum + 0.000001",
-            *("match_stats", "quality_sum", "0.9", "0.900001"),
+            "update result.match_deltas set quality_sum = quality_sum + 0.000000000001",
+            *("match_stats", "quality_sum", "0.900000000000", "0.900000000001"),
+        ),
+        (
+            """update result.conversions_final set match_quality = 0.9000000000000001
+              where match_quality = 0.9""",
+            *("conversions_final", "match_quality", "0.9", "0.9000000000000001"),
         ),
     ],
 )

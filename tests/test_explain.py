@@ -155,6 +155,12 @@ def test_unknown_event(result: Path) -> None:
         explain(result, "Sold")
 
 
+@pytest.mark.parametrize("event_id", ["", "  "])
+def test_an_empty_id_is_refused(tmp_path: Path, event_id: str) -> None:
+    with pytest.raises(UnknownEventError, match="the event id is empty"):
+        explain(tmp_path / "result.duckdb", event_id)
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ResultError, match="there is no result file"):
         explain(tmp_path / "none.duckdb", "sold")

@@ -167,7 +167,7 @@ def test_one_purchase_after_one_click(tmp_path: Path) -> None:
                 "matched_on": {"uid2": 1},
                 "dropped": {},
                 "warnings": {},
-                "quality_sum": 0.9,
+                "quality_sum": Decimal("0.9"),
             }
         ],
         "touchpoint_stats": [
@@ -469,7 +469,7 @@ USERS = [
 
 
 def test_placeholders_are_carried_but_match_nothing(tmp_path: Path) -> None:
-    """Count the identifier and its quality, without a warning."""
+    """Count the identifier and its quality, with a warning."""
     user = {"hashed_email": SHA256_OF_NOTHING}
     folder = write_log(
         tmp_path,
@@ -480,7 +480,9 @@ def test_placeholders_are_carried_but_match_nothing(tmp_path: Path) -> None:
     assert pick(tables["conversions"], "reason", "carries", "match_quality", "path_length") == [
         ("no_identifier", ["hashed_email"], 0.8, 0)
     ]
-    assert pick(tables["match_stats"], "carries", "warnings") == [({"hashed_email": 1}, {})]
+    assert pick(tables["match_stats"], "carries", "warnings") == [
+        ({"hashed_email": 1}, {"placeholder_identifier": 1})
+    ]
 
 
 def test_observed_events_count_as_conversions_without_credit(tmp_path: Path) -> None:
@@ -492,7 +494,7 @@ def test_observed_events_count_as_conversions_without_credit(tmp_path: Path) -> 
     assert pick(tables["conversions"], *columns) == [(Decimal(5), None, None, None, None)]
     assert tables["credits"] == []
     assert pick(tables["match_stats"], "observed", "quality_sum", "warnings") == [
-        (1, 0.9, {"negative_value_normalised": 1})
+        (1, Decimal("0.9"), {"negative_value_normalised": 1})
     ]
 
 

@@ -240,7 +240,7 @@ def test_compare_finds_nothing_between_equals() -> None:
             {
                 "conversion_id": "1",
                 "custom_data": '{"a": 1.50, "b": "\\u0041"}',
-                "match_quality": 0.1 + 0.2,
+                "match_quality": 0.3,
             }
         ],
         "match_stats": [{"event_type": "lead", "hour": moment(0), "carries": {"uid2": 1}}],

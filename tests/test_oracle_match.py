@@ -124,6 +124,17 @@ def test_each_key_has_its_own_window(tmp_path: Path) -> None:
             {"click_id": "fb.1.1700000000.AbCd", "click_id_type": "FBCLID"},
             1,
         ),
+        (
+            {"click_id": "AbCd", "click_id_type": "fbclid"},
+            {"click_id": "fb.1.1700000000.AbCd.AQICAQIB", "click_id_type": "_fbc"},
+            1,
+        ),
+        ({"click_id": "null"}, {"click_id": "null"}, 0),
+        (
+            {"client_ip": "192.0.2.7", "client_user_agent": "B"},
+            {"client_ip": "::ffff:c000:207", "client_user_agent": "B"},
+            1,
+        ),
         (EMAIL, {"uids": [{"type": "hashed_email", "value": "ab" * 32}]}, 1),
         (EMAIL, {"hashed_phone": "ab" * 32}, 0),
         (

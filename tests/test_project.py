@@ -2,7 +2,10 @@
 
 import re
 import subprocess
+import sys
+import sysconfig
 import tomllib
+import venv
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +54,41 @@ def test_make_alone_lists_the_targets() -> None:
     ).stdout
     listed = re.findall(r"^  make ([a-z]+) +\S", printed, re.MULTILINE)
     assert listed == [
-        *("help", "demo", "test", "bench", "growth", "latency", "recovery", "soak", "chaos"),
+        *(
+            "help",
+            "demo",
+            "test",
+            "check",
+            "bench",
+            "growth",
+            "latency",
+            "recovery",
+            "soak",
+            "chaos",
+        ),
         *("kafka", "lint", "lock", "clean"),
     ]
+
+
+def test_the_built_wheel_runs_outside_of_the_checkout(tmp_path: Path) -> None:
+    """Everything a command needs is in the wheel; only the locked packages are lent to it."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    built = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
+    subprocess.run([*built, str(ROOT)], check=True)
+    (wheel,) = tmp_path.glob("tributary_attribution-*.whl")
+    home = tmp_path / "venv"
+    venv.create(home, symlinks=True)
+    lent = Path(sysconfig.get_path("purelib", vars={"base": str(home)})) / "lent.pth"
+    lent.write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    install = ["--python", str(home / "bin/python"), "install", "--no-deps", "--no-index"]
+    subprocess.run([*pip, *install, str(wheel)], check=True)
+    for command in (["replay", str(ROOT / "tests/fixtures/demo")], ["verify"]):
+        ran = subprocess.run(
+            [str(home / "bin/tributary"), *command, "--db", "demo.duckdb"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.endswith("no differences\n")

@@ -100,15 +100,78 @@ def test_table_ends_somewhere(result: Path) -> None:
     [
         ("selec 1", 'syntax error at or near "selec"'),
         ("select nope from conversions", 'column "nope" not found'),
-        ("insert into commits values (1, null, null, 0, null)", "read-only mode"),
-        ("drop view conversions", "read-only mode"),
-        (" -- nothing", "the query is empty; one SQL statement is expected"),
+        (" -- nothing", "one SQL statement is expected; got nothing"),
+        ("select 1; select 2", "one SQL statement is expected; got 2 statements"),
+        ("from commits; drop view conversions", "got 2 statements"),
+        *(
+            (sql, f"a statement that reads is expected, such as SELECT or DESCRIBE; got {kind}")
+            for sql, kind in [
+                ("insert into commits values (1, null, null, 0, null)", "INSERT"),
+                ("with x as (select 1) insert into commits from x", "INSERT"),
+                ("drop view conversions", "DROP"),
+                ("create temp table t as select 1", "CREATE"),
+                ("copy commits to 'out.csv'", "COPY"),
+                ("explain analyze copy commits to 'out.csv'", "COPY"),
+                ("explain (analyze) copy commits to 'out.csv'", "COPY"),
+                ("/**/ explain analyze copy commits to 'out.csv'", "COPY"),
+                ("/* explain */ explain analyze copy commits to 'out.csv'", "EXPLAIN"),
+                ("export database 'out'", "EXPORT"),
+                ("attach 'out.duckdb'", "ATTACH"),
+                ("install json", "LOAD"),
+                ("load json", "LOAD"),
+                ("set threads = 1", "SET"),
+                ("pragma disable_object_cache", "PRAGMA"),
+                ("checkpoint", "CALL"),
+                ("vacuum", "VACUUM"),
+                ("begin", "TRANSACTION"),
+                ("prepare p as select 1", "PREPARE"),
+            ]
+        ),
     ],
 )
-def test_fault_in_the_query(result: Path, sql: str, message: str) -> None:
+def test_fault_in_the_query(
+    result: Path, sql: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(QueryError) as caught:
         run_sql(result, sql)
     assert message in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        *("describe conversions", "show tables", "summarize commits", "explain from commits"),
+        *(
+            "explain analyze from commits",
+            "pragma table_info('commits')",
+            "values (1)",
+            "from runs;",
+        ),
+    ],
+)
+def test_what_reads_is_answered(result: Path, sql: str) -> None:
+    assert run_sql(result, sql, "csv")
+
+
+def test_null_and_the_empty_text_stay_apart(result: Path) -> None:
+    sql = "select null as a, '' as b, 'x' as c"
+    assert run_sql(result, sql, "csv") == 'a,b,c\n,"",x'
+    assert run_sql(result, sql, "json") == '[{"a":null,"b":"","c":"x"}]'
+
+
+def test_numbers_that_json_lacks_are_texts(result: Path) -> None:
+    sql = "select 'nan'::double as a, ['inf'::double, 1] as b, {x: '-inf'::double} as c"
+    json_text = '[{"a":"NaN","b":["Infinity",1.0],"c":{"x":"-Infinity"}}]'
+    assert run_sql(result, sql, "json") == json_text
+    assert run_sql(result, "select 'nan'::double as a, null::double as b", "csv") == "a,b\nNaN,"
+
+
+def test_equal_names_get_a_number(result: Path) -> None:
+    sql = "select 1 as a, 2 as a, 3 as a"
+    assert run_sql(result, sql, "json") == '[{"a":1,"a_1":2,"a_2":3}]'
+    assert run_sql(result, sql, "csv") == "a,a_1,a_2\n1,2,3"
 
 
 def test_no_file(tmp_path: Path) -> None:

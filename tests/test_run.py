@@ -22,7 +22,7 @@ from flows.settings import load_settings
 from flows.stopping import Stopping
 from tests.chaos.job import PATIENCE, Job, wait_until
 from tests.chaos.ledger import opened
-from tests.running import append, asked, command, free_port, has, runs_until
+from tests.running import append, asked, command, free_port, has, runs_until, two_ports
 
 ROOT = Path(__file__).parents[1]
 ENDS = [
@@ -49,6 +49,41 @@ def test_a_drain_commits_what_was_read_and_the_next_start_goes_on(job: Job) -> N
     assert "Traceback" not in job.said
 
 
+def test_a_pipe_and_empty_files_that_come_and_go_disturb_nothing(job: Job) -> None:
+    job.start()
+    job.wait_until_it_writes()
+    os.mkfifo(job.data / "events-pipe.ndjson")
+    for at in range(60):
+        (job.data / f"events-empty{at}.ndjson").touch()
+        time.sleep(0.02 * (at % 7))
+        (job.data / f"events-empty{at}.ndjson").unlink()
+    append(job, "later")
+    assert job.drain() == 0, job.said
+    assert f"{job.data} holds what is not read: events-pipe.ndjson (a pipe)" in job.said
+    assert runs_until(job, has(2))
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_the_log_says_from_where_it_goes_on_and_that_it_was_drained(
+    job: Job, processes: str
+) -> None:
+    for _ in range(2):
+        job.start("--processes", processes)
+        job.wait_until_it_writes(2)
+        assert job.drain() == 0, job.said
+    lines = [json.loads(line) for line in job.said.splitlines() if line.startswith("{")]
+    said = [line for line in lines if line["event"] != "starting"]
+    assert [line["event"] for line in said] == [
+        "new state",
+        "drained",
+        "goes on from a state",
+        "drained",
+    ]
+    assert said[1]["commit"] >= 1
+    assert said[2]["commit"] == said[1]["commit"]
+    assert said[2]["state_id"] == said[0]["state_id"]
+
+
 def test_a_run_can_be_watched(job: Job) -> None:
     port = free_port()
     job.start("--metrics-port", str(port))
@@ -58,15 +93,20 @@ def test_a_run_can_be_watched(job: Job) -> None:
     assert job.drain(signal.SIGINT) == 0
 
 
-NOT_HERE: Final = {"tributary_lifts", "tributary_dead_letters", "tributary_kafka_errors"}
+NOT_HERE: Final = {
+    "tributary_lifts",
+    "tributary_ignored_arrivals",
+    "tributary_dead_letters",
+    "tributary_kafka_errors",
+}
 """Metrics of what does not happen to a few records in files."""
 
 
 def test_every_process_needs_a_port(job: Job) -> None:
     with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
+        taken = two_ports() + 1
+        other.bind(("127.0.0.1", taken))
         other.listen()
-        taken = other.getsockname()[1]
         for first, told in (
             (taken - 1, f"port {taken} cannot be served: Address already in use"),
             (65_535, "port 65536 cannot be served: the last one is 65535"),
@@ -75,6 +115,14 @@ def test_every_process_needs_a_port(job: Job) -> None:
             assert job.wait(PATIENCE) == 2
             assert f"tributary: {told}; name another --metrics-port\n" in job.said
             assert not job.state.exists()
+
+
+def test_every_process_answers_for_its_health(job: Job) -> None:
+    first = two_ports()
+    job.start("--metrics-port", str(first), "--processes", "2")
+    append(job, "one", "two")
+    assert wait_until(lambda: is_well(first) and is_well(first + 1))
+    assert job.drain() == 0
 
 
 def silent(page: str) -> set[str]:

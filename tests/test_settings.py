@@ -205,7 +205,7 @@ def test_every_unknown_key_is_named_with_its_source_and_the_nearest(
             "policy.weights.uid2 = 2",
             "policy.weights.uid2 ({}): should be less than or equal to 1; got '2'",
         ),
-        ("policy = 3", "policy ({}): expected a table of settings, like policy.dedup_window"),
+        ("policy = 3", "policy ({}): expected a table of settings, like policy.clock_skew"),
     ],
 )
 def test_a_bad_value_says_what_where_expected_and_got(

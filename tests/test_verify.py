@@ -46,13 +46,13 @@ def test_replay_is_what_its_log_makes_it(replayed: Path) -> None:
     assert list(report(verification)) == [
         "conversions_final: 2 rows, equal",
         "credits_final: 2 rows, equal",
-        "duplicates: 1 rows, equal",
+        "duplicates: 1 row, equal",
         "rejections: 2 rows, equal",
         "test_events: 0 rows, equal",
         "match_stats: 2 rows, equal",
         "touchpoint_stats: 2 rows, equal",
         "conservation: 2 rows, equal",
-        "sums of shares: 1 rows, equal",
+        "sums of shares: 1 row, equal",
         "no differences",
     ]
 
@@ -76,8 +76,27 @@ def test_log_may_have_moved(replayed: Path, tmp_path: Path) -> None:
     assert verify(moved, tmp_path / "log").is_equal
 
 
-def test_log_may_have_changed(replayed: Path, tmp_path: Path) -> None:
+def test_a_log_that_has_changed_is_no_difference(replayed: Path, tmp_path: Path) -> None:
     result = spoiled(replayed, tmp_path, "select 1")
+    raw.write_log(tmp_path / "log", impressions=[])
+    said = r"has changed since it was replayed: .*, impressions.ndjson is another than the one "
+    with pytest.raises(ResultError, match=said):
+        verify(result, tmp_path / "log")
+
+
+def test_a_log_that_has_grown_is_no_difference(replayed: Path, tmp_path: Path) -> None:
+    result = spoiled(replayed, tmp_path, "select 1")
+    with (tmp_path / "log" / "events.ndjson").open("ab") as file:
+        file.write(b"{\n")
+    with pytest.raises(ResultError, match=r"events.ndjson has grown from [\d,]+ to [\d,]+ bytes;"):
+        verify(result, tmp_path / "log")
+
+
+def test_a_result_that_has_noted_no_marks_differs(replayed: Path, tmp_path: Path) -> None:
+    """An earlier version has made it."""
+    result = spoiled(
+        replayed, tmp_path, "update runs set inputs = json_merge_patch(inputs, '{\"marks\": null}')"
+    )
     raw.write_log(tmp_path / "log", impressions=[])
     verification = verify(result, tmp_path / "log")
     differing = [table.table for table in verification.tables if table.differing_rows]

@@ -129,7 +129,7 @@ def test_what_has_settled_is_what_the_log_makes_it(grown: Path) -> None:
         "credits_final: 4 rows, equal",
         "duplicates: 3 rows, equal",
         "rejections: 4 rows, equal",
-        "test_events: 1 rows, equal",
+        "test_events: 1 row, equal",
         "match_stats: 7 rows, equal",
         "touchpoint_stats: 2 rows, equal",
         "conservation: 6 rows, equal",
@@ -137,7 +137,7 @@ def test_what_has_settled_is_what_the_log_makes_it(grown: Path) -> None:
         "conversions_provisional: 4 rows, equal",
         "credits_provisional: 10 rows, equal",
         "3 conversions not settled yet",
-        "1 rows of touchpoint_stats not settled yet",
+        "1 row of touchpoint_stats not settled yet",
         "no differences",
     ]
 
@@ -202,8 +202,8 @@ def test_what_the_run_notes_decides_what_is_expected(grown: Path, tmp_path: Path
 
 
 def test_what_is_ahead_is_judged_by_what_held_when_it_was_read(tmp_path: Path) -> None:
-    """Source `young` is registered at NOW + 2; events of one partition come from far ahead."""
-    far = raw.NOW + 100 * raw.DAY
+    """Source `young` is registered at NOW + 2; events of one partition come from ahead."""
+    far = raw.NOW + 4 * raw.MINUTE
     log = [
         Chunk(
             "events.ndjson",
@@ -231,6 +231,50 @@ def test_what_is_ahead_is_judged_by_what_held_when_it_was_read(tmp_path: Path) -
     assert noted == [(1, 1, read_at[0]), (2, 2, read_at[1])]
     assert verify(database).is_equal
     assert {"rejections"} <= differing(spoiled(database, tmp_path, "delete from readings"))
+
+
+def test_what_is_too_far_ahead_is_so_again(tmp_path: Path) -> None:
+    """Read a second later, the records would have been believed."""
+    edge = raw.NOW + 5 * raw.MINUTE
+    log = [
+        Chunk(
+            "impressions.ndjson",
+            [raw.click("hit", received_at=edge + 1), raw.click("miss", received_at=edge)],
+            read_at=raw.NOW,
+        ),
+        Chunk("impressions.ndjson", [raw.click("far", received_at=edge + 1)], read_at=raw.NOW + 1),
+        Chunk(
+            "events.ndjson",
+            [
+                sold("first", raw.NOW - raw.SECOND),
+                sold("wrong", edge + 1),
+                sold("after", raw.NOW),
+                sold("much", raw.NOW + 999 * raw.DAY),
+            ],
+            read_at=raw.NOW,
+            watermark=raw.NOW + raw.HOUR,
+        ),
+    ]
+    database = run(tmp_path / "log", log, Policy(settle_delay=raw.MINUTE), SOURCES)
+    with duckdb.connect(database, read_only=True) as connection:
+        found = connection.execute(
+            """select event_id, epoch_us(received_at), path_length, warnings
+            from conversions_final order by source_offset"""
+        ).fetchall()
+        ignored = connection.execute(
+            """select source_partition, first_offset, records from ignored_arrivals order by all"""
+        ).fetchall()
+    before, now = raw.since_epoch(raw.NOW - raw.SECOND), raw.since_epoch(raw.NOW)
+    assert found == [
+        ("first", before, 1, None),
+        ("wrong", before, 1, ["received_at_in_future"]),
+        ("after", now, 1, None),
+        ("much", now, 1, ["received_at_in_future"]),
+    ]
+    assert ignored == [("events.ndjson", 1, 2), ("impressions.ndjson", 0, 1)]
+    assert verify(database).is_equal
+    forgotten = differing(spoiled(database, tmp_path, "delete from readings"))
+    assert {"conversions_final", "credits_final"} <= forgotten
 
 
 def test_a_test_event_may_be_sent_twice(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The rules, each at its edge, against `verify.sql`; results are whole and literal."""
 
+import random
 from decimal import Decimal
 from hashlib import md5
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 
 from attribution.policy import Policy, Windows
+from attribution.results import kinds_of, quality
+from attribution.vocabulary import KINDS
 from tests.decoded import (
     CLICK_ID,
     DAY,
@@ -399,6 +402,26 @@ def test_carries_are_ordered_and_weighed() -> None:
     assert rows(sql, events=[given]) == [(["uid2", "ip_ua", "other_uid"], 0.937)]
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_quality_is_the_same_to_the_last_digit(seed: int) -> None:
+    """Whatever the weights and the order of kinds: a sum of qualities is compared exactly."""
+    chance = random.Random(seed)  # noqa: S311  not a secret
+    kinds = [kind for kind in KINDS if kind != "other_uid"]
+    chance.shuffle(kinds)
+    weights = {kind: chance.choice([0.1, 0.7, 1.0, chance.random()]) for kind in KINDS}
+    policy = Policy(match_keys=tuple(kinds), weights=weights)
+    masks = [0, *chance.sample(range(1, 1 << len(KINDS)), 200)]
+    events = [
+        event(f"{mask:04}", source_offset=mask, keys=[], carries=kinds_of(mask, policy))
+        for mask in masks
+    ]
+    sql = "select match_quality from expected_conversions_final order by event_id"
+    found = [each for (each,) in rows(sql, policy, events=events)]
+    assert found == [quality(mask, policy) for mask in sorted(masks)]
+    [(total,)] = rows("select sum(quality_sum) from expected_match_stats", policy, events=events)
+    assert total == sum(D(f"{each:.12f}") for each in found)
+
+
 # ------------------------------------------------------------------------------------ counts
 
 
@@ -417,7 +440,7 @@ def test_match_stats() -> None:
         tests=[trial(event_type=None, events=2)],
     )
     assert found == [
-        ("adv", "src", None, 5, 2, 3, *[0] * 11, {}, {}, {}, {}, 0.0, 0, 11, 0),
+        ("adv", "src", None, 5, 2, 3, *[0] * 11, {}, {}, {}, {}, Decimal(0), 0, 11, 0),
         (
             *("adv", "src", "purchase", 3, 0, 0, 1, 1),
             *(0, 1, 1, 1, 0, 0),
@@ -426,7 +449,7 @@ def test_match_stats() -> None:
             {"uid2": 1},
             {"surface": 1, "user_match.uids": 3},
             {"malformed_hash": 1},
-            *(0.9, 0, 11, 0),
+            *(Decimal("0.9"), 0, 11, 0),
         ),
     ]
 

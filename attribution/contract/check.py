@@ -20,6 +20,8 @@ from attribution.vocabulary import Code, Warn
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=Shape)
 _INDEX: Final = re.compile(r"\[\d+\]")
+_SIZES: Final = {"greater_than_equal": "a smaller number", "less_than_equal": "a larger number"}
+"""What is said of a number that is one, but out of bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ def _judge(detail: ErrorDetails, under: Path) -> _Fault:
         rule = RULES.get(_INDEX.sub("[]", write_path(path[:length])))
         if rule:
             verdict = rule.get(MISSING if is_missing else detail["type"], rule[OTHERWISE])
-            return _Fault(path[:length], verdict, "nothing" if is_missing else _describe(given))
+            got = _SIZES.get(detail["type"]) or _describe(given)
+            return _Fault(path[:length], verdict, "nothing" if is_missing else got)
     message = f"no rule for {write_path(path)}"
     raise AssertionError(message)
 

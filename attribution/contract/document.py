@@ -24,17 +24,22 @@ _MAX_INT_DIGITS: Final = 600
 """Below every limit Python may be told to put on reading an integer (640 or more)."""
 
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 class JsonObject(dict[str, object]):
-    """An object as it was read: the first value of each key, and all of them in `pairs`."""
+    """An object as it was read: the first value of each key, and all of them in `pairs`.
 
-    __slots__ = ("pairs",)
+    It `has_halves` where half of a surrogate pair stands in a string anywhere inside of it.
+    """
+
+    __slots__ = ("has_halves", "pairs")
 
     def __init__(self, pairs: list[tuple[str, object]]) -> None:
         """Take the pairs of one object in the order they were written."""
         super().__init__(pairs)
         self.pairs = pairs
+        self.has_halves = False
         if len(self) != len(pairs):
             self.clear()
             for key, value in pairs:
@@ -76,7 +81,7 @@ def read_document(line: bytes) -> JsonObject | Unreadable:
     try:
         document = _DECODER.decode(line.decode())
         if _SURROGATE_ESCAPE.search(line):
-            dump_json(document).encode()
+            _mark_halves(document)
     except RecursionError:
         return _TOO_DEEP
     except ValueError as error:
@@ -102,8 +107,6 @@ def _explain(error: ValueError) -> str:
             return f"not valid JSON at character {error.pos}"
         case UnicodeDecodeError():
             return f"not valid UTF-8 at byte {error.start}"
-        case UnicodeEncodeError():
-            return "not valid JSON: a string holds half of a surrogate pair"
         case _:
             return "not valid JSON: NaN and Infinity are not numbers"
 
@@ -124,6 +127,19 @@ def _write_object(given: dict[str, object]) -> str:
         f"{encode_basestring(key)}:{_WRITERS[type(item)](item)}" for key, item in pairs_of(given)
     ]
     return "{" + ",".join(items) + "}"
+
+
+def _mark_halves(value: object) -> bool:
+    """Mark the objects that hold half of a surrogate pair; tell whether there is one."""
+    # In lists, not generators, for each object inside is to be marked.
+    if isinstance(value, JsonObject):
+        inside = [_mark_halves(part) for pair in value.pairs for part in pair]
+        value.has_halves = any(inside)
+        return value.has_halves
+    if isinstance(value, list):
+        items = [_mark_halves(item) for item in value]
+        return any(items)
+    return isinstance(value, str) and _HALF.search(value) is not None
 
 
 def _is_too_deep(line: bytes, document: JsonObject) -> bool:

@@ -47,7 +47,7 @@ def judge_envelope(document: dict[str, Any]) -> Envelope | Refusal:
         received_at=sound.received_at and sound.received_at.microseconds,
         test_event_code=sound.test_event_code,
         events=sound.events,
-        latest_event_time=_find_latest(sound.events) if sound.received_at is None else None,
+        latest_event_time=find_latest(sound.events) if sound.received_at is None else None,
     )
 
 
@@ -72,11 +72,12 @@ def _refuse(document: dict[str, Any], problem: Problem, faulty: frozenset[str]) 
         received_at=received_at and received_at.microseconds,
         test_event_code=valid.get("test_event_code"),
         events=len(events) if isinstance(events, list) else 1,
-        latest_event_time=_find_latest(events) if received_at is None else None,
+        latest_event_time=find_latest(events) if received_at is None else None,
     )
 
 
-def _find_latest(events: object) -> int | None:
+def find_latest(events: object) -> int | None:
+    """Return the latest valid event time of an envelope's events, whatever else they are."""
     given = events if isinstance(events, list) else []
     times = (parse_time(event.get("event_time")) for event in given if isinstance(event, dict))
     return max((time.microseconds for time in times if time), default=None)

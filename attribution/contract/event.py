@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from attribution.contract.check import Faulty, Problem, Repair, check, without
 from attribution.contract.custom_data import CustomData, Payload, hoist, read_payload
+from attribution.contract.halves import mend_halves
 from attribution.contract.shapes import Id, Shape, Time
 from attribution.contract.urls import ParsedUrl, parse_url
 from attribution.contract.user_match import UserMatch, find_raw_pii, identify
@@ -88,7 +89,8 @@ def judge_event(event: object, *, policy: Policy) -> EventRecord | Rejection:
     """
     if not isinstance(event, dict):
         return _NOT_AN_OBJECT
-    given = hoist(event)
+    readable = mend_halves(event, _NO_HALVES_IN)
+    given = hoist(readable)
     pii = find_raw_pii(given.get("user_match"))
     checked = check(Event, without(given, [repair.path for repair in pii]) if pii else given)
     if isinstance(checked, Faulty):
@@ -104,17 +106,20 @@ def judge_event(event: object, *, policy: Policy) -> EventRecord | Rejection:
     if isinstance(payload, Problem):
         return _reject(event, payload, frozenset())
     repairs = (*pii, *checked.repairs, *payload.repairs)
-    moved = (Warn.MISPLACED_FIELD,) if given is not event else ()
-    return _record(sound, payload, repairs, moved)
+    found = {
+        Warn.MISPLACED_FIELD: given is not readable,
+        Warn.INVALID_UNICODE: readable is not event,
+    }
+    return _record(sound, payload, repairs, [warning for warning, holds in found.items() if holds])
 
 
 def _record(
-    event: Event, payload: Payload, repairs: tuple[Repair, ...], moved: tuple[Warn, ...]
+    event: Event, payload: Payload, repairs: tuple[Repair, ...], found: list[Warn]
 ) -> EventRecord:
     identity = identify(event.user_match, repairs)
     url = event.event_source_url
     warnings = (
-        *moved,
+        *found,
         *(repair.warning for repair in repairs),
         *identity.warnings,
         *payload.warnings,
@@ -149,6 +154,8 @@ def _event_warnings(event: Event) -> list[Warn]:
         warnings.append(Warn.EVENT_TIME_CLAMPED)
     if event.action_source == "website" and event.event_source_url is None:
         warnings.append(Warn.MISSING_EVENT_SOURCE_URL)
+    if event.event_source_url is not None and event.event_source_url.is_odd:
+        warnings.append(Warn.ODD_EVENT_SOURCE_URL)
     return warnings
 
 
@@ -166,6 +173,8 @@ def _reject(event: dict[str, Any], problem: Problem, faulty: frozenset[str]) -> 
     )
 
 
+_NO_HALVES_IN: Final = frozenset({"event_id", "user_match"})
+"""What decides which event it is, and whose: never mended."""
 _NOT_AN_OBJECT: Final = Rejection(
     code=Code.INVALID_REQUEST, message="an event must be an object", field=None
 )

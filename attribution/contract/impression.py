@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from attribution.contract.check import Faulty, Problem, check, without
+from attribution.contract.halves import mend_halves
 from attribution.contract.money import to_money
 from attribution.contract.shapes import Amount, CurrencyCode, Id, Shape, Time
 from attribution.contract.times import parse_time
@@ -40,8 +41,9 @@ def judge_impression(
     policy: Policy,  # noqa: ARG001 - every judge is called alike; no rule of impressions varies yet
 ) -> ImpressionRecord | ImpressionRejection:
     """Judge one document of the impressions stream; the first fault names the code."""
-    pii = find_raw_pii(document.get("user_match"))
-    given = without(document, [repair.path for repair in pii]) if pii else document
+    readable = mend_halves(document, _NO_HALVES_IN)
+    pii = find_raw_pii(readable.get("user_match"))
+    given = without(readable, [repair.path for repair in pii]) if pii else readable
     checked = check(Impression, given)
     if isinstance(checked, Faulty):
         return _reject(document, checked.problem, checked.fields)
@@ -53,6 +55,7 @@ def judge_impression(
     repairs = (*pii, *checked.repairs)
     identity = identify(sound.user_match, repairs)
     found = {
+        Warn.INVALID_UNICODE: readable is not document,
         Warn.EVENT_TIME_CLAMPED: sound.time.clamped,
         Warn.MISSING_CURRENCY: price is not None and not has_spend,
         Warn.VALUE_ROUNDED: has_spend and price is not None and price.rounded,
@@ -92,6 +95,18 @@ def _reject(
     )
 
 
+_NO_HALVES_IN: Final = frozenset(
+    {
+        "advertiser_id",
+        "impression_id",
+        "campaign_id",
+        "media_buy_id",
+        "package_id",
+        "creative_id",
+        "user_match",
+    }
+)
+"""What decides which record it is, and whose: never mended."""
 _PRICE_TOO_LARGE: Final = Problem(
     Code.INVALID_REQUEST, "price", "price must fit DECIMAL(18,6), that is, be below 10^12"
 )

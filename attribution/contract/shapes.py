@@ -52,7 +52,8 @@ def _to_time(given: object) -> ParsedTime:
 
 Id = Annotated[str, Field(min_length=1, max_length=256)]
 CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-Amount = Annotated[Decimal, BeforeValidator(_to_decimal)]
+# A number beyond what decimals hold reads as infinity; how large one may be is for each field.
+Amount = Annotated[Decimal, Field(allow_inf_nan=True), BeforeValidator(_to_decimal)]
 Count = Annotated[int, BeforeValidator(_to_int)]
 _DateTime = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 Time = Annotated[ParsedTime, PlainValidator(_to_time, json_schema_input_type=_DateTime)]

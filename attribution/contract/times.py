@@ -11,8 +11,8 @@ FUTURE_TOLERANCE: Final = 24 * 3_600_000_000
 """A day: no time zone mistake is larger, and no honest clock is wrong by more."""
 
 _GRAMMAR: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d|60)(?:\.(\d+))?)?"
-    r"(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))",
+    r"(\d{4}-\d\d-\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d|60)(?:\.(\d+))?)?"
+    r"(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
     re.ASCII,
 )
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
@@ -33,7 +33,8 @@ class ParsedTime(NamedTuple):
 def parse_time(text: object) -> ParsedTime | None:
     """Read `2026-04-26T14:30[:00[.123456]](Z|-05:00)`; None for anything else.
 
-    Digits past the microsecond are cut off. The instant must lie in the years 1 to 9999 of UTC.
+    `t` and `z` may stand for `T` and `Z`. Digits past the microsecond are cut off. The instant must
+    lie in the years 1 to 9999 of UTC.
     """
     match = _GRAMMAR.fullmatch(text) if isinstance(text, str) else None
     if match is None:

@@ -1,7 +1,7 @@
 """The address an event happened at, and the host in it that a source's domains are held against.
 
 Lenient on purpose: an odd URL is not worth a conversion. It must be absolute, free of control
-characters, and, for http and https, name a host.
+characters, and, for http and https, name a host. It is odd where RFC 3986 asks for escapes.
 """
 
 import ipaddress
@@ -14,6 +14,14 @@ _ABSOLUTE: Final = re.compile(
 _PORT: Final = re.compile(r":[0-9]*$")
 _HOST: Final = re.compile(r"[^\s\x00-\x1f\x7f:@\[\]\\<>^`{|}\"%]*")
 _WEB: Final = frozenset({"http", "https"})
+_PLAIN: Final = r"[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2}"
+URI: Final = (
+    r"[A-Za-z][A-Za-z0-9+.-]*:"
+    rf"(?://(?:{_PLAIN}|\[|\])*)?(?:{_PLAIN}|/)*(?:\?(?:{_PLAIN}|[/?])*)?(?:#(?:{_PLAIN}|[/?])*)?"
+)
+"""A URL without a character that RFC 3986 wants escaped; brackets stand around an IPv6 address."""
+
+_URI: Final = re.compile(URI)
 
 
 class ParsedUrl(NamedTuple):
@@ -21,6 +29,11 @@ class ParsedUrl(NamedTuple):
 
     text: str
     host: str | None
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether a blank or another character stands in it that should have been escaped."""
+        return _URI.fullmatch(self.text) is None
 
 
 def parse_url(text: object) -> ParsedUrl | None:

@@ -7,7 +7,6 @@ taken out with a warning and never costs the record.
 import ipaddress
 import re
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import AfterValidator, Field, model_validator
@@ -15,7 +14,8 @@ from pydantic_core import PydanticCustomError
 
 from attribution.contract.check import Repair
 from attribution.contract.shapes import Shape
-from attribution.vocabulary import UID_KINDS, Warn
+from attribution.placeholders import is_placeholder
+from attribution.vocabulary import CLICK_ID_TYPE_ALIASES, UID_KINDS, Warn
 
 MAX_USER_AGENT: Final = 512
 """Code points of a user agent that count; what follows tells no two devices apart."""
@@ -42,21 +42,13 @@ RAW_PII_KEYS: Final = frozenset(
 )
 """Keys nobody may send, whatever their case; their values are dropped unread."""
 
-PLACEHOLDERS: Final = frozenset(
-    {("maid", "00000000-0000-0000-0000-000000000000")}
-    | {
-        (kind, sha256(text.encode()).hexdigest())
-        for kind in ("hashed_email", "hashed_phone")
-        for text in ("", "null", "none", "undefined", "unknown")
-    }
-)
-"""What producers send for nobody: carried, but it would match everybody with everybody."""
-
+_OTHER: Final = "other_uid"
+_IP_UA: Final = "ip_ua"
 _BLOCK: Final = "user_match"
 _IP, _USER_AGENT = (_BLOCK, "client_ip"), (_BLOCK, "client_user_agent")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _RAW_PII: Final = re.compile(r".*@|\s*\+\s*\(?[0-9]", re.DOTALL)
-_FBC_COOKIE: Final = re.compile(r"fb\.[0-9]+\.[0-9]+\.(.+)", re.DOTALL)
+_FBC_COOKIE: Final = re.compile(r"fb\.[0-9]+\.[0-9]+\.([^.]*)(?:\..*)?", re.DOTALL)
 
 
 def _to_hash(given: str) -> str:
@@ -73,8 +65,11 @@ def spell_ip(given: str) -> str:
         msg = "an address with a scope"
         raise ValueError(msg)
     # `ip_address` would try both, and costs twice as much.
-    read = ipaddress.IPv6Address if ":" in given else ipaddress.IPv4Address
-    return read(given).compressed
+    if ":" not in given:
+        return ipaddress.IPv4Address(given).compressed
+    address = ipaddress.IPv6Address(given)
+    # A server that listens for both kinds writes a client of IPv4 as ::ffff:192.0.2.1.
+    return (address.ipv4_mapped or address).compressed
 
 
 def _to_ip(given: str) -> str:
@@ -113,6 +108,14 @@ class UserMatch(Shape):
     client_user_agent: Annotated[str, Field(min_length=1)] | None = None
 
 
+class _Identifier(NamedTuple):
+    """A usable identifier: its kind, its part of a match key, and whether it is a placeholder."""
+
+    kind: str
+    value: str
+    is_placeholder: bool
+
+
 class Identity(NamedTuple):
     """The kinds a record carries, its match keys as (kind, value), and what to warn of."""
 
@@ -121,7 +124,7 @@ class Identity(NamedTuple):
     warnings: tuple[Warn, ...]
 
 
-NOBODY: Final = Identity(frozenset(), frozenset(), ())
+NOBODY: Final = Identity(frozenset(), frozenset(), (Warn.MISSING_USER_MATCH,))
 
 
 def find_raw_pii(given: object) -> tuple[Repair, ...]:
@@ -138,51 +141,77 @@ def find_raw_pii(given: object) -> tuple[Repair, ...]:
 def identify(match: UserMatch | None, repairs: Iterable[Repair]) -> Identity:
     """Say what a sound block carries; `repairs` are those its record needed.
 
-    Where the block is there and carries nothing, one warning says why: the one that came with the
-    repair, or `insufficient_probabilistic_pair`, or, when neither did, `missing_user_match`.
+    Where the record carries nothing, one warning says why: the one that came with the repair, or
+    `insufficient_probabilistic_pair`, or, when neither did, `missing_user_match`.
     """
     if match is None:
         return NOBODY
     identifiers = _identifiers(match)
-    carries = frozenset([kind for kind, _ in identifiers])
-    keys = frozenset([key for key in identifiers if key[1] and key not in PLACEHOLDERS])
+    carries = frozenset([identifier.kind for identifier in identifiers])
+    keys = frozenset(
+        [
+            (kind, value)
+            for kind, value, is_nothing in identifiers
+            if kind != _OTHER and not is_nothing
+        ]
+    )
     dropped = {repair.path for repair in repairs if repair.path[0] == _BLOCK}
-    warnings = []
-    if match.uids and any(_is_unknown(uid) for uid in match.uids):
-        warnings.append(Warn.UNKNOWN_UID_TYPE)
-    if _is_half_a_pair(match, dropped):
-        warnings.append(Warn.INSUFFICIENT_PROBABILISTIC_PAIR)
+    found = {
+        Warn.UNKNOWN_UID_TYPE: any(_is_unknown(uid) for uid in match.uids or ()),
+        Warn.INSUFFICIENT_PROBABILISTIC_PAIR: _is_half_a_pair(match, dropped),
+        Warn.PLACEHOLDER_IDENTIFIER: any(each.is_placeholder for each in identifiers),
+        Warn.MISSING_CLICK_ID_TYPE: match.click_id is not None and not match.click_id_type,
+        Warn.USER_AGENT_TRUNCATED: _IP_UA in carries
+        and len(match.client_user_agent or "") > MAX_USER_AGENT,
+    }
+    warnings = [warning for warning, holds in found.items() if holds]
     if not (carries or dropped or warnings):
         warnings.append(Warn.MISSING_USER_MATCH)
     return Identity(carries, keys, tuple(warnings))
 
 
-def _identifiers(match: UserMatch) -> list[tuple[str, str]]:
+def _identifiers(match: UserMatch) -> list[_Identifier]:
     found = [_uid_identifier(uid) for uid in match.uids or ()]
     if match.click_id is not None:
-        found.append(("click", _click_value(match.click_id, match.click_id_type)))
+        found.append(_click_identifier(match.click_id, match.click_id_type))
     if match.hashed_email is not None:
-        found.append(("hashed_email", match.hashed_email))
+        found.append(_plain("hashed_email", match.hashed_email))
     if match.hashed_phone is not None:
-        found.append(("hashed_phone", match.hashed_phone))
+        found.append(_plain("hashed_phone", match.hashed_phone))
     if match.client_ip is not None and match.client_user_agent is not None:
-        found.append(("ip_ua", f"{match.client_ip} {match.client_user_agent[:MAX_USER_AGENT]}"))
+        found.append(_pair(match.client_ip, match.client_user_agent[:MAX_USER_AGENT]))
     return found
 
 
-def _uid_identifier(uid: Uid) -> tuple[str, str]:
+def _plain(kind: str, value: str) -> _Identifier:
+    return _Identifier(kind, value, is_placeholder(value))
+
+
+def _uid_identifier(uid: Uid) -> _Identifier:
     kind = uid.type.lower()
     if kind not in UID_KINDS:
-        return "other_uid", ""
-    return kind, uid.value.lower() if kind == "maid" else uid.value
+        return _plain(_OTHER, uid.value)
+    return _plain(kind, uid.value.lower() if kind == "maid" else uid.value)
 
 
-def _click_value(click_id: str, click_id_type: str | None) -> str:
-    kind = (click_id_type or DEFAULT_CLICK_ID_TYPE).lower()
+def _click_identifier(click_id: str, click_id_type: str | None) -> _Identifier:
+    kind = click_kind(click_id_type)
     cookie = _FBC_COOKIE.fullmatch(click_id) if kind == "fbclid" else None
+    value = cookie[1] if cookie else click_id
     # A type may hold a colon itself; escaped, the first colon always ends the type.
     escaped = kind.replace("%", "%25").replace(":", "%3A")
-    return f"{escaped}:{cookie[1] if cookie else click_id}"
+    return _Identifier("click", f"{escaped}:{value}", is_placeholder(value))
+
+
+def click_kind(given: str | None) -> str:
+    """Name the kind of click id that a type means."""
+    kind = (given or DEFAULT_CLICK_ID_TYPE).lower()
+    return CLICK_ID_TYPE_ALIASES.get(kind, kind)
+
+
+def _pair(address: str, agent: str) -> _Identifier:
+    is_nothing = is_placeholder(address) or is_placeholder(agent)
+    return _Identifier(_IP_UA, f"{address} {agent}", is_nothing)
 
 
 def _is_unknown(uid: Uid) -> bool:

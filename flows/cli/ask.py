@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415  a command imports when it runs
 
+import sys
 from typing import Annotated, Literal
 
 import typer
@@ -11,20 +12,29 @@ from flows.cli.options import Config, Database, MovedLog, Overrides
 
 
 def sql(
-    query: Annotated[str, typer.Argument(help="One SQL statement.", show_default=False)],
+    query: Annotated[
+        str,
+        typer.Argument(
+            help="One SQL statement that reads; - reads it from standard input.",
+            show_default=False,
+        ),
+    ],
     db: Database,
     fmt: Annotated[
         Literal["table", "csv", "json"], typer.Option("--format", help="How to write the answer.")
     ] = "table",
 ) -> None:
-    """Ask a result file a question in SQL.
+    """Query a result file in SQL.
 
     Start with: select table_name, column_name, meaning from data_dictionary
+
+    In CSV, NULL is an empty field and an empty text is "". In JSON, NaN and infinities are texts.
+    Of columns with the same name, the second is called name_1.
     """
     from flows.query import QueryError, run_sql
 
     with told(QueryError):
-        typer.echo(run_sql(db, query, fmt))
+        typer.echo(run_sql(db, sys.stdin.read() if query == "-" else query, fmt))
 
 
 def explain(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.failures import told
+from flows.cli.failures import told, told_of
 from flows.cli.options import Config, Overrides
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _seed(seed: int | None, *, is_live: bool) -> int:
 def _write_log(folder: Path, spec: "GenerateSpec") -> None:
     from flows.generate import generate_log
 
-    with told(OSError):
+    with told_of(folder):
         planted = generate_log(folder, spec)
     for stream, counts in (("impressions", planted.impressions), ("events", planted.events)):
         told_counts = ", ".join(f"{count:,} {name}" for name, count in counts.items())
@@ -145,6 +145,7 @@ def _send(job: "Drive") -> None:
     stopping = Stopping()
     with (
         asked_by_signals(stopping),
-        told(SettingsError, ClusterError, PublishError, ValueError, OSError),
+        told(SettingsError, ClusterError, PublishError, ValueError),
+        told_of(Path(job.to)),
     ):
         typer.echo(send(job, stopping).line())

@@ -8,9 +8,9 @@ import typer
 
 def _print_version(*, wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415  only who asks pays for it
+        from connectors.release import release  # noqa: PLC0415  only who asks pays for it
 
-        typer.echo(f"tributary {version('tributary')}")
+        typer.echo(f"tributary {release()}")
         raise typer.Exit
 
 

@@ -29,7 +29,7 @@ def replay(
         typer.Option("--db", metavar="FILE", show_default=False, help="Result file to write."),
     ],
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a result file that is there.")
+        bool, typer.Option("--overwrite", help="Replace the result of a replay that is there.")
     ] = False,
     allow_unregistered: Annotated[
         bool,
@@ -51,7 +51,8 @@ def replay(
     listed in it, and no reason to fail.
     """
     from connectors.database import DatabaseError
-    from connectors.files import LogError
+    from connectors.file_hints import hints
+    from connectors.files import LogError, look_into
     from flows.replay import Replay
     from flows.replay import replay as run
     from flows.settings import SettingsError, load_settings
@@ -61,6 +62,9 @@ def replay(
         told(SettingsError, LogError, DatabaseError),
         _progress_bar(path, wanted=not quiet and sys.stderr.isatty()) as progress,
     ):
+        found = look_into(path)
+        for each in (*found.not_read(), *found.missing(), *hints(found.files)):
+            typer.echo(f"tributary: warning: {each}", err=True)
         settings = load_settings(config=config, overrides=overrides or []).settings
         run(
             Replay(

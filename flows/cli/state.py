@@ -89,11 +89,12 @@ def scrub(*, directory: Directory) -> None:
     """
     from connectors.state_errors import StateError
     from flows.state import scrub_state
+    from flows.text_table import counted
 
     with told(StateError):
         scrubbed = scrub_state(directory)
     typer.echo(
-        f"removed {scrubbed.uncommitted} rows of uncommitted epochs, "
+        f"removed {counted(scrubbed.uncommitted, 'row')} of uncommitted epochs, "
         f"{scrubbed.discarded} of discarded keys"
     )
 

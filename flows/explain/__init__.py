@@ -44,6 +44,9 @@ def explain(
     `folder`. Raises `UnknownEventError`, and
     `ResultError` when the file, or a folder that was named, cannot be read.
     """
+    if not event_id.strip():
+        msg = "the event id is empty; name one as it was sent, such as txn_abc123"
+        raise UnknownEventError(msg)
     with duckdb.connect() as connection:
         attach(connection, database)
         unread = partial(_why_unread, connection, folder, kafka)

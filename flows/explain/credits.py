@@ -5,7 +5,7 @@ from typing import Final
 
 from attribution.vocabulary import MODELS, Outcome, Reason
 from flows.explain.rows import Row, instant, place, title
-from flows.text_table import text_table
+from flows.text_table import counted, text_table
 
 
 def summary_and_credits(conversion: Row, credits_: list[Row]) -> list[str]:
@@ -38,7 +38,7 @@ def _summary(conversion: Row, credits_: list[Row]) -> str:
 def _outcome(conversion: Row, credits_: list[Row]) -> str:
     if conversion.outcome == Outcome.ATTRIBUTED:
         winner = credits_[0]
-        touchpoints = "1 touchpoint" if len(credits_) == 1 else f"{len(credits_)} touchpoints"
+        touchpoints = counted(len(credits_), "touchpoint")
         return (
             f"attributed to {touchpoints}; the winner is the {_touch(winner)} "
             f"{winner.impression_id} on {winner.matched_on}, "

@@ -8,6 +8,7 @@ from typing import Final
 
 from flows.generate.live import LiveStream
 from flows.generate.outlets import Outlet
+from flows.text_table import counted
 
 TICK_SECONDS: Final = 0.05
 """Between two sends: to make records costs some milliseconds, be it one or a hundred."""
@@ -35,7 +36,8 @@ class Driven:
             f"{count:,} of {stream}" for stream, count in sorted(self.documents.items())
         )
         return (
-            f"{self.records:,} records in {self.seconds:.1f} s, {self.rate:,.0f} per second; "
+            f"{counted(self.records, 'record')} in {self.seconds:.1f} s, "
+            f"{self.rate:,.0f} per second; "
             f"documents: {documents or 'none'}"
         )
 

@@ -42,7 +42,7 @@ _TEXTS: Final = (
     Fault(refused=True, text=lambda line: line[: len(line) * 2 // 3]),
     Fault(refused=True, text=lambda line: f"[{line}]"),
     Fault(refused=True, text=lambda line: line[:-1] + ',"note":"' + BAD_BYTE + '"}'),
-    Fault(refused=True, text=lambda line: line[:-1] + ',"note":"\\ud83d"}'),
+    Fault(refused=True, text=lambda line: line.replace('_id":"', '_id":"\\ud83d', 1)),
     Fault(refused=True, text=lambda line: line[:-1] + ",}"),
 )
 _REPAIRS: Final = (

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Final
@@ -39,17 +39,32 @@ def generate_log(
     number of records after each block. Raises FileExistsError when the folder has streams already.
     """
     _refuse_other_streams(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     truth = Truth(spec.seed)
-    with ExitStack() as stack:
+    with _whole_or_not_at_all(folder), ExitStack() as stack:
         writer = _Writer(folder, spec, truth, stack)
         for touches, events in arriving(spec, writer.draws):
             writer.write(touches, events)
             if on_progress is not None:
                 on_progress(len(touches) + len(events))
-    _dump(folder / "event_sources.json", registry_documents(spec))
-    _dump(folder / "truth.json", {"spec": asdict(spec), **asdict(truth)})
+        stack.close()
+        _dump(folder / "event_sources.json", registry_documents(spec))
+        _dump(folder / "truth.json", {"spec": asdict(spec), **asdict(truth)})
     return truth
+
+
+@contextmanager
+def _whole_or_not_at_all(folder: Path) -> Iterator[None]:
+    """Make a folder; where its log cannot be finished, take back what was written of it."""
+    before = set(folder.iterdir()) if folder.is_dir() else None
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for path in set(folder.iterdir()) - (before or set()):
+            path.unlink()
+        if before is None:
+            folder.rmdir()
+        raise
 
 
 def _refuse_other_streams(folder: Path) -> None:

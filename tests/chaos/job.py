@@ -21,6 +21,7 @@ TIMES: Final = {
     "settle_delay": "1s",
     "max_event_delay": "1m",
     "dedup_window": "4s",
+    "clock_skew": "1s",
 }
 """Short, so that within seconds windows end, keys are free again and everything settles."""
 

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.campaign import SHAPES, Campaign, Plan
+
+pytestmark = pytest.mark.long
 
 
 def test_kills_leave_no_trace(tmp_path: Path) -> None:

@@ -30,7 +30,12 @@ def document(fields: Mapping[str, object]) -> JsonObject:
 
 
 def event(**changes: object) -> JsonObject:
-    sound: dict[str, object] = {"event_id": "e-1", "event_type": "lead", "event_time": TIME}
+    sound: dict[str, object] = {
+        "event_id": "e-1",
+        "event_type": "lead",
+        "event_time": TIME,
+        "user_match": {"hashed_email": EMAIL},
+    }
     return document(sound | changes)
 
 
@@ -64,6 +69,7 @@ def impression(**changes: object) -> JsonObject:
         "type": "impression",
         "time": TIME,
         "campaign_id": "spring",
+        "user_match": {"hashed_email": EMAIL},
     }
     return document(sound | changes)
 

@@ -1,5 +1,6 @@
 """What an event says about itself: money, order, contents, progress."""
 
+import re
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from attribution.contract.document import JsonObject, read_document
 from attribution.contract.event import judge_event
 from attribution.contract.verdicts import EventRecord, Rejection
-from tests.contract.builders import LENIENT, POLICY, accept, reject, repaired
+from tests.contract.builders import EMAIL, LENIENT, POLICY, accept, reject, repaired
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"value": "1", "currency": "USD"}, "INVALID_CUSTOM_DATA", "value"),
@@ -117,7 +118,7 @@ def judge_text(event_type: str, custom_data: str) -> EventRecord | Rejection:
     """Judge an event whose custom_data is spelt out, for numbers no Python value stands for."""
     line = (
         f'{{"event_id":"e","event_type":"{event_type}","event_time":"2026-05-01T08:00:00Z",'
-        f'"custom_data":{custom_data}}}'
+        f'"user_match":{{"hashed_email":"{EMAIL}"}},"custom_data":{custom_data}}}'
     )
     read = read_document(line.encode())
     assert isinstance(read, JsonObject)
@@ -214,3 +215,34 @@ def test_a_milestone_says_how_far(data: object, field: str) -> None:
 @pytest.mark.parametrize("data", [{"progress_percent": 100}, {"progress_seconds": 0.5}])
 def test_either_measure_of_progress_is_enough(data: dict[str, Any]) -> None:
     assert repaired(accept(event_type="watch_milestone", custom_data=data)) == ((), ())
+
+
+BEYOND = "1e99999999999999999999"
+
+
+@pytest.mark.parametrize("number", [BEYOND, f"-{BEYOND}", "1e400", "-1e400", "1e12", "9" * 5000])
+@pytest.mark.parametrize("event_type", ["lead", "refund"])
+def test_a_number_beyond_the_column_is_refused_as_what_it_is(event_type: str, number: str) -> None:
+    rejection = judge_text(event_type, f'{{"value":{number},"currency":"EUR"}}')
+    assert isinstance(rejection, Rejection)
+    assert rejection.message == "custom_data.value must fit DECIMAL(18,6), that is, be below 10^12"
+
+
+FIELDS = [
+    *("value", "currency", "order_id", "content_ids", "num_items", "progress_percent"),
+    *("progress_seconds", "contents"),
+]
+INNER = ["id", "quantity", "price", "brand"]
+
+
+@pytest.mark.parametrize("number", [BEYOND, f"-{BEYOND}", "1e400", "-1", "0.5", "101", "1e-400"])
+@pytest.mark.parametrize(
+    "shape",
+    [f'{{"{field}":@}}' for field in FIELDS]
+    + [f'{{"contents":[{{"id":"a","{field}":@}}]}}' for field in INNER],
+)
+def test_no_number_is_refused_for_not_being_a_number(shape: str, number: str) -> None:
+    verdict = judge_text("lead", shape.replace("@", number))
+    if isinstance(verdict, Rejection):
+        _, expected, got = re.split(" must (?:be|fit) |; got ", verdict.message + "; got ")[:3]
+        assert (expected.startswith("a number"), got) != (True, "a number")

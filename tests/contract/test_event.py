@@ -7,7 +7,7 @@ import pytest
 
 from attribution.contract.event import judge_event
 from attribution.contract.verdicts import EventRecord, Rejection
-from attribution.vocabulary import ACTION_SOURCES, EVENT_TYPES, Code
+from attribution.vocabulary import ACTION_SOURCES, EVENT_TYPES, Code, Warn
 from tests.contract.builders import (
     ABSENT,
     EMAIL,
@@ -62,7 +62,7 @@ def test_a_full_event_becomes_a_whole_record() -> None:
 
 
 def test_the_least_event_becomes_a_record_of_nothing() -> None:
-    assert accept() == EventRecord(
+    assert accept(user_match=ABSENT) == EventRecord(
         event_id="e-1",
         event_type="lead",
         custom_event_name=None,
@@ -78,7 +78,7 @@ def test_the_least_event_becomes_a_record_of_nothing() -> None:
         custom_data=None,
         carries=frozenset(),
         match_keys=frozenset(),
-        warnings=(),
+        warnings=(Warn.MISSING_USER_MATCH,),
         dropped=(),
     )
 
@@ -95,7 +95,34 @@ def test_null_is_absent_everywhere() -> None:
         "currency",
         "content_ids",
     )
-    assert accept(**dict.fromkeys(optional)) == accept()
+    assert accept(**dict.fromkeys(optional)) == accept(user_match=ABSENT)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_odd"),
+    [
+        ("https://shop.example/done?x=1&y=%C3%BC#top", False),
+        ("https://[2001:db8::1]:443/x", False),
+        ("shopapp:///done", False),
+        ("mailto:me@shop.example", False),
+        ("https://shop.example/a b", True),
+        ("https://shop.example/a ", True),
+        ("https://shop.example/?campaign=a|b", True),
+        ("https://shop.example/?items[]=1", True),
+        ("https://shop.example/?q=100%", True),
+        ("https://shop.example/?q=%zz", True),
+        ("https://shop.example/#a#b", True),
+        ("https://shop.example/\u00fc", True),
+        ("https://m\u00fcnchen.example/", True),
+        ("shopapp://basket/{id}", True),
+    ],
+)
+def test_an_url_that_should_have_been_escaped_is_kept_with_a_warning(
+    url: str, *, is_odd: bool
+) -> None:
+    record = accept(event_source_url=url)
+    assert record.event_source_url == url
+    assert repaired(record) == (("odd_event_source_url",) if is_odd else (), ())
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
@@ -153,7 +180,8 @@ def test_every_type_of_the_vocabulary_is_kept_as_sent(event_type: str) -> None:
         custom_data={"progress_percent": 50},
     )
     assert record.event_type == event_type
-    expected = ("nonstandard_event_type",) if event_type == "subscription" else ()
+    is_standard = event_type not in {"deposit", "subscription"}
+    expected = () if is_standard else ("nonstandard_event_type",)
     assert repaired(record) == (expected, ())
 
 

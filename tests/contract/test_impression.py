@@ -53,7 +53,7 @@ def test_a_click_becomes_a_whole_record() -> None:
 
 def test_null_is_absent_everywhere() -> None:
     optional = ("received_at", "media_buy_id", "package_id", "creative_id", "user_match", "price")
-    assert accept(**dict.fromkeys(optional), currency=None) == accept()
+    assert accept(**dict.fromkeys(optional), currency=None) == accept(user_match=ABSENT)
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [

@@ -9,12 +9,13 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from attribution.policy import MATCHABLE, Policy
-from tests.actual import Flow, Shape
-from tests.oracle import compare, replay_oracle
+from tests.actual import Flow, Shape, Tables
+from tests.oracle import Noted, compare, replay_oracle
 from tests.raw import (
     DAY,
     DEVICE,
     HOUR,
+    MINUTE,
     NOW,
     SECOND,
     Stream,
@@ -22,10 +23,13 @@ from tests.raw import (
     envelope,
     event,
     impression,
+    since_epoch,
     source,
     write_log,
 )
 
+CLOCK: Final = since_epoch(NOW + DAY)
+"""When all replays begin."""
 HASH: Final = "ab" * 32
 EVERYTHING: Final[dict[str, Any]] = {
     "uids": [{"type": name, "value": "u"} for name in ("uid2", "maid", "rampid", "id5", "euid")],
@@ -116,6 +120,23 @@ CASES: Final[dict[str, Case]] = {
         ],
         Policy(max_event_delay="9999d", post_click="9999d"),
     ),
+    "begun by an arrival in 2099": Case(
+        {
+            "events-a.ndjson": [
+                b"[]",
+                {"received_at": "2099-01-01T00:00:00Z"},
+                envelope(event("x", time=NOW - DAY), event("y"), received_at=NOW + 365 * 70 * DAY),
+                envelope(event("x"), received_at=NOW - HOUR),
+            ],
+            "events-b.ndjson": [
+                envelope(event("x", event_type="none"), received_at=NOW + 365 * 70 * DAY),
+                envelope(event("z"), received_at=None),
+            ],
+            "events-c.ndjson": [envelope(event("edge"), received_at=NOW + DAY + 5 * MINUTE)],
+            "events-d.ndjson": [envelope(event("edge"), received_at=NOW + DAY + 5 * MINUTE + 1)],
+        },
+        [click("i1", received_at=NOW + 365 * 70 * DAY), click("i2", received_at=NOW - 2 * HOUR)],
+    ),
     "arrived 2099": Case(
         {
             "events-a.ndjson": [
@@ -205,10 +226,12 @@ CASES: Final[dict[str, Case]] = {
 def test_the_flow_agrees_in_every_shape(flow: Flow, tmp_path: Path, name: str) -> None:
     case = CASES[name]
     write_log(tmp_path, events=case.events, impressions=case.impressions, sources=[source()])
-    expected = replay_oracle(tmp_path, case.policy)
+    expected = replay_oracle(tmp_path, case.policy, noted=Noted(started=CLOCK))
+
+    def replayed(shape: Shape) -> Tables:
+        return flow.tables(tmp_path, case.policy, shape=shape, read_at=CLOCK)
+
     differences = {
-        shape: found
-        for shape in SHAPES
-        if (found := compare(expected, flow.tables(tmp_path, case.policy, shape=shape)))
+        shape: found for shape in SHAPES if (found := compare(expected, replayed(shape)))
     }
     assert differences == {}

@@ -28,3 +28,12 @@ def apache_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         pytest.skip("Apache Kafka is not there: make kafka")
     with running(apache(tmp_path_factory.mktemp("apache"))) as broker:
         yield broker
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what needs Apache Kafka to `make check`: it takes Maven and Java, and starts slowly."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if "apache_broker" in names or params.get("bootstrap_servers") == "apache":
+            item.add_marker("long")

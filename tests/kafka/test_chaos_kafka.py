@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.chaos.campaign import PROCESSES, SHAPES, WORKERS, Plan
 from tests.kafka.brokers import Broker, running, tansu
 from tests.kafka.campaign import KafkaCampaign
 from tests.kafka.disturbed import Disturbed
+
+pytestmark = pytest.mark.long
 
 AFTER_FLUSH = ("publish.after_flush", "dead_letters.after_flush")
 

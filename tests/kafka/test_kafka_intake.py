@@ -181,7 +181,7 @@ def test_a_partition_that_was_not_fetched_for_a_while_is_not_known_to_be_at_its_
     with reading(KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=1)) as reader:
         reader.to_the_end()
         send(bootstrap_servers, topics["events"], numbers(0, WAITING_MAX))
-        reader.while_held(1, events)
+        reader.while_held(3, events)  # long enough to fetch them all and pause
         send(bootstrap_servers, topics["events"], numbers(WAITING_MAX, WAITING_MAX + more))
         reader.while_held(0.5, events)
         reader.poll()
@@ -395,6 +395,7 @@ def test_transactions_that_were_given_up_are_not_read_and_the_end_is_behind_them
         assert reader.intake.next_offset(name) == 6
 
 
+@pytest.mark.long
 def test_to_close_does_not_take_long_while_the_broker_is_away(apache_broker: Broker) -> None:
     """Be it with offsets on their way, for which the library would wait most of a minute."""
     servers = apache_broker.bootstrap_servers
@@ -411,6 +412,7 @@ def test_to_close_does_not_take_long_while_the_broker_is_away(apache_broker: Bro
         apache_broker.start()
 
 
+@pytest.mark.long
 def test_a_broker_that_dies_and_comes_back_costs_nothing(apache_broker: Broker) -> None:
     met: list[str] = []
     servers = apache_broker.bootstrap_servers
@@ -458,6 +460,7 @@ def test_a_broker_that_hangs_is_not_at_its_end(tmp_path: Path) -> None:
             assert met.count("BROKER_SILENT") == 1
 
 
+@pytest.mark.long
 def test_a_connection_on_which_nothing_comes_any_more_is_replaced(tmp_path: Path) -> None:
     with behind_proxy(tmp_path) as (broker, proxy), running(broker):
         servers = broker.bootstrap_servers

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from confluent_kafka import Message, Producer
 from confluent_kafka.admin import (
     AlterConfigOpType,
@@ -19,6 +20,8 @@ from tests.kafka.brokers import Broker
 from tests.kafka.harness import KafkaJob
 from tests.kafka.test_run import new_job, rows, settles, sold
 from tests.kafka.topics import WAIT_SECONDS_MAX, everything
+
+pytestmark = pytest.mark.long
 
 RECORD_BYTES_MAX = MAX_DOCUMENT_BYTES + 4 * 1024 * 1024
 LARGE = {"message.max.bytes": RECORD_BYTES_MAX, "compression.type": "none"}

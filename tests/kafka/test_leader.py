@@ -15,6 +15,8 @@ from tests.kafka.brokers import Broker, cluster, jars
 from tests.kafka.test_kafka_intake import numbers, reading
 from tests.kafka.topics import WAIT_SECONDS_MAX
 
+pytestmark = pytest.mark.long
+
 RECORDS = 3_000
 
 

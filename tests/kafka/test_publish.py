@@ -150,6 +150,7 @@ def test_what_a_topic_refuses_fails_the_epoch(apache_broker: Broker, settled: Ro
         part.snapshot()
 
 
+@pytest.mark.long
 def test_an_epoch_outlasts_a_broker(apache_broker: Broker, settled: Rows) -> None:
     servers = apache_broker.bootstrap_servers
     topic = new_topic(servers)

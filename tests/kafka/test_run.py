@@ -216,6 +216,7 @@ def apache_job(apache_broker: Broker, tmp_path: Path) -> Iterator[KafkaJob]:
         yield job
 
 
+@pytest.mark.long
 def test_records_that_expired_unread_end_the_run(apache_job: KafkaJob) -> None:
     job = apache_job
     job.topics.send("events", sold("one"))
@@ -234,6 +235,7 @@ def test_records_that_expired_unread_end_the_run(apache_job: KafkaJob) -> None:
     run_until(job, 3, "--set", "kafka.accept_gap=true")
 
 
+@pytest.mark.long
 def test_a_check_needs_what_the_result_is_made_of(apache_job: KafkaJob) -> None:
     """What had expired before the run began is not missed; what expired since is."""
     job = apache_job
@@ -252,6 +254,7 @@ def test_a_check_needs_what_the_result_is_made_of(apache_job: KafkaJob) -> None:
     assert (code, said) == (2, expected)
 
 
+@pytest.mark.long
 def test_a_check_knows_where_a_partition_began_that_came_later(apache_job: KafkaJob) -> None:
     """What had expired before the start that found it is not missed; what expired since is."""
     job, added = apache_job, PARTITIONS
@@ -275,6 +278,7 @@ def test_a_check_knows_where_a_partition_began_that_came_later(apache_job: Kafka
     assert "the result is made of records from offset 3 on, and the broker has 5 to 5" in said
 
 
+@pytest.mark.long
 def test_the_command_of_the_compose_file_starts_the_job(
     apache_broker: Broker, tmp_path: Path
 ) -> None:

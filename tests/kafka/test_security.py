@@ -18,6 +18,8 @@ from tests.kafka.secured import PASSWORD, Secured, secured
 from tests.kafka.test_run import rows, seen, sold
 from tests.kafka.topics import everything
 
+pytestmark = pytest.mark.long
+
 SASL_SECRET = "TRIBUTARY_KAFKA__OPTIONS__SASL__PASSWORD"
 KEY_SECRET = "TRIBUTARY_KAFKA__OPTIONS__SSL__KEY__PASSWORD"
 SECRETS = {"SASL_PLAINTEXT": SASL_SECRET, "SASL_SSL": SASL_SECRET, "SSL": KEY_SECRET}

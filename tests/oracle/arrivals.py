@@ -6,6 +6,7 @@ Instants are microseconds; `received_at` is always the effective one.
 """
 
 import gzip
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,47 +30,66 @@ Readings = Mapping[tuple[str, str], Sequence[tuple[int, int, int]]]
 """When a live run read documents that were ahead of its clock: of each stream and partition, the
 first and the last offset, and that instant."""
 
+Place = tuple[str, str, int]
+"""Stream, partition and offset of a document."""
+
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """What a live run noted for those who read its log again; a replay has nothing to note."""
+    """What a run noted for those who read its log again; a replay notes only when it `started`."""
 
     lifts: Lifts = field(default_factory=dict)
     readings: Readings = field(default_factory=dict)
+    started: int | None = None
+
+    def read_at(self, place: Place) -> int | None:
+        """Return the clock by which a document was read, where that is known."""
+        stream, partition, offset = place
+        for first, last, read_at in self.readings.get((stream, partition), ()):
+            if first <= offset <= last:
+                return read_at
+        return self.started
 
     def judged_at(self, arrival: "Arrival") -> int | None:
         """Tell as of when a document's source is looked up: never later than it was read."""
-        for first, last, read_at in self.readings.get((arrival.stream, arrival.partition), ()):
-            if arrival.received_at is not None and first <= arrival.offset <= last:
-                return min(arrival.received_at, read_at)
-        return arrival.received_at
+        read_at = self.read_at((arrival.stream, arrival.partition, arrival.offset))
+        if arrival.received_at is None or read_at is None:
+            return arrival.received_at
+        return min(arrival.received_at, read_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Where a document lay and when it arrived (None: nothing said when)."""
+    """Where a document lay and when it arrived (None: nothing said when).
+
+    `is_ahead` if what it said itself was too far ahead of the clock.
+    """
 
     stream: str
     partition: str
     offset: int
     received_at: int | None
+    is_ahead: bool = False
 
 
 def arrivals(
-    folder: Path, stream: str, lifts: Lifts
+    folder: Path, stream: str, noted: Noted, *, skew: int
 ) -> Iterator[tuple[Arrival, JsonObject | Unreadable]]:
     """Yield every document with its effective `received_at`: a file's never goes back."""
     for partition, path in _partitions(folder, stream):
         latest: int | None = None
         for offset, line in _documents(path):
             document = read_document(line)
-            lift = lifts.get((stream, partition, offset))
+            place = (stream, partition, offset)
+            lift, read_at, is_ahead = noted.lifts.get(place), noted.read_at(place), False
             latest = max((time for time in (latest, lift) if time is not None), default=None)
             if not isinstance(document, Unreadable):
                 stamped = _instant(document.get("received_at"))
+                if stamped is not None and read_at is not None and stamped > read_at + skew:
+                    stamped, is_ahead = None, True
                 known = [time for time in (stamped, latest) if time is not None]
                 latest = max(known) if known else OWN_TIME[stream](document)
-            yield Arrival(stream, partition, offset, latest), document
+            yield Arrival(stream, partition, offset, latest, is_ahead), document
 
 
 def _partitions(folder: Path, stream: str) -> list[tuple[str, Path]]:
@@ -93,7 +113,7 @@ def _documents(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield the lines that are not blank, each with its number from 0."""
-    for number, line in enumerate(_content(path).split(b"\n")):
+    for number, line in enumerate(_content(path).removeprefix(BOM_UTF8).split(b"\n")):
         if line.strip(JSON_WHITESPACE):
             yield number, line
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-TOLERANCE: Final = 1e-9
 KEYS: Final = {
     "conversions": ("conversion_id",),
     "credits": ("conversion_id", "impression_id"),
@@ -132,11 +131,5 @@ def _compare_rows(name: str, expected: AnyRow, actual: AnyRow) -> Iterable[str]:
     for column, value in expected.items():
         if column not in actual:
             yield f"{name}: no column {column}"
-        elif not _same(value, actual[column]):
+        elif value != actual[column]:
             yield f"{name}: {column} should be {value!r}, is {actual[column]!r}"
-
-
-def _same(expected: object, actual: object) -> bool:
-    if isinstance(expected, float) and isinstance(actual, float):
-        return math.isclose(expected, actual, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-    return expected == actual

@@ -90,9 +90,9 @@ def read_log(folder: Path, policy: Policy, registry: Registry, noted: Noted) -> 
     """Decode `events*` and `impressions*` of a folder, each line by the contract."""
     judge = Judge(registry, policy, noted)
     log = DecodedLog()
-    for arrival, document in arrivals(folder, "events", noted.lifts):
+    for arrival, document in arrivals(folder, "events", noted, skew=policy.clock_skew):
         _decode_events(log, arrival, document, judge)
-    for arrival, document in arrivals(folder, "impressions", noted.lifts):
+    for arrival, document in arrivals(folder, "impressions", noted, skew=policy.clock_skew):
         _decode_impression(log, arrival, document, policy=policy)
     return log
 
@@ -212,14 +212,18 @@ def _event(arrival: Arrival, index: int, origin: Origin, record: EventRecord) ->
         received_at=arrival.received_at,
         advertiser_id=origin.advertiser_id,
         event_source_id=origin.event_source_id,
-        record=_with_future_warning(record, received_at=arrival.received_at),
+        record=_with_arrival_warnings(record, arrival),
     )
 
 
-def _with_future_warning(record: EventRecord, *, received_at: int) -> EventRecord:
-    if record.event_time <= received_at + FUTURE_GRACE:
-        return record
-    return replace(record, warnings=(*record.warnings, Warn.EVENT_TIME_IN_FUTURE))
+def _with_arrival_warnings(record: EventRecord, arrival: Arrival) -> EventRecord:
+    assert arrival.received_at is not None
+    warnings = list(record.warnings)
+    if record.event_time > arrival.received_at + FUTURE_GRACE:
+        warnings.append(Warn.EVENT_TIME_IN_FUTURE)
+    if arrival.is_ahead:
+        warnings.append(Warn.RECEIVED_AT_IN_FUTURE)
+    return replace(record, warnings=tuple(warnings))
 
 
 def _decode_impression(

@@ -4,6 +4,7 @@ It knows decoded records and the policy; nothing of files, of tables, or of how 
 Instants and durations are microseconds.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -218,10 +219,10 @@ def _rank(touchpoint: Touchpoint) -> tuple[bool, bool, int, str]:
 
 
 def match_quality(carries: Iterable[str], policy: Policy) -> float:
-    """Say how likely such identifiers find a person, 0 to 1, at 12 decimals."""
+    """Say how likely such identifiers find a person, 0 to 1, at 12 decimals, rounded half up."""
     missed = 1.0
     carried = set(carries)
     for kind in policy.ordered_kinds:
         if kind in carried:
             missed *= 1.0 - policy.weights[kind]
-    return round(1.0 - missed, 12)
+    return math.floor((1.0 - missed) * 1e12 + 0.5) / 1e12

@@ -92,7 +92,7 @@ class MatchStats:
             row["probabilistic"] += winner.is_probabilistic
             row["matched_on"][winner.matched_on] += 1
         row["limited"] += conversion.is_limited
-        row["quality_sum"] += match_quality(record.carries, policy)
+        row["quality_sum"] += Decimal(f"{match_quality(record.carries, policy):.12f}")
         row["carries"].update(record.carries)
         row["dropped"].update(_without_places(record.dropped))
         row["warnings"].update(str(warning) for warning in record.warnings)
@@ -114,7 +114,7 @@ class MatchStats:
                 dict(zip(MATCH_KEY, key, strict=True))
                 | dict.fromkeys(MATCH_COUNTERS, 0)
                 | {name: Counter() for name in MATCH_MAPS}
-                | {"quality_sum": 0.0}
+                | {"quality_sum": Decimal(0)}
             )
         return self._rows[key]
 

@@ -56,6 +56,7 @@ except ZeroDivisionError:
     assert done.stdout == b""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("room", "code"), [(1 << 30, FAILED), (100_000, BROKEN)])
 def test_a_process_without_peers_looks_whether_the_disk_is_full(
     tmp_path: Path, room: int, code: int

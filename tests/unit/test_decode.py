@@ -203,3 +203,31 @@ def test_a_source_is_looked_up_once_per_version(monkeypatch: pytest.MonkeyPatch)
     refused = decoded.rejections.to_pylist()
     assert {row["source_offset"]: row["code"] for row in refused} == codes
     assert len(looked_up) == 4
+
+
+@pytest.mark.parametrize("before", [0, 3_000, 20_000])
+@pytest.mark.parametrize("stream", ["events", "impressions"])
+def test_a_record_spread_over_two_lines_is_two_rejections(stream: str, before: int) -> None:
+    """DuckDB reports a fault in its first rows and one far behind them in different ways."""
+    sound = line(impression() if stream == "impressions" else envelope(event()))
+    half = sound.index(b"{", 1)
+    lines = [*[sound] * before, sound[:half], sound[half:], *[sound] * 5]
+    decoded = decoder(stream).decode(*numbered(b"\n".join([*lines, b""]), 0))
+    assert decoded.rejections["source_offset"].to_pylist() == [before, before + 1]
+    assert (decoded.records, decoded.rows.num_rows) == (len(lines), before + 5)
+
+
+@pytest.mark.parametrize("says_test", ["envelope", "source"])
+def test_a_test_event_is_judged_by_its_source_too(says_test: str) -> None:
+    of_source = {"test_event_code": "T"} if says_test == "source" else {}
+    source = {"advertiser_id": "adv", "event_source_id": "src", "event_types": ["lead"]}
+    registry = Registry.from_documents([source | of_source], allow_unregistered=False)
+    sent = {"test_event_code": "T"} if says_test == "envelope" else {}
+    document = envelope(
+        event("good", event_type="lead"), event("bad"), event("worse", event_time="x")
+    )
+    decoding = PartitionDecoder("events", "p", policy=Policy(), registry=registry)
+    decoded = decoding.decode(*numbered(line(document | sent), 0))
+    assert (decoded.rows.num_rows, decoded.rejections.num_rows) == (0, 0)
+    tests = {row["event_id"]: row["code"] for row in decoded.tests.to_pylist()}
+    assert tests == {"good": None, "bad": Code.INVALID_EVENT_TYPE, "worse": Code.INVALID_EVENT_TIME}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, cast
 
-from confluent_kafka import Message
+from confluent_kafka import KafkaError, Message
 
 from connectors.fetched import (
     POLL_BYTES,
@@ -33,8 +33,8 @@ class Sent:
     def partition(self) -> int:
         return self.at
 
-    def error(self) -> str | None:
-        return "an end" if self.time is None else None
+    def error(self) -> KafkaError | None:
+        return KafkaError(KafkaError._PARTITION_EOF) if self.time is None else None  # noqa: SLF001
 
     def timestamp(self) -> tuple[int, int]:
         return (1, self.time) if self.time is not None else (0, -1)
@@ -136,3 +136,11 @@ def test_a_partition_of_which_large_messages_wait_is_full_until_half_of_them_are
     assert fetched.full() == {"topic-0"}
     turn(fetched)
     assert fetched.full() == set()
+
+
+def test_an_end_that_waits_is_dropped_when_fetching_pauses() -> None:
+    fetched = filled(*sent(1, 2, None), *sent(None, at=1))
+    for name in ("topic-0", "topic-1", "topic-2"):
+        fetched.drop_ends(name)
+    assert "topic-1" not in fetched
+    assert turn(fetched) == [("topic-0", [0, 1])]

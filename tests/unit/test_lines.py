@@ -27,6 +27,13 @@ def test_lines_are_cut_at_line_feeds(chunk: bytes, lines: list[bytes]) -> None:
     assert [found[row] for row in range(len(found))] == lines
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line() -> None:
+    for chunk, lines in ((b"\xef\xbb\xbf{}\n1", [b"{}", b"1"]), (b"\xef\xbb\xbf", [b" "])):
+        found = Lines.at_beginning(chunk)
+        assert [found[row] for row in range(len(found))] == lines
+        assert found.strict().tolist() == [line == b"{}" for line in lines]
+
+
 def test_messages_may_hold_anything_and_each_is_a_record() -> None:
     messages = [SOUND, b"", b'{"a":\n1}', SOUND + b"\n", b"\r", SOUND]
     lines = Lines.of_documents(messages)

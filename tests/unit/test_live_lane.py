@@ -31,7 +31,7 @@ from connectors.live import LiveLane, LiveSource, Rules
 from connectors.live_partition import STUCK
 from connectors.tails import Tails
 from tests import raw
-from tests.raw import DAY, HOUR, SECOND
+from tests.raw import DAY, HOUR, MINUTE, SECOND
 
 MS: Final = 1_000
 NOW: Final = raw.since_epoch(raw.NOW)
@@ -128,7 +128,7 @@ def test_the_watermark_is_the_latest_arrival(bench: Bench) -> None:
 
 
 def test_an_arrival_beyond_the_clock_does_not_advance_it(bench: Bench) -> None:
-    bench.append(IMPRESSIONS, DAY)
+    bench.append(IMPRESSIONS, 5 * MINUTE)
     lane = bench.lane()
     assert promises(list(lane.next_batch())) == [("impressions", 0)]
     bench.now = SECOND
@@ -146,6 +146,31 @@ def test_of_events_beyond_the_clock_it_is_noted_when_they_were_read(bench: Bench
     bench.now = 2 * SECOND
     bench.append(EVENTS, 0)
     assert rows(list(lane.next_batch()), "readings") == []
+
+
+@pytest.mark.parametrize("name", [EVENTS, IMPRESSIONS])
+def test_an_arrival_too_far_beyond_the_clock_is_none(bench: Bench, name: str) -> None:
+    """It is noted when it was read, for later it would have been believed."""
+    bench.append(name, -SECOND, 5 * MINUTE + 1, 5 * MINUTE, -SECOND)
+    reads = list(bench.lane().next_batch())
+    stream = name.removesuffix(".ndjson")
+    assert arrivals(reads) == [-SECOND, -SECOND, 5 * MINUTE, 5 * MINUTE]
+    last = 3 if stream == "events" else 1  # what is believed matters for the registry alone
+    assert rows(reads, "readings") == [reading(1, last, 0, stream)]
+    assert rows(reads, "ignored_arrivals") == [
+        {"stream": stream, "source_partition": name, "first_offset": 1, "records": 1}
+    ]
+    later = Bench(bench.folder, now=1)
+    assert arrivals(list(later.lane().next_batch())) == [-SECOND, *[5 * MINUTE + 1] * 3]
+
+
+def test_an_arrival_too_far_beyond_the_clock_holds_nothing_back(bench: Bench) -> None:
+    bench.append(IMPRESSIONS, 0)
+    lane = bench.lane()
+    list(lane.next_batch())
+    bench.append(IMPRESSIONS, 100 * DAY, SECOND)
+    bench.now = SECOND
+    assert ("impressions", SECOND) in promises(list(lane.next_batch()))
 
 
 @dataclass
@@ -182,10 +207,10 @@ def test_no_event_is_judged_before_it_is_known_by_what(bench: Bench) -> None:
     assert given == [(EVENTS, 0), ("events-2.ndjson", 0)]
 
 
-def reading(first: int, last: int, at: int) -> dict[str, Any]:
+def reading(first: int, last: int, at: int, stream: str = "events") -> dict[str, Any]:
     return {
-        "stream": "events",
-        "source_partition": EVENTS,
+        "stream": stream,
+        "source_partition": f"{stream}.ndjson",
         "first_offset": first,
         "last_offset": last,
         "read_at": datetime.fromtimestamp((NOW + at) / 1e6, UTC),

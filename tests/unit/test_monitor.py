@@ -3,7 +3,6 @@
 import json
 import socket
 import struct
-from collections.abc import Iterator
 from http.client import HTTPConnection
 
 import pytest
@@ -30,16 +29,8 @@ def health(port: int) -> tuple[int, str, str | None]:
     return status, told["status"], told["reason"]
 
 
-@pytest.fixture
-def unstarted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if the process had just begun."""
-    monkeypatch.setattr(metrics, "_heartbeat", None)
-    yield
-    monkeypatch.undo()
-
-
-def test_a_run_is_well_while_epochs_come_through(unstarted: None) -> None:
-    del unstarted
+@pytest.mark.usefixtures("no_epoch_yet")
+def test_a_run_is_well_while_epochs_come_through() -> None:
     with serve(0) as port, serve(0, age_max=0) as impatient:
         assert health(port) == (503, "starting", "no epoch has been committed yet")
         metrics.beat()

@@ -28,8 +28,8 @@ class Ticks:
         return self.now
 
 
-def test_a_look_is_a_rate_and_the_state_of_things(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "_heartbeat", None)
+@pytest.mark.usefixtures("no_epoch_yet")
+def test_a_look_is_a_rate_and_the_state_of_things() -> None:
     ticks = Ticks()
     observer = Observer(ticks)
     assert observer.look().commit_age_seconds is None

@@ -9,7 +9,7 @@ from zlib import crc32
 import pytest
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
-from connectors import listing, watched
+from connectors import growing, listing, watched
 from connectors.files import LogError
 from connectors.intake import Documents
 from connectors.place import HEAD_BYTES
@@ -268,11 +268,11 @@ def without_its_folder(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("break_rule", "said"),
     [
-        (cut_off, "has 80 bytes, and 8000 were read of it; a file only grows"),
-        (replaced, r"does not begin as it did when 8000 of its bytes were read"),
-        (rewritten, r"does not begin as it did when 8000 of its bytes were read"),
+        (cut_off, "has 80 bytes, and was read up to byte 8,000; a file only grows"),
+        (replaced, r"does not begin as it did when it was read, up to byte 8,000"),
+        (rewritten, r"does not begin as it did when it was read, up to byte 8,000"),
         (renamed, r"was renamed to events-old\.ndjson, and would be read once more"),
-        (packed_shorter, "has 7992 bytes, and 8000 were read of it"),
+        (packed_shorter, "has 7,992 bytes, and was read up to byte 8,000"),
         (packed_incomplete, "a packed file must be complete when it gets its name"),
         (without_its_folder, "is not a folder"),
     ],
@@ -294,7 +294,7 @@ def test_a_file_must_not_go_before_it_was_read(folder: Folder) -> None:
     folder.append(b"a\nb")
     folder.read()
     (folder.path / NAME).unlink()
-    with pytest.raises(LogError, match="is gone, and only 2 of its bytes were read; put it back"):
+    with pytest.raises(LogError, match="is gone, and was read only up to byte 2; put it back"):
         folder.read()
 
 
@@ -482,3 +482,87 @@ def test_a_file_that_has_only_moved_in_a_head_is_known(folder: Folder) -> None:
     folder.append(b"z\n")
     with pytest.raises(LogError, match="does not begin as it did"):
         folder.read()
+
+
+def test_what_is_no_regular_file_is_left_alone_and_told_of_once(tmp_path: Path) -> None:
+    told: list[str] = []
+    (tmp_path / "events.jsonl").touch()
+    intake = Tails(tmp_path, 1, listing_interval=0, tell=told.append).open(0, {})
+    assert look(intake) == []
+    why = "its name does not end in .ndjson, .ndjson.gz or .ndjson.zst"
+    assert told == [f"{tmp_path} holds what is not read: events.jsonl ({why})"]
+    told.clear()
+    os.mkfifo(tmp_path / "events-pipe.ndjson")
+    (tmp_path / "events-2.ndjson.tmp").touch()  # to be renamed, perhaps
+    (tmp_path / NAME).write_bytes(b"a\n")
+    assert read_of(look(intake)) == [(NAME, 0, b"a")]
+    assert look(intake) == []
+    assert told == [f"{tmp_path} holds what is not read: events-pipe.ndjson (a pipe)"]
+
+
+def test_a_name_that_stays_unread_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    intake = Tails(tmp_path, 1, listing_interval=0, tell=told.append).open(0, {})
+    intake.look_around()
+    (tmp_path / "events.ndjson.tmp").touch()
+    intake.look_around()
+    assert told == []
+    monkeypatch.setattr(listing, "UNREAD_SECONDS", 0)
+    intake.look_around()
+    intake.look_around()
+    assert len(told) == 1
+    assert "events.ndjson.tmp (its name does not end in" in told[0]
+
+
+def test_a_file_that_was_read_may_become_a_pipe(folder: Folder) -> None:
+    folder.append(b"a\n")
+    assert folder.read_all() == [b"a"]
+    (folder.path / NAME).unlink()
+    os.mkfifo(folder.path / NAME)
+    assert folder.read_all() == []
+    folder.append(b"b\n", "events-2.ndjson")
+    assert folder.read_on() == [b"b"]
+
+
+def test_a_file_of_which_something_is_unread_must_not_become_a_pipe(folder: Folder) -> None:
+    folder.append(b"a\nb")
+    assert folder.read_all() == [b"a"]
+    (folder.path / NAME).unlink()
+    os.mkfifo(folder.path / NAME)
+    with pytest.raises(LogError, match="is gone, and was read only up to byte 2"):
+        folder.read()
+
+
+def test_an_empty_file_may_come_and_go(tmp_path: Path) -> None:
+    told: list[str] = []
+    tails = Tails(tmp_path, 1, listing_interval=0, tell=told.append)
+    intake = tails.open(0, {})
+    (tmp_path / NAME).touch()
+    intake.look_around()  # listed, and gone before anybody looked into it
+    (tmp_path / NAME).unlink()
+    kept = intake.position(NAME)
+    assert intake.poll([]) == []
+    assert told == [f"{tmp_path / NAME} is gone; it had been empty until then"]
+    again = tails.open(0, {NAME: kept})
+    assert look(again) == []
+    (tmp_path / NAME).write_bytes(b"a\n")
+    assert read_of(look(again)) == [(NAME, 0, b"a")]
+    assert read_of(look(intake)) == [(NAME, 0, b"a")]
+
+
+def test_a_file_may_go_between_look_and_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intake = Tails(tmp_path, 1, listing_interval=0).open(0, {})
+    (tmp_path / NAME).touch()
+    intake.look_around()
+
+    def open_gone(path: Path) -> None:
+        path.unlink()
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(growing, "open_regular", open_gone)
+    assert intake.poll([]) == []
+    assert look(intake) == []

@@ -83,6 +83,9 @@ def test_hashes() -> None:
         "2026-04-26T14:30:00Z",
         "2026-04-26T14:30:00.123Z",
         "2026-04-26T14:30:00.123456Z",
+        "2026-04-26t14:30:00z",
+        "2026-04-26t14:30:00.123456z",
+        "2026-04-26t14:30:00.123-05:30",
         "2026-04-26T14:30:00+05:30",
         "2026-04-26T14:30:00.123-05:30",
         "2026-04-26T14:30:00.123456-23:59",
@@ -93,7 +96,7 @@ def test_hashes() -> None:
 )
 def test_common_spellings_of_time_are_read(text: str) -> None:
     micros, good = instants(column([None, text, "no"]))
-    since = datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)
+    since = datetime.fromisoformat(text.upper()) - datetime(1970, 1, 1, tzinfo=UTC)
     whole = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     assert good.tolist() == [False, True, False]
     assert micros[1] == whole
@@ -116,7 +119,11 @@ def test_common_spellings_of_time_are_read(text: str) -> None:
         "2026-04-26T14:30:00+05:60",
         "2026-04-26T14:30:00*05:00",
         "2026-04-26T14:30:00.12:Z",
-        "2026-04-26t14:30:00z",
+        "2026-04-26\x1414:30:00Z",
+        "2026-04-26S14:30:00Z",
+        "2026-04-26T14:30:00\x1a",
+        "2026-04-26T14:30:00\x7a+05:00",
+        "2026-04-26T14:30:00[",
     ],
 )
 def test_other_texts_are_not_read_as_times(text: str) -> None:

@@ -1,0 +1,42 @@
+"""Which records count as received far later than they say, and which record before them is why.
+
+The order of arrival makes it so: a single record of a later time moves all that follow it. Usually
+that is seconds; where it is hours, a file was put together wrongly, or a clock was wrong.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from attribution.columns import Ints
+from attribution.decoded import Delayed
+from attribution.frames import START
+from connectors.arrivals import Times
+
+FAR: Final = 3_600_000_000
+"""How much later (us) than it says a record has to count as received to be worth a word."""
+
+
+@dataclass(slots=True)
+class Delays:
+    """One partition; `cause` is the offset of the record that set its latest arrival so far."""
+
+    cause: int = -1
+
+    def follow(self, times: Times, effective: Ints, before: int) -> tuple[Delayed, ...]:
+        """Return the delays among the next lines; the latest arrival `before` them was that."""
+        if not len(effective):
+            return ()
+        is_latest = effective > np.r_[before, effective[:-1]]
+        setters = np.where(is_latest, times.offsets, -1)
+        causes = np.maximum.accumulate(np.r_[self.cause, setters])[1:]
+        self.cause = int(causes[-1])
+        says = times.is_record & (times.arrived != START)
+        is_far = says & (times.arrived < np.maximum(effective, START + FAR) - FAR)
+        if not is_far.any():
+            return ()
+        found, first, counts = np.unique(causes[is_far], return_index=True, return_counts=True)
+        latest = effective[is_far][first]
+        rows = zip(found.tolist(), latest.tolist(), counts.tolist(), strict=True)
+        return tuple(Delayed(*row) for row in rows)

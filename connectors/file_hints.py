@@ -1,0 +1,60 @@
+"""Files of a log that are probably not what their name says: recognised by how they begin.
+
+Their lines are rejected one by one as any others; a hint saves the search for the reason.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from attribution.contract.document import Unreadable, read_document
+from connectors.files import LogError, LogFile, reading
+
+PEEK_BYTES: Final = 65_536
+"""Bytes looked at: enough for the first document of nearly every log."""
+
+FILES_MAX: Final = 100
+"""Files looked at: those of one log are made alike."""
+
+MARK: Final = b"\xef\xbb\xbf"
+
+_FIELD: Final = {"events": "events", "impressions": "impression_id"}
+"""A field that documents of a stream have and those of the other one lack."""
+
+
+def hints(files: Iterable[LogFile]) -> Iterator[str]:
+    """Yield a sentence for each file that does not begin like its stream, at most FILES_MAX."""
+    for file, _ in zip(files, range(FILES_MAX), strict=False):
+        try:
+            found = hint(file.stream, _beginning(file))
+        except (LogError, ValueError):  # reading it will say what is wrong
+            continue
+        if found:
+            yield f"{file.path} {found}"
+
+
+def hint(stream: str, beginning: bytes) -> str | None:
+    """Return what a file seems to be instead of documents of its stream, one a line."""
+    text = beginning.removeprefix(MARK).lstrip()
+    if text.startswith(b"["):
+        return "begins like a JSON array; one document per line is expected: jq -c '.[]'"
+    line, feed, rest = text.partition(b"\n")
+    document = read_document(line)
+    if isinstance(document, Unreadable):
+        goes_on = feed and rest[:1] in {b" ", b"\t", b"}"}
+        if text.startswith(b"{") and goes_on:
+            return "is spread over lines; one document per line is expected: jq -c ."
+        return None
+    other = next(name for name in _FIELD if name != stream)
+    if _FIELD[stream] not in document and _FIELD[other] in document:
+        return f"holds {other}, and its name says {stream}; was it named by mistake?"
+    return None
+
+
+def _beginning(file: LogFile) -> bytes:
+    with reading(file):
+        content, raw = file.open()
+        try:
+            return content.read(PEEK_BYTES)
+        finally:
+            content.close()
+            raw.close()

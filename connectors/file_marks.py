@@ -1,0 +1,52 @@
+"""Marks of files that were read, small enough to be kept with a result.
+
+By them it can be told later that a file has grown, or is another one. They do not prove that it is
+the same: that would be to read it all.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+Mark = tuple[int, int]
+"""Bytes, and a checksum of the first and the last of them."""
+
+_ENDS_BYTES: Final = 65_536
+"""Looked at, at each end of a file."""
+
+
+def marks(paths: Iterable[Path]) -> dict[str, Mark]:
+    """Give the marks of files, by name; a file that is gone has none."""
+    found = {path.name: _mark(path) for path in paths}
+    return {name: mark for name, mark in found.items() if mark is not None}
+
+
+def changes(noted: Mapping[str, Mark], paths: Iterable[Path]) -> Iterator[str]:
+    """Say what has become of files that were marked: which have grown, are others, come or gone."""
+    found = {path.name: path for path in paths}
+    for name, (size, checksum) in sorted(noted.items()):
+        if (path := found.pop(name, None)) is None or (now := _mark(path)) is None:
+            yield f"{name} is not there"
+        elif now == (size, checksum):
+            continue
+        elif now[0] > size and _mark(path, size) == (size, checksum):
+            yield f"{name} has grown from {size:,} to {now[0]:,} bytes"
+        else:
+            yield f"{name} is another than the one that was read"
+    for name in sorted(found):
+        yield f"{name} has come since"
+
+
+def _mark(path: Path, size: int | None = None) -> Mark | None:
+    """Mark a file, or its first `size` bytes."""
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, 2) if size is None else size
+            file.seek(0)
+            head = file.read(min(end, _ENDS_BYTES))
+            file.seek(max(0, end - _ENDS_BYTES))
+            tail = file.read(min(end, _ENDS_BYTES))
+    except OSError:
+        return None
+    return end, zlib.crc32(tail, zlib.crc32(head))

@@ -1,0 +1,235 @@
+"""Files that are complete, chunk by chunk; a lane reads whichever lags in arrival time.
+
+Knows files and bytes; what the bytes mean is the decoder's business.
+"""
+
+import os
+from codecs import BOM_UTF8
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import IO, Final
+
+from attribution.contract.document import MAX_DOCUMENT_BYTES, Unreadable, read_document
+from attribution.contract.times import parse_time
+from attribution.decoded import Decoded
+from attribution.frames import END, START
+from connectors.ahead import limit_of
+from connectors.decode import Next, PartitionDecoder, decode_together
+from connectors.files import LogFile, reading
+from connectors.lines import Lines
+
+CHUNK_BYTES: Final = 16_000_000
+"""Bytes decoded at once: a query costs about 1 ms whatever it reads, so chunks must be large."""
+
+SMALLEST_PART: Final = 0.25
+"""Of a chunk: what is left of one once less is free. A long line is not read in tiny pieces."""
+
+UNPACKED_TIMES: Final = 32
+"""How much longer than a packed file its content is taken to be; logs are about ten times."""
+
+PEEK_BYTES: Final = 1_000_000
+"""Bytes looked at to learn when a file begins."""
+
+
+@dataclass(slots=True)
+class Tail:
+    """Whole lines of a file that is complete, chunk by chunk.
+
+    `taken` counts the bytes of the lines given, those that were left out of a long one included.
+    `is_over` once nothing is left, as far as that has been seen.
+    """
+
+    content: IO[bytes]
+    chunk_bytes: int
+    lines: int = 0
+    taken: int = 0
+    is_over: bool = False
+    _rest: bytes = b""
+
+    def read(self) -> bytes:
+        """Give whole lines, about a chunk of them; nothing at the end.
+
+        Of a line beyond the limit for documents just enough is kept to see that it is beyond.
+        """
+        parts, size = [self._rest], len(self._rest)
+        self.taken += size
+        self._rest = b""
+        while not self.is_over:
+            part, self.is_over = self._next_part()
+            self.taken += len(part)
+            cut = part.rfind(b"\n") + 1
+            if cut and not self.is_over:
+                self._rest = part[cut:]
+                self.taken -= len(self._rest)
+                return b"".join([*parts, memoryview(part)[:cut]])
+            if cut or size <= MAX_DOCUMENT_BYTES:
+                parts.append(part)
+                size += len(part)
+        return b"".join(parts)
+
+    def _next_part(self) -> tuple[bytes, bool]:
+        """Read a chunk, and whether nothing follows: a small file is so read at once."""
+        part = self.content.read(self.chunk_bytes)
+        while part and len(part) < self.chunk_bytes:
+            more = self.content.read(self.chunk_bytes - len(part))
+            if not more:
+                return part, True
+            part += more
+        return part, not part
+
+
+def read_whole_lines(file: LogFile, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
+    """Give the content of a file in chunks of whole lines; raises LogError."""
+    with reading(file):
+        content, raw = file.open()
+    with raw:
+        tail = Tail(content, min(chunk_bytes, _size_at_most(file, raw)))
+        while True:
+            with reading(file):
+                chunk = tail.read()
+            if not chunk:
+                return
+            yield chunk
+
+
+def decode_in_turn(nexts: Iterable[Next], chunk_bytes: int = CHUNK_BYTES) -> Iterator[Decoded]:
+    """Decode lines in their order: a chunk of them at once, of however many partitions."""
+    batch: list[Next] = []
+    left = chunk_bytes
+    for each in nexts:
+        size = len(each.lines.chunk)
+        if batch and (size > left or not _may_follow(batch[-1], each)):
+            yield decode_together(batch)
+            batch, left = [], chunk_bytes
+        batch.append(each)
+        left -= size
+        if left < chunk_bytes * SMALLEST_PART:  # before the next one is read, and in memory too
+            yield decode_together(batch)
+            batch, left = [], chunk_bytes
+    if batch:
+        yield decode_together(batch)
+
+
+def _may_follow(before: Next, each: Next) -> bool:
+    """Tell whether both may be in one chunk: of one stream, and no partition twice."""
+    return before.decoder is not each.decoder and before.decoder.stream == each.decoder.stream
+
+
+@dataclass(slots=True, eq=False)
+class Partition:
+    """One file in the course of being read, by the clock `read_at`.
+
+    `consumed` counts its bytes, packed or not.
+    """
+
+    file: LogFile
+    decoder: PartitionDecoder
+    read_at: int = END
+    watermark: int = START
+    consumed: int = 0
+    is_over: bool = False
+    _tail: Tail | None = None
+    _raw: IO[bytes] | None = None
+
+    def __lt__(self, other: "Partition") -> bool:
+        """Tell whether this one lags behind another in arrival time."""
+        mine, its = self.file.partition, other.file.partition
+        return (self.watermark, mine) < (other.watermark, its)
+
+    def peek(self) -> None:
+        """Learn the earliest arrival the file can hold, so that later files are not read early."""
+        with reading(self.file):
+            content, raw = self.file.open()
+            with raw:
+                size = min(PEEK_BYTES, _size_at_most(self.file, raw))
+                first = content.read(size).removeprefix(BOM_UTF8).split(b"\n", 1)[0]
+        document = read_document(first)
+        time = None if isinstance(document, Unreadable) else parse_time(document.get("received_at"))
+        arrived = START if time is None else time.microseconds
+        limit = limit_of(self.read_at, self.decoder.policy.clock_skew)
+        self.watermark = arrived if arrived <= limit else START
+
+    def take(self, limit: int) -> Next | None:
+        """Read the next lines, `limit` bytes of them or a single one; None without any."""
+        with reading(self.file):
+            if self._tail is None:
+                content, self._raw = self.file.open()
+                self._tail = Tail(content, limit)
+            assert self._raw is not None
+            self._tail.chunk_bytes = min(limit, _size_at_most(self.file, self._raw))
+            chunk, first = self._tail.read(), self._tail.lines
+        lines = (Lines.of if first else Lines.at_beginning)(chunk) if chunk else None
+        self._tail.lines += len(lines or ())
+        self.consumed = self._raw.tell()
+        if self._tail.is_over:  # of small files thousands are read at once
+            self._raw.close()
+            self._tail, self.is_over = None, True
+        return None if lines is None else self._next(lines, first)
+
+    def _next(self, lines: Lines, first: int) -> Next:
+        return Next(self.decoder, lines, lines.numbered(first), read_at=self.read_at)
+
+    def move_on(self) -> None:
+        """Promise, once what was taken is decoded, that nothing earlier follows."""
+        self.watermark = END if self.is_over else max(self.watermark, self.decoder.maximum)
+
+
+def _size_at_most(file: LogFile, raw: IO[bytes]) -> int:
+    """Tell what to read of an open file at once, for as much is allocated: hardly is there more.
+
+    A packed file with more is read in more chunks.
+    """
+    size = os.fstat(raw.fileno()).st_size
+    return size * UNPACKED_TIMES + 1 if file.is_packed else size + 1
+
+
+class Lane:
+    """Partitions that are read in turn, always those that lag in arrival time."""
+
+    def __init__(self, partitions: list[Partition], chunk_bytes: int = CHUNK_BYTES) -> None:
+        """Take charge of the partitions; `chunk_bytes` of them are decoded at once."""
+        self._chunk_bytes = chunk_bytes
+        self._open: dict[str, list[Partition]] = defaultdict(list)
+        self.consumed = 0
+        for partition in partitions:
+            partition.peek()
+            heappush(self._open[partition.file.stream], partition)
+
+    def watermark(self, stream: str) -> int:
+        """Give the promise of all partitions of a stream; the end of time without any."""
+        laggards = self._open[stream]
+        return laggards[0].watermark if laggards else END
+
+    def read(self) -> tuple[str, Decoded | None] | None:
+        """Give the next chunk, or the stream all of whose files have ended; None when all have.
+
+        A chunk is of the stream that lags: lines of the partitions that lag most, of as many as it
+        takes to fill it, since to decode a few lines costs as much as to decode many.
+        """
+        if not any(self._open.values()):
+            return None
+        laggard = min(each[0] for each in self._open.values() if each)
+        stream = laggard.file.stream
+        taken, nexts = self._take(self._open[stream])
+        decoded = decode_together(nexts) if nexts else None
+        for each in taken:
+            each.move_on()
+            if each.watermark != END:
+                heappush(self._open[stream], each)
+        return stream, decoded
+
+    def _take(self, laggards: list[Partition]) -> tuple[list[Partition], list[Next]]:
+        """Take lines of one partition after another, until they are nearly a chunk."""
+        taken, nexts, left = [], [], self._chunk_bytes
+        while laggards and left >= self._chunk_bytes * SMALLEST_PART:
+            each = heappop(laggards)
+            taken.append(each)
+            before = each.consumed
+            lines = each.take(left)
+            self.consumed += each.consumed - before
+            if lines is not None:
+                nexts.append(lines)
+                left -= len(lines.lines.chunk)
+        return taken, nexts

@@ -1,0 +1,73 @@
+"""Opens nothing but regular files: a pipe or a device may never answer, or never end.
+
+A symbolic link is what it leads to.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import IO, Final
+
+_KINDS: Final = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+
+
+class IrregularError(OSError):
+    """What has the name is no regular file; `strerror` says what it is."""
+
+
+def kind_of(path: Path) -> str | None:
+    """Tell what is at a path that is no regular file; None where it is one. Never waits.
+
+    Raises OSError where that cannot be found out, FileNotFoundError where nothing is there.
+    """
+    try:
+        return _kind(path.stat().st_mode)
+    except FileNotFoundError:
+        if path.is_symlink():
+            return "a link to what is not there"
+        raise
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "a link that leads back to itself"
+        raise
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a regular file to be read; raises OSError, IrregularError where it is none.
+
+    The path is looked at first, since opening a device may have effects. What was opened is looked
+    at again, since the name may be another file's by then: to open a pipe does not wait for a
+    writer here.
+    """
+    _refuse(kind_of(path))
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _refuse(_kind(os.fstat(handle).st_mode))
+        return os.fdopen(handle, "rb")
+    except OSError:
+        os.close(handle)
+        raise
+
+
+def read_regular(path: Path) -> bytes:
+    """Read a regular file whole; raises OSError, IrregularError where it is none."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+def _refuse(kind: str | None) -> None:
+    if kind is not None:
+        raise IrregularError(errno.EINVAL, f"it is {kind}, and no regular file")
+
+
+def _kind(mode: int) -> str | None:
+    if stat.S_ISREG(mode):
+        return None
+    return _KINDS.get(stat.S_IFMT(mode), "no regular file")
