@@ -109,33 +109,32 @@ semi join conversion_keys using (advertiser_id, kind, value);
 -- Observed events earn nothing, and neither do those that arrived too late.
 
 create table searches as
-select conversion_keys.* from conversion_keys
+select row_number() over () as search, conversion_keys.* from conversion_keys
 join conversions using (c) where not is_observed and not is_too_old;
 
-create view eligible as
-select c, kind, value, strength, t, impression_id, type, place
-from searches join record_keys using (advertiser_id, kind, value)
+create macro eligible_for(chosen) as table
+from query_table(chosen) as chosen join record_keys using (advertiser_id, kind, value)
 where time <= event_time
   and event_time < time + if(type = 'click', click_window, view_window)
   and received_at < settles_at;
 
 -- Per conversion and key, the latest max_candidates count. Keys where that makes a difference are
--- few (a crawler, a shared address), and are cut down before anything is kept of them.
+-- few (a crawler, a shared address), and are cut down before anything is kept of them: of a key
+-- with a million records only the lowest place that counts is known, never the pairs.
 create table crowded as
-select c, kind, value from eligible group by all
+select search, c from eligible_for('searches') group by all
 having count(*) > (select max_candidates from policy);
+
+create table bounded as
+select searches.*, coalesce(lowest, 0) as lowest
+from searches left join (
+  select search, list_min(max(place, max_candidates)) as lowest
+  from eligible_for('searches') semi join crowded using (search) cross join policy
+  group by search) using (search);
 
 create table considered as
 select c, t, kind, strength, impression_id, type
-from eligible anti join crowded using (c, kind, value)
-union all
-select c, t, kind, strength, impression_id, type
-from (
-  select c, kind, value, unnest(max(place, max_candidates)) as place
-  from eligible semi join crowded using (c, kind, value) cross join policy
-  group by c, kind, value)
-join searches using (c, kind, value)
-join record_keys using (advertiser_id, kind, value, place);
+from eligible_for('bounded') where place >= lowest;
 
 -- ================================================================================= touchpoints
 -- The eligible records of one impression are one touchpoint: a click if one of them is, or shares

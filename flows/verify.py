@@ -20,7 +20,7 @@ from flows.kafka_settings import KafkaSettings
 from flows.recorded import Run, attach
 from flows.text_table import counted
 
-MEMORY_LIMIT: Final = "6GB"
+MEMORY_LIMIT: Final = "1GB"
 """Beyond that DuckDB works on disk; a verify must fit beside the job on a small machine."""
 
 DIFFERING_ROWS_SHOWN: Final = 20
