@@ -231,6 +231,15 @@ def missing(topic: str) -> ClusterError:
     return ClusterError(f"topic {topic} does not exist; make it: tributary topics create")
 
 
+def deleted(topic: str) -> ClusterError:
+    """Explain that a topic that was read does not exist any more."""
+    return ClusterError(
+        f"topic {topic} was read before and does not exist any more: it was deleted, or this is "
+        "another cluster; check kafka.bootstrap_servers, or start anew with another state "
+        "directory and result"
+    )
+
+
 def unreachable(cluster: Cluster, error: KafkaException) -> OutageError:
     """Explain that a cluster did not answer."""
     return OutageError(

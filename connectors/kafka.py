@@ -93,7 +93,7 @@ class KafkaIntake:
     ) -> None:
         """Start reading; `found` is what the cluster says about the topics."""
         self._settings = settings
-        self._partitions = LanePartitions(lane, settings.lanes, settings.topics)
+        self._partitions = LanePartitions(lane, settings.lanes, settings.topics, positions)
         self._partitions.add(self._partitions.new_among(found))
         self._partitions.resume(positions)
         places = [each.place for each in self._partitions.without_offset()]

@@ -9,7 +9,7 @@ from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 
-from connectors.cluster import ClusterError, Described, missing
+from connectors.cluster import ClusterError, Described, deleted, missing
 from connectors.intake import Position
 
 VERSION: Final = 1
@@ -66,11 +66,17 @@ class LanePartition:
 class LanePartitions:
     """The partitions of one lane, by name: those with `number % lanes == lane`."""
 
-    def __init__(self, lane: int, lanes: int, topics: Mapping[str, str]) -> None:
-        """Start without any; `topics` gives the topic of each stream."""
+    def __init__(
+        self, lane: int, lanes: int, topics: Mapping[str, str], read: Collection[str] = ()
+    ) -> None:
+        """Start without any; `topics` gives the topic of each stream.
+
+        `read` names the partitions that were read before.
+        """
         self._lane = lane
         self._lanes = lanes
         self._topics = topics
+        self._read_topics = {name.rpartition("-")[0] for name in read}
         self._known: dict[str, LanePartition] = {}
 
     def __iter__(self) -> Iterator[LanePartition]:
@@ -91,7 +97,7 @@ class LanePartitions:
         new = []
         for stream, topic in self._topics.items():
             if topic not in found:
-                raise missing(topic)
+                raise deleted(topic) if self._was_read(topic) else missing(topic)
             told = found[topic]
             for number in range(self._lane, told.partitions, self._lanes):
                 each = LanePartition(stream, topic, number, told.topic_id)
@@ -125,6 +131,9 @@ class LanePartitions:
         for name, offset in first.items():
             assert self._known[name].offset == OFFSET_BEGINNING
             self._known[name].offset = offset
+
+    def _was_read(self, topic: str) -> bool:
+        return topic in self._read_topics or any(each.topic == topic for each in self)
 
     def _missing(self, name: str) -> ClusterError:
         topics = ", ".join(sorted(self._topics.values()))

@@ -14,7 +14,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from attribution.decoded import Decoded
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.cluster import ANSWER_SECONDS_MAX, Cluster, ClusterError, describe, unreachable
+from connectors.cluster import (
+    ANSWER_SECONDS_MAX,
+    Cluster,
+    ClusterError,
+    Described,
+    describe,
+    unreachable,
+)
 from connectors.decode import PartitionDecoder
 from connectors.extents import Extent
 from connectors.lines import Lines
@@ -50,7 +57,7 @@ class TopicLog:
 
         Raises ClusterError when some of it is not there any more.
         """
-        describe(self.cluster, self.topics)  # whether there is a cluster at all
+        self._check(extents, describe(self.cluster, self.topics))
         consumer = self.cluster.consumer(GROUP, _pass_over)
         try:
             for extent in extents:
@@ -61,6 +68,18 @@ class TopicLog:
                     yield _decode(decoder, extent, messages)
         finally:
             consumer.close()
+
+    def _check(self, extents: Sequence[Extent], found: Mapping[str, Described]) -> None:
+        """Raise ClusterError where a partition is gone: a consumer would only wait for it."""
+        for extent in extents:
+            place = self._place(extent)
+            if place.topic not in found or place.partition >= found[place.topic].partitions:
+                msg = (
+                    f"{extent.partition} is not on the cluster any more, and the result is made of "
+                    f"its records below offset {extent.next_offset}: the topic was deleted, or this"
+                    " is another cluster; check kafka.bootstrap_servers"
+                )
+                raise ClusterError(msg)
 
     def _chunks(self, consumer: Consumer, extent: Extent) -> Iterator[list[Message]]:
         """Give the records of a partition, as many together as are decoded at once."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 from attribution.registry import Registry
 from connectors import metrics
 from connectors.beginnings import beginnings
-from connectors.cluster import Cluster, describe, missing
+from connectors.cluster import Cluster, deleted, describe, missing
 from connectors.dead_letter_limit import DeadLetterLimit
 from connectors.dead_letter_sink import DeadLetterSink
 from connectors.kafka import KafkaIntakes
@@ -42,7 +42,7 @@ class KafkaInputs:
         found = describe(self._cluster, names)
         for name in names:
             if name not in found:
-                raise missing(name)
+                raise deleted(name) if name in self._topics_begun() else missing(name)
         if not self._job.follows_registry:
             self.registry()
 
@@ -59,10 +59,17 @@ class KafkaInputs:
 
     def noted(self) -> dict[str, Any]:
         """Give the topic of each stream, and the first offsets of what the state has not begun."""
-        begun = {name for name, *_ in partitions(StateDir(self._job.state))}
+        begun = self._begun()
         first = beginnings(self._cluster, self._streams.values())
         new = {name: offset for name, offset in first.items() if name not in begun}
         return {**self.log(), "beginnings": new}
+
+    def _begun(self) -> set[str]:
+        """Name the partitions that the state has read from."""
+        return {name for name, *_ in partitions(StateDir(self._job.state))}
+
+    def _topics_begun(self) -> set[str]:
+        return {name.rpartition("-")[0] for name in self._begun()}
 
     def intakes(self, lanes: int) -> KafkaIntakes:
         """Give the partitions of the topics."""

@@ -201,6 +201,31 @@ def test_a_topic_that_is_missing_is_named_before_anything_is_made(
     assert not job.state.exists()
 
 
+@pytest.mark.long
+def test_a_deleted_topic_is_named_by_all_that_read_it(
+    apache_broker: Broker, tmp_path: Path
+) -> None:
+    """By a run that reads it, by the next start, and by a check: within seconds."""
+    with new_job(tmp_path, apache_broker.bootstrap_servers) as job:
+        topic = job.topics["impressions"]
+        job.topics.send("events", sold("one"))
+        job.topics.send("impressions", seen("i1"))
+        run_until(job, 2)
+        job.start()
+        job.wait_until_it_writes()
+        admin = Cluster(job.topics.servers).admin()
+        admin.delete_topics([topic])[topic].result()
+        assert job.wait(PATIENCE) == 4
+        expected = f"topic {topic} was read before and does not exist any more"
+        assert expected in job.said
+        job.start()
+        assert job.wait(PATIENCE) in (2, 4)
+        assert expected in job.said
+        code, said = asked(job, "verify", "--db", str(job.database))
+        assert code == 2
+        assert f"{topic}-0 is not on the cluster any more, and the result is made of its" in said
+
+
 def forget_before(job: KafkaJob, offset: int, partition: int = 0) -> None:
     """Let records of a partition of events expire."""
     admin = Cluster(job.topics.servers).admin()

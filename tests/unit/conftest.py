@@ -1,4 +1,4 @@
-"""What unit tests of metrics share: the process they run in has one registry, whoever ran before."""
+"""What unit tests of metrics share: their process has one registry, whoever ran before."""
 
 import pytest
 
