@@ -6,7 +6,7 @@ every chunk first passes msgspec, which reads strictly and skips without buildin
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -167,6 +167,7 @@ class Lines:
 
 _LOOK_BACK: Final = 3
 """Lines that are tried before the one where reading stopped, before all are."""
+_PIECE_BYTES: Final = 1 << 20
 _PLACE: Final = re.compile(r"\(byte (\d+)\)$")
 
 
@@ -196,12 +197,24 @@ def _is_shallow(line: bytes) -> bool:
         return True
     if b"\\" in line:
         return False
+    quotes = depth = 0
+    for text in _pieces(line):
+        seen = quotes + np.cumsum(text == ord('"'), dtype=np.int32)
+        outside = seen & 1 == 0
+        # Either bracket differs from its brace by the same bit.
+        opens, closes = text | 0x20 == ord("{"), text | 0x20 == ord("}")
+        step = (opens & outside).astype(np.int8) - (closes & outside).astype(np.int8)
+        reached = depth + np.cumsum(step, dtype=np.int32)
+        if reached.max() > MAX_DEPTH:
+            return False
+        quotes, depth = int(seen[-1]), int(reached[-1])
+    return True
+
+
+def _pieces(line: bytes) -> Iterator[Bytes]:
+    """Go over a line in pieces: what counting takes is many times as much as what is counted."""
     text = np.frombuffer(line, dtype=np.uint8)
-    outside = np.cumsum(text == ord('"'), dtype=np.int32) & 1 == 0
-    # Either bracket differs from its brace by the same bit.
-    opens, closes = text | 0x20 == ord("{"), text | 0x20 == ord("}")
-    step = (opens & outside).astype(np.int8) - (closes & outside).astype(np.int8)
-    return bool(np.cumsum(step, dtype=np.int32).max() <= MAX_DEPTH)
+    return (text[at : at + _PIECE_BYTES] for at in range(0, len(text), _PIECE_BYTES))
 
 
 def _is_strict(line: bytes) -> bool:

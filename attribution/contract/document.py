@@ -33,17 +33,22 @@ class JsonObject(dict[str, object]):
     It `has_halves` where half of a surrogate pair stands in a string anywhere inside of it.
     """
 
-    __slots__ = ("has_halves", "pairs")
+    __slots__ = ("_repeats", "has_halves")
 
     def __init__(self, pairs: list[tuple[str, object]]) -> None:
         """Take the pairs of one object in the order they were written."""
         super().__init__(pairs)
-        self.pairs = pairs
         self.has_halves = False
-        if len(self) != len(pairs):
+        self._repeats = pairs if len(self) != len(pairs) else None
+        if self._repeats is not None:
             self.clear()
             for key, value in pairs:
                 self.setdefault(key, value)
+
+    @property
+    def pairs(self) -> list[tuple[str, object]]:
+        """All pairs in the order they were written; kept apart only where a key repeats."""
+        return list(self.items()) if self._repeats is None else self._repeats
 
 
 class Number(Decimal):

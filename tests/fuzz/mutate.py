@@ -14,6 +14,10 @@ SOUND_SHARES: Final = (0.5, 0.9, 0.99)
 """How many lines stay as they are. Many faults reach deep; few leave each of them alone among sound
 lines, where nothing near it leads a reader to look more closely."""
 
+ALONE_SHARE: Final = 0.3
+"""How often one record alone is broken, far behind the first: readers that look at a sample, or
+read on in vectors, report it in another way."""
+
 FAULTS_MAX: Final = 3
 """Faults in one line."""
 
@@ -27,6 +31,8 @@ Mutation = Callable[[random.Random, bytes, Sequence[bytes]], bytes]
 
 def mutated(chance: random.Random, sound: Sequence[bytes], pool: Sequence[bytes]) -> list[bytes]:
     """Return the lines with faults in some of them; a line may have become several."""
+    if chance.random() < ALONE_SHARE:
+        return _one_broken(chance, sound, pool)
     lines: list[bytes] = []
     share = chance.choice(SOUND_SHARES)
     for line in sound:
@@ -37,6 +43,15 @@ def mutated(chance: random.Random, sound: Sequence[bytes], pool: Sequence[bytes]
         for _ in range(chance.randint(1, FAULTS_MAX)):
             faulty = chance.choice(MUTATIONS)(chance, faulty, pool)
         lines.append(faulty)
+    return lines
+
+
+def _one_broken(
+    chance: random.Random, sound: Sequence[bytes], pool: Sequence[bytes]
+) -> list[bytes]:
+    lines = list(sound)
+    at = chance.randrange(len(lines) * 2 // 3, len(lines))
+    lines[at] = chance.choice((_spread, _spread_object))(chance, lines[at], pool)
     return lines
 
 
@@ -99,6 +114,14 @@ def _spread(chance: random.Random, line: bytes, pool: Sequence[bytes]) -> bytes:
     return line[:at] + chance.choice((b"\n", b"\r\n", b"\n\n", b"\r")) + line[at:]
 
 
+def _spread_object(chance: random.Random, line: bytes, pool: Sequence[bytes]) -> bytes:
+    """Break the line before an object in it: together, the two lines are still JSON."""
+    del pool
+    places = [found.start() for found in re.finditer(rb"(?<=[:\[,])\{", line)]
+    at = chance.choice(places or [0])
+    return line[:at] + b"\n" + line[at:]
+
+
 def _odd_line(chance: random.Random, line: bytes, pool: Sequence[bytes]) -> bytes:
     del line, pool
     return chance.choice(ODD_LINES)
@@ -115,6 +138,7 @@ MUTATIONS: Final[Sequence[Mutation]] = (
     *[_replace_by_fault] * 2,
     *[_swap_key] * 2,
     *[_spread] * 2,
+    _spread_object,
     _odd_line,
 )
 

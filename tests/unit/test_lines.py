@@ -87,6 +87,18 @@ def test_brackets_in_strings_are_not_depth() -> None:
     assert lines.shallow(np.array([True]), np.zeros(1, dtype=np.int64)).tolist() == [True]
 
 
+@pytest.mark.parametrize("piece_bytes", [1, 7, 400])
+def test_depth_is_counted_over_the_pieces_of_a_line(
+    monkeypatch: pytest.MonkeyPatch, piece_bytes: int
+) -> None:
+    monkeypatch.setattr("connectors.lines._PIECE_BYTES", piece_bytes)
+    text = b'"' + b"[" * 300 + b'",'
+    for depth, shallow in ((199, True), (200, False)):
+        line = b'{"a":[' + text + b"[" * (depth - 1) + b"]" * (depth - 1) + b"]}"
+        lines = Lines.of(line)
+        assert lines.shallow(np.array([True]), np.zeros(1, dtype=np.int64)).tolist() == [shallow]
+
+
 def test_a_document_beyond_the_limit_is_left_to_the_contract(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
