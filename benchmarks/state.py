@@ -13,7 +13,8 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decode import PartitionDecoder
 from connectors.files import find_files
-from connectors.keying import Salts, key_impressions
+from connectors.hashing import Salts
+from connectors.keying import key_impressions
 from connectors.laggards import read_whole_lines
 from connectors.lines import Lines
 

@@ -19,9 +19,9 @@ from attribution.frames import START
 from attribution.keyed import Rows
 from attribution.policy import Policy
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry, SourceVersion
+from attribution.vocabulary import STREAMS
 from connectors import schema
 from connectors.commits import Commit, Epoch
-from connectors.names import STREAMS
 from connectors.release import release
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -31,7 +31,8 @@ from attribution.vocabulary import (
     Warn,
 )
 from connectors.chunks import positions, typed
-from connectors.parse import IDENTITY, query
+from connectors.duckdb_query import query
+from connectors.parse import IDENTITY
 
 _ID: Final = 256
 _MUST_BE_ABSENT: Final = ("value", "currency", "content_ids", "surface")

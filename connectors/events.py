@@ -29,10 +29,11 @@ from connectors.chunks import (
     together,
     unreadable,
 )
+from connectors.duckdb_query import query
 from connectors.event_columns import EventColumns
 from connectors.judged_events import accepted_row, envelope_row, refused_row
 from connectors.lines import Lines
-from connectors.parse import ENVELOPE, parse, query
+from connectors.parse import ENVELOPE, parse
 
 _ID: Final = 256
 _MAX_EVENTS: Final = 10_000

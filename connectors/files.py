@@ -13,8 +13,10 @@ from typing import IO, Final, cast
 
 import pyarrow as pa
 
-from connectors.names import NAME, STREAMS, shown, why_not_read
-from connectors.regular import kind_of, open_regular
+from attribution.vocabulary import STREAMS
+from connectors.names import NAME, why_not_read
+from connectors.regular_files import kind_of, open_regular
+from connectors.wording import shown
 
 CHUNK_BYTES: Final = 16_000_000
 """Bytes decoded at once: a query costs about 1 ms whatever it reads, so chunks must be large."""

@@ -17,7 +17,7 @@ from connectors.intake import Documents
 from connectors.laggards import CHUNK_BYTES, Tail
 from connectors.lines import Lines
 from connectors.place import Place
-from connectors.regular import IrregularError, open_regular
+from connectors.regular_files import IrregularError, open_regular
 from connectors.wording import counted
 
 Stamp = tuple[int, int, int]

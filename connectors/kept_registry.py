@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from attribution.frames import START
 from attribution.registry import Registry
-from connectors.lasting import write_lasting
+from connectors.durable import write_lasting
 from connectors.source_versions import load_versions
 from connectors.state import StateDir
 from connectors.state_errors import WAYS_OUT, StateError

@@ -15,7 +15,8 @@ from attribution.identity import Keys
 from attribution.keyed import MATCH_KEYS
 from attribution.match import RECORD, sort_key
 from attribution.vocabulary import EVENT_TYPES, KIND_CODES
-from connectors.parse import query
+from connectors.duckdb_query import query
+from connectors.hashing import Salts
 
 _CLICK: Final = KIND_CODES["click"]
 
@@ -28,22 +29,6 @@ AD: Final = (
     "currency",
 )
 """Columns that say which ad an impression or click was of, and what its price is in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Salts:
-    """Two texts of a deployment that make its hashes its own."""
-
-    high: str = "tributary/1"
-    low: str = "2/yratubirt"
-
-    def hash(self, text: str, *others: str) -> str:
-        """Write SQL for both halves of a key: `text` is hashed with salt, the others beside it."""
-        rest = "".join(f", {other}" for other in others)
-        return (
-            f"hash('{self.high}' || {text}{rest}) as key_high, "
-            f"hash('{self.low}' || {text}{rest}) as key_low"
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,14 @@ from attribution.frames import END, START
 from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
+from attribution.vocabulary import STREAMS
 from connectors.arrival_rows import delayed_rows, ignored_rows
 from connectors.chunk_counts import received, touchpoint_counts
 from connectors.decode import PartitionDecoder
 from connectors.files import LogFile
-from connectors.keying import Salts, key_events, key_impressions
+from connectors.hashing import Salts
+from connectors.keying import key_events, key_impressions
 from connectors.laggards import CHUNK_BYTES, Lane, Partition
-from connectors.names import STREAMS
 
 DEFAULT_SALTS: Final = Salts()
 Progress = Callable[[int], None]

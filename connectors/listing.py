@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
+from attribution.vocabulary import STREAMS
 from connectors.file_hints import hints
 from connectors.files import Found, LogFile, listed, look_into
-from connectors.names import NAME, STREAMS
+from connectors.names import NAME
 
 SETTLED_AFTER: Final = 2.0
 """Seconds after which a folder whose own time has not moved is as it was listed: that time is

@@ -19,19 +19,19 @@ from attribution.frames import END, START
 from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
+from attribution.vocabulary import STREAMS
 from connectors import metrics
 from connectors.alignment import Alignment
 from connectors.dead_letter_limit import DeadLetterLimit
 from connectors.dead_letters import replays_of
 from connectors.decode import Next, PartitionDecoder, decode_together
 from connectors.failpoints import reach
+from connectors.hashing import Salts
 from connectors.intake import Documents, Intakes, Position
 from connectors.kept_registry import Followed
-from connectors.keying import Salts
 from connectors.lane_snapshot import NEW, VERSION, Snapshot, partitions_of
 from connectors.lanes import DEFAULT_SALTS, keyed
 from connectors.live_partition import LivePartitions, lifted, moved, read_ahead
-from connectors.names import STREAMS
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)
 """Between looks while nothing comes: a look costs some microseconds per partition."""

@@ -15,8 +15,8 @@ import duckdb
 
 from connectors import schema
 from connectors.database import DatabaseError, prepare
+from connectors.durable import UNFINISHED, sync_folder
 from connectors.holder import holder_of
-from connectors.lasting import UNFINISHED, sync_folder
 from connectors.schema import SCHEMA_VERSION
 
 MEMORY_MAX: Final = "1GB"

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from connectors.durable import write_lasting
 from connectors.files import LogError, LogFile, list_files
-from connectors.lasting import write_lasting
 from connectors.place import Place
 from connectors.resumed import partitions
 from connectors.state import StateDir

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-STREAMS: Final = ("events", "impressions")
+from attribution.vocabulary import STREAMS
 
 NAME: Final = re.compile(
     r"(?P<stream>events|impressions).*\.ndjson(\.gz|\.zst)?",
@@ -42,8 +42,3 @@ def _what_is_wrong(name: str) -> str:
     if _OTHERWISE_PACKED.fullmatch(name):
         return "only .gz and .zst are unpacked"
     return f"its name does not end in {_ENDINGS}"
-
-
-def shown(name: str) -> str:
-    """Write a name so that it stays on one line and can be encoded."""
-    return name if name.isprintable() else ascii(name)[1:-1]

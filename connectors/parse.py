@@ -4,13 +4,13 @@ Leaves come as text, whatever they were in the JSON; `attribution.texts` proves 
 matter. Leaves of type JSON keep their quotes, so that text and number can be told apart.
 """
 
-import threading
 from collections.abc import Collection
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 import pyarrow as pa
+
+from connectors.duckdb_query import query
 
 IDENTITY: Final = (
     '{"uids":[{"type":"VARCHAR","value":"VARCHAR"}],"hashed_email":"VARCHAR",'
@@ -57,49 +57,6 @@ _BAD_LINE: Final = (
     UnicodeDecodeError,  # the message quotes the line, which need not be UTF-8
     OSError,  # from the second vector (2,048 rows) on, Arrow's reader reports what DuckDB refused
 )
-
-
-_ALL_ROWS: Final = 1 << 30
-
-_THREAD: Final = threading.local()
-
-
-@cache
-def _engine() -> duckdb.DuckDBPyConnection:
-    """Give the process's in-memory engine; one thread per query, for frames are small."""
-    return duckdb.connect(config={"threads": 1})
-
-
-def _connection() -> duckdb.DuckDBPyConnection:
-    """Give the connection of this thread."""
-    if not hasattr(_THREAD, "connection"):
-        _THREAD.connection = _engine().cursor()
-    connection: duckdb.DuckDBPyConnection = _THREAD.connection
-    return connection
-
-
-def _stream(rows: pa.Table | pa.RecordBatch | None) -> Any:  # noqa: ANN401  a capsule, opaque
-    """Give rows as a stream: a table would be scanned as a dataset, a millisecond each time."""
-    return None if rows is None else rows.__arrow_c_stream__()
-
-
-def query(
-    sql: str,
-    rows: pa.Table | pa.RecordBatch | None = None,
-    others: pa.Table | pa.RecordBatch | None = None,
-) -> pa.RecordBatch:
-    """Run a query over tables named `input` and `others`, each of which it may read once.
-
-    Gives the rows as one batch, in the order of the input.
-    """
-    # DuckDB finds these by their names, in half the time that it takes to register a table.
-    input = _stream(rows)  # noqa: A001, F841
-    others = _stream(others)
-    # One batch for all rows: putting many together would copy them once more.
-    reader = _connection().execute(sql).to_arrow_reader(_ALL_ROWS)
-    batches = list(reader)
-    assert len(batches) <= 1, "rows came in several batches"
-    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=reader.schema)
 
 
 def parse(lines: pa.Array, schema: str) -> pa.RecordBatch:

@@ -14,8 +14,8 @@ from attribution.keyed import Rows
 from attribution.vocabulary import MODELS
 from connectors import metrics
 from connectors.cluster import Cluster, require
+from connectors.duckdb_query import query
 from connectors.failpoints import reach
-from connectors.parse import query
 from connectors.producing import Outbox, Outgoing, Patience, for_a_while
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from bytewax.recovery import init_db_dir
 
-from connectors.lasting import UNFINISHED, sync_folder
+from connectors.durable import UNFINISHED, sync_folder
 from connectors.sealing import plain, unsealed
 from connectors.state_errors import WAYS_OUT, RecoveryError
 

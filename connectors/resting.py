@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
+from attribution.vocabulary import STREAMS
 from connectors.intake import Position
-from connectors.names import STREAMS
 
 LOOSE_MAX: Final = 100
 """Partitions that came to rest and are not in the piece yet: to make it takes some milliseconds."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from connectors.lasting import UNFINISHED
+from connectors.durable import UNFINISHED
 from connectors.manifests import Manifest, parts_of
 from connectors.segments import SUFFIX, Segments
 from connectors.state_errors import WAYS_OUT, SegmentError

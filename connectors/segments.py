@@ -14,8 +14,8 @@ from zlib import crc32
 
 import pyarrow as pa
 
+from connectors.durable import write_lasting
 from connectors.failpoints import reach
-from connectors.lasting import write_lasting
 from connectors.manifests import FORMAT, Manifest, Part, parts_of
 from connectors.state_errors import WAYS_OUT, SegmentError
 

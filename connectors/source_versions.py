@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry, SourceVersion
-from connectors.lasting import write_lasting
+from connectors.durable import write_lasting
 from connectors.state import StateDir
 from connectors.state_errors import WAYS_OUT, StateError
 

@@ -29,9 +29,8 @@ import duckdb
 from pydantic import ValidationError
 
 from attribution.policy import Policy
-from connectors.keying import Salts
-from connectors.lasting import UNFINISHED, write_lasting
-from connectors.parse import query
+from connectors.durable import UNFINISHED, write_lasting
+from connectors.hashing import Salts, hash_check
 from connectors.recovery import RecoveryStore
 from connectors.release import release
 from connectors.segments import Segments
@@ -93,7 +92,7 @@ class Facts:
             "allow_unregistered": self.allow_unregistered,
             "steps": list(self.steps),
             "salts": [self.salts.high, self.salts.low],
-            "hash_check": _hash_check(self.salts),
+            "hash_check": hash_check(self.salts),
             "policy": self.policy.model_dump(mode="json"),
             "policy_fingerprint": self.fingerprint,
         }
@@ -117,12 +116,6 @@ class Facts:
 
 def _fingerprint(policy: Any) -> str:  # noqa: ANN401  as JSON has it
     return hashlib.sha256(json.dumps(policy, sort_keys=True).encode()).hexdigest()
-
-
-def _hash_check(salts: Salts) -> list[str]:
-    """Hash a fixed text: another version of DuckDB may hash otherwise, and find no key again."""
-    hashed = query("select " + salts.hash("'tributary'"))
-    return [str(column[0]) for column in hashed.columns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +254,7 @@ class StateDir:
             self._check_format(tree)
             facts = Facts.from_json(tree)
             has_same_policy = tree["policy_fingerprint"] == _fingerprint(tree["policy"])
-            has_same_hashes = tree["hash_check"] == _hash_check(facts.salts)
+            has_same_hashes = tree["hash_check"] == hash_check(facts.salts)
         except FileNotFoundError as error:
             msg = f"{self.path} holds no state; make one with: tributary state init --state DIR"
             raise StateError(msg) from error

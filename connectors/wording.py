@@ -1,6 +1,11 @@
-"""Words that sentences for an operator share."""
+"""Parts of sentences written for an operator."""
 
 
-def counted(count: int, noun: str) -> str:
-    """Write a number with its noun: 1 line, 2,000 lines."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun: `1 row`, `1,000 rows`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def shown(name: str) -> str:
+    """Write a name so that it stays on one line and can be encoded."""
+    return name if name.isprintable() else ascii(name)[1:-1]

@@ -27,7 +27,7 @@ from connectors.files import LogError, LogFile, find_files
 from connectors.laggards import CHUNK_BYTES
 from connectors.lanes import FileSource
 from connectors.live_file import writing
-from connectors.regular import IrregularError, read_regular
+from connectors.regular_files import IrregularError, read_regular
 from connectors.replay_file import REPLAY_AGAIN, result_file
 from flows.attribution import Io, build_flow
 from flows.halting import HaltingSink, HaltingSource

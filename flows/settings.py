@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from connectors.regular import read_regular
+from connectors.regular_files import read_regular
 from flows.bad_settings import explain_bad, explain_secret, explain_unknown
 from flows.kafka_settings import OPTIONS, is_secret
 from flows.known_settings import DEFAULT, ENVIRONMENT, FLAG, KEYS, PREFIX, TABLES, Settings

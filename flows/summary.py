@@ -9,8 +9,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from connectors.wording import counted
 from flows.query import open_result
-from flows.text_table import counted, text_table
+from flows.text_table import text_table
 
 CAMPAIGNS_SHOWN: Final = 3
 """Of each currency; campaign_performance has them all."""

@@ -23,8 +23,3 @@ def text_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     page = StringIO()
     Console(file=page, width=_WIDE, color_system=None, legacy_windows=False).print(table)
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """Return a number with its noun: `1 row`, `1,000 rows`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -16,9 +16,9 @@ import duckdb
 from connectors.comparison import Difference, TableCheck, compare
 from connectors.comparisons import COMPARISONS, PROVISIONAL_COMPARISONS
 from connectors.verification import compute_expected, count_unsettled
+from connectors.wording import counted
 from flows.kafka_settings import KafkaSettings
 from flows.recorded import Run, attach
-from flows.text_table import counted
 
 MEMORY_LIMIT: Final = "1GB"
 """Beyond that DuckDB works on disk; a verify must fit beside the job on a small machine."""

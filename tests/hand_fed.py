@@ -17,7 +17,7 @@ from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decode import Next, PartitionDecoder, decode_together
-from connectors.keying import Salts
+from connectors.hashing import Salts
 from connectors.lanes import keyed
 from connectors.lines import Lines
 from connectors.live_database import LiveDatabaseSink, Start

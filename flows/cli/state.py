@@ -88,8 +88,8 @@ def scrub(*, directory: Directory) -> None:
     Every start of `tributary run` does so; this is for a start by the engine's own command line.
     """
     from connectors.state_errors import StateError
+    from connectors.wording import counted
     from flows.state import scrub_state
-    from flows.text_table import counted
 
     with told(StateError):
         scrubbed = scrub_state(directory)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from connectors.wording import counted
 from flows.generate.live import LiveStream
 from flows.generate.outlets import Outlet
-from flows.text_table import counted
 
 TICK_SECONDS: Final = 0.05
 """Between two sends: to make records costs some milliseconds, be it one or a hundred."""

@@ -15,13 +15,13 @@ from attribution.decoded import Decoded
 from attribution.frames import END, START
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors import regular
+from connectors import regular_files
 from connectors.decode import PartitionDecoder
 from connectors.files import LogError, LogFile, find_files, look_into
 from connectors.laggards import Lane, Partition
-from connectors.names import shown
-from connectors.regular import IrregularError, open_regular
+from connectors.regular_files import IrregularError, open_regular
 from connectors.tails import Tails
+from connectors.wording import shown
 from tests.raw import HOUR, Document, impression, since_epoch, write_log
 
 REGISTRY = Registry.from_documents([], allow_unregistered=True)
@@ -194,7 +194,7 @@ def test_a_file_that_becomes_a_pipe_between_look_and_opening(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.mkfifo(tmp_path / "events.ndjson")
-    monkeypatch.setattr(regular, "kind_of", lambda path: None if path else "")
+    monkeypatch.setattr(regular_files, "kind_of", lambda path: None if path else "")
     with pytest.raises(IrregularError, match="a pipe"):
         open_regular(tmp_path / "events.ndjson")
 

@@ -5,7 +5,8 @@ import pyarrow as pa
 
 from attribution.identity import Keys
 from attribution.vocabulary import KIND_CODES
-from connectors.keying import Salts, hash_keys
+from connectors.hashing import Salts
+from connectors.keying import hash_keys
 
 ALIKE = [("adv", "uid2", "u1"), ("adv", "uid2", "u1")]
 UNLIKE = [("other", "uid2", "u1"), ("adv", "maid", "u1"), ("adv", "uid2", "U1")]
