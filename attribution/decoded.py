@@ -10,8 +10,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import MONEY, Ints
-from attribution.identity import Keys
+from attribution.columns import MONEY, Array, Ints, Mask
 
 NAME: Final = pa.dictionary(pa.int32(), pa.string())
 """Texts that repeat: kept once per frame."""
@@ -92,6 +91,32 @@ TESTS: Final = pa.schema(
         "events": pa.int32(),
     }
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Match keys, one row each: the record they belong to, kind code, and the value as text."""
+
+    row: Ints
+    kind: Array
+    value: pa.Array
+
+    @classmethod
+    def concat(cls, parts: list["Keys"]) -> "Keys":
+        """Put several tables in one."""
+        return cls(
+            np.concatenate([part.row for part in parts]),
+            np.concatenate([part.kind for part in parts]),
+            pa.concat_arrays([part.value for part in parts]),
+        )
+
+    def at(self, mask: Mask) -> "Keys":
+        """Rows where the mask holds."""
+        return (
+            self
+            if mask.all()
+            else Keys(self.row[mask], self.kind[mask], self.value.filter(pa.array(mask)))
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ import pyarrow as pa
 from attribution.match import Match
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.decode import PartitionDecoder
+from connectors.decoding.decoder import PartitionDecoder
+from connectors.decoding.keys import key_impressions
+from connectors.decoding.lines import Lines
 from connectors.files import find_files
 from connectors.hashing import Salts
-from connectors.keying import key_impressions
 from connectors.laggards import read_whole_lines
-from connectors.lines import Lines
 
 CHUNKS: Final = 12
 """Chunks that are indexed: enough for runs to be merged."""

@@ -16,18 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from attribution.columns import Array, Mask, values
-from attribution.decoded import Decoded
+from attribution.decoded import Decoded, Keys
 from attribution.frames import END
-from attribution.identity import Keys
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.results import carries_column, warnings_column
 from attribution.vocabulary import KINDS
-from connectors.chunk_counts import received
-from connectors.decode import Next, PartitionDecoder
+from connectors.decoding.counts import received
+from connectors.decoding.decoder import Next, PartitionDecoder
+from connectors.decoding.lines import Lines
 from connectors.files import LogFile, find_files
 from connectors.laggards import decode_in_turn, read_whole_lines
-from connectors.lines import Lines
 
 _NAMES: Final = pa.array(KINDS)
 

@@ -15,11 +15,11 @@ import duckdb
 from attribution.decoded import Decoded, Lift, Reading
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.decode import Next, PartitionDecoder
+from connectors.decoding.arrivals import NONE, Readings
+from connectors.decoding.decoder import Next, PartitionDecoder
+from connectors.decoding.lines import Lines
 from connectors.files import LogError, LogFile, find_files
 from connectors.laggards import decode_in_turn, read_whole_lines
-from connectors.lines import Lines
-from connectors.readings import NONE, Readings
 from connectors.wording import counted
 
 

@@ -12,10 +12,10 @@ from os import stat_result
 from typing import IO
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
+from connectors.decoding.lines import Lines
 from connectors.files import LogError, LogFile
 from connectors.intake import Documents
 from connectors.laggards import CHUNK_BYTES, Tail
-from connectors.lines import Lines
 from connectors.place import Place
 from connectors.regular_files import IrregularError, open_regular
 from connectors.wording import counted

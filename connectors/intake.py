@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from attribution.columns import Ints
-from connectors.lines import Lines
+from connectors.decoding.lines import Lines
 
 Position = tuple[Any, ...]
 """Plain values that survive in a snapshot: first the version of the rest, third the next offset.

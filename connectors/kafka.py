@@ -30,12 +30,12 @@ from connectors.cluster import (
     ignore,
     unreachable,
 )
+from connectors.decoding.lines import Lines
 from connectors.fetched import name_of
 from connectors.fetching import Fetching
 from connectors.group_offsets import count_refused, tell
 from connectors.intake import Documents, Origins, Position
 from connectors.lane_partitions import LanePartition, LanePartitions, place_of
-from connectors.lines import Lines
 from connectors.newcomers import REFRESH_SECONDS, Newcomers
 from connectors.record_headers import headers_of
 

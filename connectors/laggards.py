@@ -15,10 +15,10 @@ from attribution.contract.document import MAX_DOCUMENT_BYTES, Unreadable, read_d
 from attribution.contract.times import parse_time
 from attribution.decoded import Decoded
 from attribution.frames import END, START
-from connectors.ahead import limit_of
-from connectors.decode import Next, PartitionDecoder, decode_together
+from connectors.decoding.clock_skew import limit_of
+from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
+from connectors.decoding.lines import Lines
 from connectors.files import LogFile, reading
-from connectors.lines import Lines
 
 CHUNK_BYTES: Final = 16_000_000
 """Bytes decoded at once: a query costs about 1 ms whatever it reads, so chunks must be large."""

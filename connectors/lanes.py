@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import pyarrow as pa
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from attribution.decoded import Decoded
@@ -14,12 +13,11 @@ from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import STREAMS
-from connectors.arrival_rows import delayed_rows, ignored_rows
-from connectors.chunk_counts import received, touchpoint_counts
-from connectors.decode import PartitionDecoder
+from connectors.decoding.decoder import PartitionDecoder
+from connectors.decoding.delays import delayed_rows
+from connectors.decoding.keys import keyed
 from connectors.files import LogFile
 from connectors.hashing import Salts
-from connectors.keying import key_events, key_impressions
 from connectors.laggards import CHUNK_BYTES, Lane, Partition
 
 DEFAULT_SALTS: Final = Salts()
@@ -113,33 +111,3 @@ class _LanePartition(StatefulSourcePartition[Read, None]):
 
     def snapshot(self) -> None:
         """Keep nothing: a replay that was stopped starts over."""
-
-
-def keyed(
-    decoded: Decoded, salts: Salts
-) -> tuple[dict[str, pa.RecordBatch], dict[str, pa.RecordBatch]]:
-    """Give the rows of a chunk for the keyed steps, and those that are finished, by table."""
-    tables = finished_rows(decoded)
-    if decoded.rows.num_rows == 0:
-        return {}, tables
-    if decoded.stream == "events":
-        return {"unique": key_events(decoded, salts)}, tables
-    rows = key_impressions(decoded, salts)
-    counts = touchpoint_counts(rows["unique"], records=1, duplicates=0, paid=1)
-    return rows, tables | {"touchpoint_deltas": counts}
-
-
-def finished_rows(decoded: Decoded) -> dict[str, pa.RecordBatch]:
-    """Give the rows of a chunk that no step has to look at."""
-    tables = {"rejections": _dated(decoded.rejections), "test_events": _dated(decoded.tests)}
-    if decoded.stream == "events":
-        tables["received"] = received(decoded)
-    if any(part.ignored for part in decoded.parts):
-        tables["ignored_arrivals"] = ignored_rows(decoded)
-    return {name: rows for name, rows in tables.items() if rows.num_rows}
-
-
-def _dated(rows: pa.RecordBatch) -> pa.RecordBatch:
-    at = rows.schema.get_field_index("received_at")
-    instants = rows["received_at"].view(pa.timestamp("us", "UTC"))
-    return rows.set_column(at, "received_at", instants)

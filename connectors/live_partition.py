@@ -18,7 +18,7 @@ import pyarrow as pa
 from attribution.columns import timestamps
 from attribution.decoded import Decoded
 from attribution.frames import END, START
-from connectors.decode import PartitionDecoder
+from connectors.decoding.decoder import PartitionDecoder
 from connectors.resting import Resting
 
 BACKLOG: Final = 10_000_000

@@ -22,9 +22,9 @@ from connectors.cluster import (
     describe,
     unreachable,
 )
-from connectors.decode import PartitionDecoder
+from connectors.decoding.decoder import PartitionDecoder
+from connectors.decoding.lines import Lines
 from connectors.extents import Extent
-from connectors.lines import Lines
 
 GROUP: Final = "tributary-verify"
 """Named because a consumer has to have one; nothing is committed to it."""

@@ -16,7 +16,7 @@ from attribution.keyed import DEAD_LETTERS, Read, Rows, split
 from attribution.match import Answers
 from attribution.policy import Policy
 from attribution.queries import match_queries
-from connectors.chunk_counts import touchpoint_counts
+from connectors.decoding.counts import touchpoint_counts
 from flows.placing import key_of
 from flows.steps import Advance
 

@@ -17,9 +17,9 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.results import quality
 from attribution.vocabulary import KIND_CODES, KINDS, Warn
-from connectors.decode import Next, PartitionDecoder, decode_together
+from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
+from connectors.decoding.lines import Lines
 from connectors.duckdb_query import query
-from connectors.lines import Lines
 from tests.oracle.arrivals import Noted
 from tests.oracle.log import DecodedLog, Refused, Tested, read_log
 from tests.oracle.semantics import Event, Impression

@@ -16,10 +16,10 @@ from attribution.frames import END, START
 from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.decode import Next, PartitionDecoder, decode_together
+from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
+from connectors.decoding.keys import keyed
+from connectors.decoding.lines import Lines
 from connectors.hashing import Salts
-from connectors.lanes import keyed
-from connectors.lines import Lines
 from connectors.live_database import LiveDatabaseSink, Start
 from connectors.live_partition import lifted, moved, read_ahead
 from flows.attribution import Io, build_flow

@@ -17,8 +17,8 @@ from attribution.contract.event import judge_event
 from attribution.contract.impression import judge_impression
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.decode import PartitionDecoder
-from connectors.lines import Lines
+from connectors.decoding.decoder import PartitionDecoder
+from connectors.decoding.lines import Lines
 from flows.generate import GenerateSpec, generate_log
 from tests.both_decoders import BothDecoders
 from tests.spoiled import FAULTS, ODD_LINES, VALUES, values_at
@@ -183,9 +183,9 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
         return count
 
-    monkeypatch.setattr("connectors.events.judge_event", counting("events", judge_event))
+    monkeypatch.setattr("connectors.decoding.events.judge_event", counting("events", judge_event))
     judge = counting("impressions", judge_impression)
-    monkeypatch.setattr("connectors.impressions.judge_impression", judge)
+    monkeypatch.setattr("connectors.decoding.impressions.judge_impression", judge)
     return counts
 
 

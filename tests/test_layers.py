@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Final
 
@@ -50,6 +51,10 @@ PURE_STDLIB: Final = {
 
 COLUMNS: Final = {"msgspec", "numpy", "pyarrow", "pyarrow.compute", "pydantic", "pydantic_core"}
 """Of pyarrow the columns, not its files, datasets and servers."""
+
+DECODING: Final = "connectors/decoding"
+PURE_DECODING: Final = ("identity.py", "placeholder_columns.py", "proofs.py", "spellings.py")
+"""They show what DuckDB's JSON reader cannot have changed: pure functions of columns."""
 
 CLOCKS: Final = {"now", "today", "utcnow"}
 FILES_AND_SCREEN: Final = {"open", "print", "input"}
@@ -108,6 +113,16 @@ def test_the_domain_imports_nothing_that_reads_writes_or_tells_the_time() -> Non
     assert impure == []
 
 
+def test_what_is_proven_of_columns_is_as_pure_as_the_domain() -> None:
+    impure = [
+        f"{name}: {module}"
+        for name in PURE_DECODING
+        for module in imports(ast.parse((ROOT / DECODING / name).read_text(encoding="utf-8")))
+        if not (is_pure(module) or module.startswith("connectors.decoding."))
+    ]
+    assert impure == []
+
+
 def test_the_domain_calls_no_clock_and_opens_no_file() -> None:
     calls = [
         f"{path}:{node.lineno}: {ast.unparse(node.func)}"
@@ -118,6 +133,25 @@ def test_the_domain_calls_no_clock_and_opens_no_file() -> None:
         or (isinstance(node.func, ast.Name) and node.func.id in FILES_AND_SCREEN)
     ]
     assert calls == []
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_at_start(tree: ast.Module, known: set[str]) -> set[str]:
+    """Return our modules that a module imports when it is imported itself."""
+    found = set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found & known
+
+
+def test_no_import_runs_in_a_circle() -> None:
+    trees = {module_of(path): tree for layer in LAYERS for path, tree in parsed(layer)}
+    graph = {module: imported_at_start(tree, set(trees)) for module, tree in trees.items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ import pytest
 from attribution.decoded import Lift, Reading
 from attribution.policy import Policy
 from attribution.registry import Registry, SourceVersion
-from connectors.decode import PartitionDecoder
+from connectors.decoding.arrivals import Readings
+from connectors.decoding.decoder import PartitionDecoder
+from connectors.decoding.lines import Lines
 from connectors.files import LogError
-from connectors.lines import Lines
-from connectors.readings import Readings
 from flows.explain import explain
 from flows.verify import report, verify
 from tests import raw

@@ -15,7 +15,7 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.answers import SILENT_SECONDS
 from connectors.cluster import SOCKET_MS, STATISTICS_MS, Cluster, ClusterError
-from connectors.decode import PartitionDecoder
+from connectors.decoding.decoder import PartitionDecoder
 from connectors.fetched import POLL_BYTES, TURN_SPAN, WAITING_MAX
 from connectors.fetching import CLOSE_SECONDS_MAX
 from connectors.intake import Documents, Position

@@ -13,8 +13,8 @@ from attribution.frames import START
 from attribution.policy import Policy
 from attribution.registry import Registry, SourceVersion
 from attribution.vocabulary import Code
-from connectors.decode import Next, PartitionDecoder, decode_together
-from connectors.lines import Lines
+from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
+from connectors.decoding.lines import Lines
 from tests.raw import HOUR, NOW, Document, envelope, event, impression, since_epoch
 
 REGISTRY = Registry.from_documents([], allow_unregistered=True)

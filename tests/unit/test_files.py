@@ -16,7 +16,7 @@ from attribution.frames import END, START
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors import regular_files
-from connectors.decode import PartitionDecoder
+from connectors.decoding.decoder import PartitionDecoder
 from connectors.files import LogError, LogFile, find_files, look_into
 from connectors.laggards import Lane, Partition
 from connectors.regular_files import IrregularError, open_regular

@@ -3,10 +3,10 @@
 import numpy as np
 import pyarrow as pa
 
-from attribution.identity import Keys
+from attribution.decoded import Keys
 from attribution.vocabulary import KIND_CODES
+from connectors.decoding.keys import hash_keys
 from connectors.hashing import Salts
-from connectors.keying import hash_keys
 
 ALIKE = [("adv", "uid2", "u1"), ("adv", "uid2", "u1")]
 UNLIKE = [("other", "uid2", "u1"), ("adv", "maid", "u1"), ("adv", "uid2", "U1")]

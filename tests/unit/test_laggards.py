@@ -12,8 +12,8 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors import decoded as decoding
 from connectors import laggards
-from connectors.decode import PartitionDecoder
 from connectors.decoded import decode_folder
+from connectors.decoding.decoder import PartitionDecoder
 from connectors.extents import Extent, decode_extents
 from connectors.files import find_files
 from connectors.laggards import Lane, Partition, decode_in_turn

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from connectors.lines import Lines
+from connectors.decoding.lines import Lines
 
 SOUND = b'{"a":[1,"x"]}'
 
@@ -91,7 +91,7 @@ def test_brackets_in_strings_are_not_depth() -> None:
 def test_depth_is_counted_over_the_pieces_of_a_line(
     monkeypatch: pytest.MonkeyPatch, piece_bytes: int
 ) -> None:
-    monkeypatch.setattr("connectors.lines._PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr("connectors.decoding.lines._PIECE_BYTES", piece_bytes)
     text = b'"' + b"[" * 300 + b'",'
     for depth, shallow in ((199, True), (200, False)):
         line = b'{"a":[' + text + b"[" * (depth - 1) + b"]" * (depth - 1) + b"]}"
@@ -102,5 +102,5 @@ def test_depth_is_counted_over_the_pieces_of_a_line(
 def test_a_document_beyond_the_limit_is_left_to_the_contract(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("connectors.lines.MAX_DOCUMENT_BYTES", len(SOUND) + 1)
+    monkeypatch.setattr("connectors.decoding.lines.MAX_DOCUMENT_BYTES", len(SOUND) + 1)
     assert strict(SOUND, b'{"a":[1,"xyz"]}', SOUND) == [True, False, True]

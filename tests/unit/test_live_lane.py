@@ -23,10 +23,10 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors import resting, watched
 from connectors.alignment import Alignment
-from connectors.decode import PartitionDecoder
+from connectors.decoding.decoder import PartitionDecoder
+from connectors.decoding.lines import Lines
 from connectors.kept_registry import Followed
 from connectors.lane_snapshot import Snapshot, partitions_of
-from connectors.lines import Lines
 from connectors.live import LiveLane, LiveSource, Rules
 from connectors.live_partition import STUCK
 from connectors.tails import Tails

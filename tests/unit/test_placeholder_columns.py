@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.placeholder_columns import placeholders
 from attribution.placeholders import is_placeholder
+from connectors.decoding.placeholder_columns import placeholders
 
 HASHES = [sha256(word).hexdigest() for word in (b"", b"null", b"NULL", b"N/a", b"0", b"a")]
 pieces = st.sampled_from(

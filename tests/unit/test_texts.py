@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attribution.contract.times import parse_time
-from attribution.texts import fixed_point, instants, is_hash, is_short, surely_string, unquoted
+from connectors.decoding.proofs import (
+    fixed_point,
+    instants,
+    is_hash,
+    is_short,
+    surely_string,
+    unquoted,
+)
 
 Texts = list[str | None]
 

@@ -3,14 +3,15 @@
 Knows times only; where they were read, and who promised what, is the decoder's business.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final, Self
 
 import numpy as np
 
 from attribution.columns import Ints, Mask
-from attribution.decoded import Lift
-from attribution.frames import START
+from attribution.decoded import Lift, Reading
+from attribution.frames import END, START
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +62,36 @@ class Arrivals:
             if len(known) and arrived[known[0]] == START:
                 arrived[known[0]] = times.stand_in[known[0]]
         return np.maximum.accumulate(np.r_[self.maximum, arrived])[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What a live run noted of one partition, in the order of offsets; no two overlap."""
+
+    first: Ints
+    last: Ints
+    read_at: Ints
+
+    @classmethod
+    def of(cls, noted: Iterable[Reading]) -> Self:
+        """Take what was noted, in order."""
+        rows = [(each.first_offset, each.last_offset, each.read_at) for each in noted]
+        first, last, read_at = np.array(rows, dtype=np.int64).reshape(-1, 3).T
+        return cls(first, last, read_at)
+
+    def read_at_of(self, offsets: Ints) -> Ints:
+        """Give when the records at some offsets were read; END where that was not noted."""
+        if not len(self.first):
+            return np.full(len(offsets), END)
+        at = np.searchsorted(self.first, offsets, side="right") - 1
+        is_noted = (at >= 0) & (offsets <= self.last[at])
+        return np.where(is_noted, self.read_at[at], END)
+
+
+NONE: Final = Readings.of(())
+
+
+def reading_of(is_ahead: Mask, offsets: Ints, read_at: int) -> Reading | None:
+    """Note the records that are ahead of their reading, if any are."""
+    ahead = offsets[is_ahead]
+    return Reading(int(ahead[0]), int(ahead[-1]), read_at) if len(ahead) else None

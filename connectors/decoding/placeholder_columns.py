@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from attribution.columns import Array, Ints, Mask
 from attribution.placeholders import BLANKS, HASHES, PATTERN
-from attribution.texts import Text
 from attribution.vocabulary import PLACEHOLDER_WORDS
+from connectors.decoding.proofs import Text
 
 _WHOLE: Final = f"^(?:{PATTERN})$"
 _HASH_LENGTH: Final = 64

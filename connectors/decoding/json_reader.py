@@ -1,6 +1,6 @@
 """Lines of JSON to columns, by DuckDB's JSON reader.
 
-Leaves come as text, whatever they were in the JSON; `attribution.texts` proves where that cannot
+Leaves come as text, whatever they were in the JSON; `proofs` beside it shows where that cannot
 matter. Leaves of type JSON keep their quotes, so that text and number can be told apart.
 """
 

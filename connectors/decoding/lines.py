@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from attribution.columns import Ints, Mask
 from attribution.contract.document import MAX_DEPTH, MAX_DOCUMENT_BYTES
-from attribution.texts import Bytes
+from connectors.decoding.proofs import Bytes
 
 WHITESPACE: Final = b" \t\r"
 """What JSON ignores and a line may consist of; Python strips more."""

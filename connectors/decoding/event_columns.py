@@ -12,9 +12,18 @@ import pyarrow.compute as pc
 from attribution.columns import Array, Ints, Mask, micros_to_money, present
 from attribution.contract.urls import URI
 from attribution.contract.user_match import RAW_PII_KEYS
-from attribution.decoded import EVENTS
-from attribution.identity import Keys, identify
-from attribution.texts import (
+from attribution.decoded import EVENTS, Keys
+from attribution.vocabulary import (
+    ACTION_SOURCES,
+    EVENT_TYPES,
+    NONSTANDARD_EVENT_TYPES,
+    WARNING_BITS,
+    Warn,
+)
+from connectors.decoding.chunk import positions, typed
+from connectors.decoding.identity import identify
+from connectors.decoding.json_reader import IDENTITY
+from connectors.decoding.proofs import (
     Text,
     byte_table,
     fixed_point,
@@ -23,16 +32,7 @@ from attribution.texts import (
     unquoted,
     without_bytes,
 )
-from attribution.vocabulary import (
-    ACTION_SOURCES,
-    EVENT_TYPES,
-    NONSTANDARD_EVENT_TYPES,
-    WARNING_BITS,
-    Warn,
-)
-from connectors.chunks import positions, typed
 from connectors.duckdb_query import query
-from connectors.parse import IDENTITY
 
 _ID: Final = 256
 _MUST_BE_ABSENT: Final = ("value", "currency", "content_ids", "surface")

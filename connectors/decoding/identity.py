@@ -13,42 +13,23 @@ import pyarrow.compute as pc
 
 from attribution.columns import Array, Ints, Mask, present
 from attribution.contract.user_match import MAX_USER_AGENT
-from attribution.placeholder_columns import placeholders
-from attribution.spellings import MAX_TYPE, UNKNOWN_UID, spell_type, spelled_addresses, uid_code
-from attribution.texts import Text, is_hash, is_short_string, surely_string
+from attribution.decoded import Keys
 from attribution.vocabulary import KIND_CODES, WARNING_BITS, Warn
+from connectors.decoding.placeholder_columns import placeholders
+from connectors.decoding.proofs import Text, is_hash, is_short_string, surely_string
+from connectors.decoding.spellings import (
+    MAX_TYPE,
+    UNKNOWN_UID,
+    spell_type,
+    spelled_addresses,
+    uid_code,
+)
 
 _OTHER: Final = KIND_CODES["other_uid"]
 _MAX_ID: Final = 512
 _BYTE: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4: Final = rf"^{_BYTE}\.{_BYTE}\.{_BYTE}\.{_BYTE}$"
 _FBC_COOKIE: Final = r"^fb\.[0-9]+\.[0-9]+\.([^.]*)(?s:\..*)?$"
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """Match keys, one row each: the record they belong to, kind code, and the value as text."""
-
-    row: Ints
-    kind: Array
-    value: pa.Array
-
-    @classmethod
-    def concat(cls, parts: list["Keys"]) -> "Keys":
-        """Put several tables in one."""
-        return cls(
-            np.concatenate([part.row for part in parts]),
-            np.concatenate([part.kind for part in parts]),
-            pa.concat_arrays([part.value for part in parts]),
-        )
-
-    def at(self, mask: Mask) -> "Keys":
-        """Rows where the mask holds."""
-        return (
-            self
-            if mask.all()
-            else Keys(self.row[mask], self.kind[mask], self.value.filter(pa.array(mask)))
-        )
 
 
 @dataclass(frozen=True, slots=True)

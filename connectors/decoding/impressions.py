@@ -14,19 +14,10 @@ from attribution.columns import Ints, Mask, micros_to_money, present
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.impression import judge_impression
 from attribution.contract.verdicts import ImpressionRecord, ImpressionRejection
-from attribution.decoded import IMPRESSIONS
+from attribution.decoded import IMPRESSIONS, Keys
 from attribution.frames import START
-from attribution.identity import Keys, bytes_of, identify
 from attribution.policy import Policy
-from attribution.texts import (
-    Text,
-    fixed_point,
-    instants,
-    is_short_string,
-    surely_string,
-    unquoted,
-)
-from connectors.chunks import (
+from connectors.decoding.chunk import (
     Chunk,
     judged_keys,
     judged_rows,
@@ -36,8 +27,17 @@ from connectors.chunks import (
     typed,
     unreadable,
 )
-from connectors.lines import Lines
-from connectors.parse import IMPRESSION_IDS, impression, parse
+from connectors.decoding.identity import bytes_of, identify
+from connectors.decoding.json_reader import IMPRESSION_IDS, impression, parse
+from connectors.decoding.lines import Lines
+from connectors.decoding.proofs import (
+    Text,
+    fixed_point,
+    instants,
+    is_short_string,
+    surely_string,
+    unquoted,
+)
 
 _ID: Final = 256
 _REQUIRED: Final = ("advertiser_id", "impression_id", "campaign_id")

@@ -15,12 +15,10 @@ from attribution.contract.document import Unreadable, read_document
 from attribution.contract.envelope import judge_envelope
 from attribution.contract.event import judge_event
 from attribution.contract.verdicts import Envelope, EventRecord, Refusal, Rejection
-from attribution.decoded import EVENTS
+from attribution.decoded import EVENTS, Keys
 from attribution.frames import START
-from attribution.identity import Keys
 from attribution.policy import Policy
-from attribution.texts import instants, surely_string, unquoted
-from connectors.chunks import (
+from connectors.decoding.chunk import (
     ENVELOPES,
     Chunk,
     judged_keys,
@@ -29,11 +27,12 @@ from connectors.chunks import (
     together,
     unreadable,
 )
+from connectors.decoding.event_columns import EventColumns
+from connectors.decoding.json_reader import ENVELOPE, parse
+from connectors.decoding.judged import accepted_row, envelope_row, refused_row
+from connectors.decoding.lines import Lines
+from connectors.decoding.proofs import instants, surely_string, unquoted
 from connectors.duckdb_query import query
-from connectors.event_columns import EventColumns
-from connectors.judged_events import accepted_row, envelope_row, refused_row
-from connectors.lines import Lines
-from connectors.parse import ENVELOPE, parse
 
 _ID: Final = 256
 _MAX_EVENTS: Final = 10_000

@@ -14,15 +14,19 @@ from attribution.frames import END, START
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import WARNING_BITS, Warn
-from connectors.ahead import add_stand_in, ignored_among, too_far_ahead, without_arrival
-from connectors.arrivals import Arrivals, Times
-from connectors.chunks import Chunk, positions
-from connectors.delays import Delays
-from connectors.events import read_events
-from connectors.impressions import read_impressions
-from connectors.lines import Lines
-from connectors.readings import NONE, Readings, reading_of
-from connectors.sources import Sources
+from connectors.decoding.arrivals import NONE, Arrivals, Readings, Times, reading_of
+from connectors.decoding.chunk import Chunk, positions
+from connectors.decoding.clock_skew import (
+    add_stand_in,
+    ignored_among,
+    too_far_ahead,
+    without_arrival,
+)
+from connectors.decoding.delays import Delays
+from connectors.decoding.events import read_events
+from connectors.decoding.impressions import read_impressions
+from connectors.decoding.lines import Lines
+from connectors.decoding.source_rules import Sources
 
 
 class PartitionDecoder:

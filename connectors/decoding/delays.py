@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
-from attribution.columns import Ints
-from attribution.decoded import Delayed
+from attribution.columns import Ints, timestamps
+from attribution.decoded import Decoded, Delayed
 from attribution.frames import START
-from connectors.arrivals import Times
+from connectors.decoding.arrivals import Times
 
 FAR: Final = 3_600_000_000
 """How much later (us) than it says a record has to count as received to be worth a word."""
@@ -40,3 +41,28 @@ class Delays:
         latest = effective[is_far][first]
         rows = zip(found.tolist(), latest.tolist(), counts.tolist(), strict=True)
         return tuple(Delayed(*row) for row in rows)
+
+
+def ignored_rows(decoded: Decoded) -> pa.RecordBatch:
+    """Return the rows of table `ignored_arrivals` for a chunk."""
+    found = [(part.partition, part.ignored) for part in decoded.parts if part.ignored]
+    columns = {
+        "stream": [decoded.stream] * len(found),
+        "source_partition": pa.array([partition for partition, _ in found], pa.string()),
+        "first_offset": [ignored.first_offset for _, ignored in found],
+        "records": [ignored.records for _, ignored in found],
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def delayed_rows(decoded: Decoded) -> pa.RecordBatch:
+    """Return the rows of table `delayed_arrivals` for a chunk."""
+    found = [(part.partition, delayed) for part in decoded.parts for delayed in part.delayed]
+    columns = {
+        "stream": [decoded.stream] * len(found),
+        "source_partition": pa.array([partition for partition, _ in found], pa.string()),
+        "source_offset": [delayed.source_offset for _, delayed in found],
+        "received_at": timestamps(np.array([delayed.received_at for _, delayed in found])),
+        "records": [delayed.records for _, delayed in found],
+    }
+    return pa.RecordBatch.from_pydict(columns)

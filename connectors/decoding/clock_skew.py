@@ -14,8 +14,8 @@ from attribution.contract.document import Unreadable, read_document
 from attribution.contract.envelope import find_latest
 from attribution.decoded import Ignored
 from attribution.frames import END, START
-from connectors.chunks import Chunk, or_start
-from connectors.lines import Lines
+from connectors.decoding.chunk import Chunk, or_start
+from connectors.decoding.lines import Lines
 
 
 def too_far_ahead(arrived: Ints, read_at: Ints, skew: int) -> Mask:

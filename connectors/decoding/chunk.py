@@ -11,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from attribution.columns import Ints, Mask, concat
-from attribution.decoded import NAME
+from attribution.decoded import NAME, Keys
 from attribution.frames import START
-from attribution.identity import Keys
 from attribution.vocabulary import KIND_CODES, Code
 
 

@@ -19,7 +19,7 @@ from attribution.registry import (
 )
 from attribution.results import quality
 from attribution.vocabulary import WARNING_BITS, Code, Warn
-from connectors.chunks import Chunk
+from connectors.decoding.chunk import Chunk
 
 _UNKNOWN: Final = -1
 

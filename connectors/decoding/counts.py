@@ -8,7 +8,16 @@ import pyarrow.compute as pc
 
 from attribution.columns import timestamps, values
 from attribution.decoded import Decoded
-from connectors.keying import AD
+
+AD: Final = (
+    "advertiser_id",
+    "campaign_id",
+    "media_buy_id",
+    "package_id",
+    "creative_id",
+    "currency",
+)
+"""Columns that say which ad an impression or click was of, and what its price is in."""
 
 HOUR: Final = 3_600_000_000
 

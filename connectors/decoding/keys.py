@@ -10,25 +10,16 @@ import numpy as np
 import pyarrow as pa
 
 from attribution.columns import Array, Hashes, Ints, Mask, pick, starts_of, values
-from attribution.decoded import Decoded
-from attribution.identity import Keys
+from attribution.decoded import Decoded, Keys
 from attribution.keyed import MATCH_KEYS
 from attribution.match import RECORD, sort_key
 from attribution.vocabulary import EVENT_TYPES, KIND_CODES
+from connectors.decoding.counts import AD, received, touchpoint_counts
+from connectors.decoding.delays import ignored_rows
 from connectors.duckdb_query import query
 from connectors.hashing import Salts
 
 _CLICK: Final = KIND_CODES["click"]
-
-AD: Final = (
-    "advertiser_id",
-    "campaign_id",
-    "media_buy_id",
-    "package_id",
-    "creative_id",
-    "currency",
-)
-"""Columns that say which ad an impression or click was of, and what its price is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,3 +186,33 @@ def _grouped(keys: KeyTable, count: int) -> tuple[pa.Array, Array, Hashes]:
         keyed[mine] = np.bitwise_or.reduceat(1 << keys.kind.astype(np.uint16), starts)
         identity[mine] = np.bitwise_xor.reduceat(keys.high ^ keys.low * np.uint64(3), starts)
     return lists, keyed, identity
+
+
+def keyed(
+    decoded: Decoded, salts: Salts
+) -> tuple[dict[str, pa.RecordBatch], dict[str, pa.RecordBatch]]:
+    """Give the rows of a chunk for the keyed steps, and those that are finished, by table."""
+    tables = finished_rows(decoded)
+    if decoded.rows.num_rows == 0:
+        return {}, tables
+    if decoded.stream == "events":
+        return {"unique": key_events(decoded, salts)}, tables
+    rows = key_impressions(decoded, salts)
+    counts = touchpoint_counts(rows["unique"], records=1, duplicates=0, paid=1)
+    return rows, tables | {"touchpoint_deltas": counts}
+
+
+def finished_rows(decoded: Decoded) -> dict[str, pa.RecordBatch]:
+    """Give the rows of a chunk that no step has to look at."""
+    tables = {"rejections": _dated(decoded.rejections), "test_events": _dated(decoded.tests)}
+    if decoded.stream == "events":
+        tables["received"] = received(decoded)
+    if any(part.ignored for part in decoded.parts):
+        tables["ignored_arrivals"] = ignored_rows(decoded)
+    return {name: rows for name, rows in tables.items() if rows.num_rows}
+
+
+def _dated(rows: pa.RecordBatch) -> pa.RecordBatch:
+    at = rows.schema.get_field_index("received_at")
+    instants = rows["received_at"].view(pa.timestamp("us", "UTC"))
+    return rows.set_column(at, "received_at", instants)
