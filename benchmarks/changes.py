@@ -18,7 +18,7 @@ from attribution.columns import pick
 from attribution.frames import START, Frame
 from attribution.policy import Policy
 from benchmarks.state import match_rows
-from connectors.segments import Segments
+from connectors.state.segments import Segments
 from flows.steps import MatchStep, Size
 
 STATE_ROWS: Final = (100_000, 1_000_000, 10_000_000)

@@ -16,9 +16,10 @@ from typing import Final
 from benchmarks.keeping import EPOCH, lines_of
 from benchmarks.live_jobs import live_job, run_command
 from benchmarks.logs import ROOT
-from connectors.manifests import sizes_of
 from connectors.resumed import KEYED_STEPS
-from connectors.state import FORMAT, StateDir
+from connectors.state.directory import StateDir
+from connectors.state.facts import FORMAT
+from connectors.state.manifests import sizes_of
 
 LASTING: Final = (
     "policy.post_view=3650d",

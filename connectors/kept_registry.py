@@ -15,8 +15,8 @@ from attribution.frames import START
 from attribution.registry import Registry
 from connectors.durable import write_lasting
 from connectors.source_versions import load_versions
-from connectors.state import StateDir
-from connectors.state_errors import WAYS_OUT, StateError
+from connectors.state.directory import StateDir
+from connectors.state.errors import WAYS_OUT, StateError
 
 FOLLOW_INTERVAL: Final = 100_000
 """Between two looks at what is kept, where that is not enough (us)."""

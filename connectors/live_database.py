@@ -25,7 +25,7 @@ from connectors.in_place import NOTHING, InPlace
 from connectors.live_file import last_seq, memory_of, open_live, wal_of, writing
 from connectors.rescue import rescued
 from connectors.schema import TABLES, WITHOUT_SEQ
-from connectors.state_errors import StateError
+from connectors.state.errors import StateError
 from connectors.upkeep import Upkeep
 
 Clock = Callable[[], int]

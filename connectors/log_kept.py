@@ -13,8 +13,8 @@ from connectors.durable import write_lasting
 from connectors.files import LogError, LogFile, list_files
 from connectors.place import Place
 from connectors.resumed import partitions
-from connectors.state import StateDir
-from connectors.state_errors import WAYS_OUT, StateError
+from connectors.state.directory import StateDir
+from connectors.state.errors import WAYS_OUT, StateError
 
 FORMAT: Final = 1
 

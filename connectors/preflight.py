@@ -11,12 +11,13 @@ from typing import Any, Final
 from attribution.policy import Policy
 from connectors.live_database import RESUME_BEHIND_MAX
 from connectors.log_kept import Log, keep_log, kept_log, other_log
-from connectors.manifests import files_of
 from connectors.resumed import manifests, resumed_seq, strange
-from connectors.segment_files import absent, faults, unnamed
 from connectors.source_versions import load_versions
-from connectors.state import Facts, StateDir
-from connectors.state_errors import WAYS_OUT, StateError
+from connectors.state.directory import StateDir
+from connectors.state.errors import WAYS_OUT, StateError
+from connectors.state.facts import Facts
+from connectors.state.manifests import files_of
+from connectors.state.segments import absent, faults, unnamed
 
 
 @dataclass(frozen=True, slots=True)

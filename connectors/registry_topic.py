@@ -30,7 +30,7 @@ from connectors.source_versions import (
     save_versions,
     update_registry,
 )
-from connectors.state import StateDir
+from connectors.state.directory import StateDir
 
 REGISTRY_DELAY: Final = 5_000_000
 """From a message to its effect (us): longer than it takes to be read, even of a topic whose leader

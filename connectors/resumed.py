@@ -11,10 +11,11 @@ from connectors import lane_partitions, place
 from connectors.intake import Position, is_of_topic
 from connectors.lane_snapshot import VERSION as LANE
 from connectors.lane_snapshot import partitions_of
-from connectors.manifests import Manifest
-from connectors.recovery import FIRST_EPOCH
-from connectors.state import Facts, StateDir
-from connectors.state_errors import WAYS_OUT
+from connectors.state.directory import StateDir
+from connectors.state.errors import WAYS_OUT
+from connectors.state.facts import Facts
+from connectors.state.manifests import Manifest
+from connectors.state.recovery import FIRST_EPOCH
 
 KEYED_STEPS: Final = ("dedup", "count", "match", "credit")
 """The steps whose snapshots are (version, step, numbers, manifest)."""

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry, SourceVersion
 from connectors.durable import write_lasting
-from connectors.state import StateDir
-from connectors.state_errors import WAYS_OUT, StateError
+from connectors.state.directory import StateDir
+from connectors.state.errors import WAYS_OUT, StateError
 
 FORMAT: Final = 1
 

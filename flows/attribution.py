@@ -11,7 +11,7 @@ from bytewax.outputs import Sink
 
 from attribution.keyed import Read, Rows
 from attribution.policy import Policy
-from connectors.segments import Segments
+from connectors.state.segments import Segments
 from flows import routes
 from flows.steps import CHANGE, Builder, CreditStep, DedupStep, MatchStep, Size, Step, built
 

@@ -20,7 +20,7 @@ from connectors.database import DatabaseError
 from connectors.dead_letter_limit import TooManyDeadLettersError
 from connectors.files import LogError
 from connectors.producing import PublishError
-from connectors.state_errors import WAYS_OUT, StateError
+from connectors.state.errors import WAYS_OUT, StateError
 from flows.stopping import BROKEN, FAILED, restore_terminal
 
 OPERATING: Final = (

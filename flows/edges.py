@@ -15,7 +15,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from attribution.frames import Frame
 from attribution.keyed import Read, Rows
-from connectors.sealing import Sealed, sealed, unsealed
+from connectors.state.sealing import Sealed, sealed, unsealed
 from flows.crashing import guarded
 from flows.steps import Advance, Builder
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attribution.registry import Registry
-from connectors.state import Facts
+from connectors.state.facts import Facts
 from flows.settings import Loaded
 
 

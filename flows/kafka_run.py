@@ -14,7 +14,7 @@ from connectors.log_kept import Log
 from connectors.producing import Patience
 from connectors.publish import PublishSink
 from connectors.resumed import partitions
-from connectors.state import StateDir
+from connectors.state.directory import StateDir
 from flows.edges import Sink
 from flows.job import Run, clock
 from flows.kafka_settings import KafkaSettings

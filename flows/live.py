@@ -23,7 +23,8 @@ from bytewax.dataflow import Dataflow
 from attribution.registry import Registry
 from connectors.live import LiveSource
 from connectors.source_versions import load_versions
-from connectors.state import STATE, Facts, StateDir
+from connectors.state.directory import STATE, StateDir
+from connectors.state.facts import Facts
 from flows.edges import Source, SourcePartition
 from flows.job import Prepared, Run
 from flows.logs import set_up_logs

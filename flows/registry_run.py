@@ -8,7 +8,7 @@ from connectors.kept_registry import Followed, KeptRegistry
 from connectors.registry_topic import RegistryTopic, known_registry
 from connectors.source_reader import SourceTopic
 from connectors.source_versions import update_registry
-from connectors.state import StateDir
+from connectors.state.directory import StateDir
 from flows.inputs import inputs_of
 from flows.job import Run, clock
 from flows.topics import cluster_of

@@ -20,7 +20,7 @@ from connectors.live_database import LiveDatabaseSink, Start
 from connectors.live_file import database_seq
 from connectors.preflight import preflight
 from connectors.resumed import resumed_seq
-from connectors.state import StateDir
+from connectors.state.directory import StateDir
 from flows.attribution import Io, build_flow
 from flows.crashing import quiet_engine
 from flows.edges import EndingSink, EndingSource, Source, ending

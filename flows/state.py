@@ -10,12 +10,13 @@ from typing import Final
 from attribution.frames import END, START
 from connectors.live_file import check_place, database_seq, open_live
 from connectors.log_kept import Log
-from connectors.manifests import inline_bytes, sizes_of
 from connectors.preflight import Ready, Wanted, check_facts, preflight, problems, store_problems
-from connectors.recovery import Scrubbed
 from connectors.resumed import KEYED_STEPS, partitions, resumed_seq
-from connectors.state import EPOCH, Facts, StateDir
-from connectors.state_errors import RecoveryError, StateError
+from connectors.state.directory import StateDir
+from connectors.state.errors import RecoveryError, StateError
+from connectors.state.facts import EPOCH, Facts
+from connectors.state.manifests import inline_bytes, sizes_of
+from connectors.state.recovery import Scrubbed
 from flows.explain.rows import instant
 from flows.job import Run
 from flows.known_settings import DEFAULT

@@ -4,7 +4,7 @@ A step's logic belongs to one key group. It takes frames, advances to the minimu
 of its origins, and emits what has become final. Which frames go where is in `flows.routes`.
 
 A replay keeps nothing between epochs. A continuous run snapshots each group as a manifest of its
-immutable batches (`connectors.segments`); what is not in a batch is a few numbers.
+immutable batches (`connectors.state.segments`); what is not in a batch is a few numbers.
 """
 
 from abc import abstractmethod
@@ -21,7 +21,7 @@ from attribution.frames import END, START, Frame, Watermarks
 from attribution.match import Answers, Match
 from attribution.policy import Policy
 from connectors.failpoints import reach
-from connectors.segments import Batches, Segments, Snapshots
+from connectors.state.segments import Batches, Segments, Snapshots
 
 STATE_VERSION: Final = 1
 """Of the snapshots of all steps; another one is not understood."""

@@ -21,11 +21,11 @@ from connectors import lane_snapshot, resumed
 from connectors.database import DatabaseError
 from connectors.live_file import open_live
 from connectors.log_kept import keep_log
-from connectors.manifests import files_of, sizes_of
-from connectors.sealing import sealed
 from connectors.source_versions import update_registry
-from connectors.state import StateDir
-from connectors.state_errors import StateError
+from connectors.state.directory import StateDir
+from connectors.state.errors import StateError
+from connectors.state.manifests import files_of, sizes_of
+from connectors.state.sealing import sealed
 from flows import steps
 from flows.attribution import Io, build_flow
 from flows.cli import app

@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from connectors.sealing import plain, sealed, unsealed
+from connectors.state.sealing import plain, sealed, unsealed
 from tests import raw
 from tests.chaos.job import PATIENCE, Job, wait_until
 from tests.running import append, command, fails, has, runs_until

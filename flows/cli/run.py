@@ -66,7 +66,7 @@ def run(
         from connectors.cluster import ClusterError, OutageError
         from connectors.database import DatabaseError
         from connectors.files import LogError
-        from connectors.state_errors import StateError
+        from connectors.state.errors import StateError
         from flows.inputs import check_inputs
         from flows.job import Run
         from flows.logs import set_up_logs

@@ -42,7 +42,7 @@ def init(
 
     `tributary run` makes one by itself; this is for making it beforehand.
     """
-    from connectors.state_errors import StateError
+    from connectors.state.errors import StateError
     from flows.settings import SettingsError, load_settings
     from flows.state import init_state, sized_for
 
@@ -69,7 +69,7 @@ def check(
     when not. Nothing is changed.
     """
     from connectors.database import DatabaseError
-    from connectors.state_errors import StateError
+    from connectors.state.errors import StateError
     from flows.state import check_state
 
     with told(StateError, DatabaseError):
@@ -87,7 +87,7 @@ def scrub(*, directory: Directory) -> None:
 
     Every start of `tributary run` does so; this is for a start by the engine's own command line.
     """
-    from connectors.state_errors import StateError
+    from connectors.state.errors import StateError
     from connectors.wording import counted
     from flows.state import scrub_state
 
@@ -102,7 +102,7 @@ def scrub(*, directory: Directory) -> None:
 @state.command()
 def show(*, directory: Directory) -> None:
     """Show what a state was made with and how far it is."""
-    from connectors.state_errors import StateError
+    from connectors.state.errors import StateError
     from flows.state import show_state
 
     with told(StateError):

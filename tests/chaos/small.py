@@ -6,7 +6,8 @@ Without arguments it is one of the processes of a run, with the same limits.
 import sys
 from typing import Any, Final
 
-from connectors import live_database, segments, upkeep
+from connectors import live_database, upkeep
+from connectors.state import segments
 from flows import member, members
 from flows.cli import app
 

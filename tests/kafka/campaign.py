@@ -8,7 +8,7 @@ from typing import Final
 from confluent_kafka import Message
 
 from attribution.registry import Registry
-from connectors.state import REGISTRY
+from connectors.state.directory import REGISTRY
 from tests.chaos.campaign import Campaign, Plan
 from tests.chaos.ledger import opened
 from tests.kafka.aftermath import published_differences, set_aside_differences

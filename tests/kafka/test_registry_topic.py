@@ -26,8 +26,8 @@ from connectors.kept_registry import (
 from connectors.registry_topic import REGISTRY_DELAY, RegistryTopic, known_registry
 from connectors.source_reader import SourceReader, SourceTopic
 from connectors.source_versions import load_versions
-from connectors.state import StateDir
-from connectors.state_errors import StateError
+from connectors.state.directory import StateDir
+from connectors.state.errors import StateError
 from connectors.topics import Topic, create_topics
 from tests import raw
 from tests.chaos.job import wait_until

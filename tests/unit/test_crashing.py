@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.recovery import RecoveryStore
+from connectors.state.recovery import RecoveryStore
 from flows.stopping import BROKEN, FAILED
 
 

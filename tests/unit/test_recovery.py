@@ -16,9 +16,9 @@ from bytewax.operators import StatefulBatchLogic
 from bytewax.recovery import RecoveryConfig
 from bytewax.testing import TestingSink, TestingSource, cluster_main, run_main
 
-from connectors.recovery import RecoveryStore, Scrubbed
-from connectors.sealing import Sealed, plain, sealed, unsealed
-from connectors.state_errors import RecoveryError
+from connectors.state.errors import RecoveryError
+from connectors.state.recovery import RecoveryStore, Scrubbed
+from connectors.state.sealing import Sealed, plain, sealed, unsealed
 
 
 @dataclass

@@ -12,10 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.manifests import Manifest, files_of, inline_bytes, parts_of, sizes_of
-from connectors.segment_files import absent, faults, unnamed
-from connectors.segments import INLINE_BYTES, LIVE_SHARE, MAP_BYTES, Segments
-from connectors.state_errors import SegmentError
+from connectors.state.errors import SegmentError
+from connectors.state.manifests import Manifest, files_of, inline_bytes, parts_of, sizes_of
+from connectors.state.segments import (
+    INLINE_BYTES,
+    LIVE_SHARE,
+    MAP_BYTES,
+    Segments,
+    absent,
+    faults,
+    unnamed,
+)
 
 LARGE = INLINE_BYTES // 8
 

@@ -19,13 +19,14 @@ from attribution.policy import Policy
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
 from connectors import lane_partitions, lane_snapshot, place
 from connectors.log_kept import keep_log
-from connectors.manifests import files_of
 from connectors.preflight import Wanted, check_facts, preflight, problems
 from connectors.resumed import manifests
-from connectors.sealing import sealed
 from connectors.source_versions import update_registry
-from connectors.state import Facts, StateDir
-from connectors.state_errors import StateError
+from connectors.state.directory import StateDir
+from connectors.state.errors import StateError
+from connectors.state.facts import Facts
+from connectors.state.manifests import files_of
+from connectors.state.sealing import sealed
 from flows.state import STEPS
 
 NOW = 1_777_000_000_000_000

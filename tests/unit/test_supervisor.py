@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from connectors.state import StateDir
+from connectors.state.directory import StateDir
 from flows import members
 from flows.stopping import Stopping
 from flows.supervisor import Limits, Process, Supervisor, end_all
@@ -120,7 +120,7 @@ def test_to_wait_for_a_cluster_is_no_silence(tmp_path: Path) -> None:
     state = StateDir(tmp_path)
     state.recovery.folder.mkdir()
     waits = (
-        "import time\nfrom pathlib import Path\nfrom connectors.state import StateDir\n"
+        "import time\nfrom pathlib import Path\nfrom connectors.state.directory import StateDir\n"
         "from flows.kafka_run import until_asked\n"
         f"waits = until_asked(lambda: False, StateDir(Path({str(tmp_path)!r})).note_waiting)\n"
         "end = time.monotonic() + 3\n"

@@ -19,8 +19,8 @@ from typing import Any, Final
 from bytewax.recovery import init_db_dir
 
 from connectors.durable import UNFINISHED, sync_folder
-from connectors.sealing import plain, unsealed
-from connectors.state_errors import WAYS_OUT, RecoveryError
+from connectors.state.errors import WAYS_OUT, RecoveryError
+from connectors.state.sealing import plain, unsealed
 
 FLOW: Final = "tributary"
 """The id of the flow, which begins the ids of its steps in the store."""

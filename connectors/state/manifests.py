@@ -7,7 +7,7 @@ Knows what is stored where, and opens no file.
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
-from connectors.state_errors import SegmentError
+from connectors.state.errors import SegmentError
 
 Manifest = tuple[Any, ...]
 

@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any, Final
 from zlib import crc32
 
-from connectors.state_errors import WAYS_OUT, RecoveryError
+from connectors.state.errors import WAYS_OUT, RecoveryError
 
 Sealed = tuple[int, bytes]
 """The checksum, and the plain values that it is of, as bytes."""

@@ -4,40 +4,33 @@ state.json      what the state was made with, and what it must go on with
 registry.json   the versions of event sources (`connectors.source_versions`)
 log.json        which log is read (`connectors.log_kept`)
 horizon.json    up to when those are known, where a topic says them (`connectors.kept_registry`)
-recovery/       the engine's store (`connectors.recovery`)
-segments/       the batches of the keyed steps (`connectors.segments`)
+recovery/       the engine's store (`connectors.state.recovery`)
+segments/       the batches of the keyed steps (`connectors.state.segments`)
 alignment       how far each lane is, while a run works off a backlog (`connectors.alignment`)
 waiting         touched while a run waits for a cluster that takes nothing
 lock            held while anybody uses the directory
 """
 
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
-from secrets import token_hex
 from shutil import rmtree
-from typing import Any, Final, Self
-from uuid import uuid4
+from typing import Any, Final
 
 import duckdb
 from pydantic import ValidationError
 
-from attribution.policy import Policy
 from connectors.durable import UNFINISHED, write_lasting
-from connectors.hashing import Salts, hash_check
-from connectors.recovery import RecoveryStore
+from connectors.hashing import hash_check
 from connectors.release import release
-from connectors.segments import Segments
-from connectors.state_errors import WAYS_OUT, StateError
-
-FORMAT: Final = 2
-"""Of state.json and of everything beside it."""
+from connectors.state.errors import WAYS_OUT, StateError
+from connectors.state.facts import FORMAT, Facts, fingerprint_of
+from connectors.state.recovery import RecoveryStore
+from connectors.state.segments import Segments
 
 STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, WAITING, LOCK = (
     "state.json",
@@ -51,71 +44,6 @@ STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, WAITING, LOCK = (
     "lock",
 )
 _OURS: Final = {STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, WAITING, LOCK}
-
-SALT_BYTES: Final = 16
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def _new_salts() -> Salts:
-    return Salts(high=token_hex(SALT_BYTES), low=token_hex(SALT_BYTES))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What a state is made with. All of it shows in what is kept, so none of it may change."""
-
-    policy: Policy
-    key_groups: int
-    lanes: int
-    allow_unregistered: bool
-    steps: tuple[str, ...]
-    created_at: int
-    state_id: str = field(default_factory=lambda: uuid4().hex)
-    salts: Salts = field(default_factory=_new_salts)
-    version: str = field(default_factory=release)
-
-    @property
-    def fingerprint(self) -> str:
-        """Name the policy by its content."""
-        return _fingerprint(self.policy.model_dump(mode="json"))
-
-    def to_json(self) -> dict[str, Any]:
-        """Write as state.json has it."""
-        return {
-            "format": FORMAT,
-            "version": self.version,
-            "state_id": self.state_id,
-            "created_at": (EPOCH + timedelta(microseconds=self.created_at)).isoformat(),
-            "key_groups": self.key_groups,
-            "lanes": self.lanes,
-            "allow_unregistered": self.allow_unregistered,
-            "steps": list(self.steps),
-            "salts": [self.salts.high, self.salts.low],
-            "hash_check": hash_check(self.salts),
-            "policy": self.policy.model_dump(mode="json"),
-            "policy_fingerprint": self.fingerprint,
-        }
-
-    @classmethod
-    def from_json(cls, tree: dict[str, Any]) -> Self:
-        """Read what state.json has."""
-        created_at = datetime.fromisoformat(tree["created_at"]) - EPOCH
-        return cls(
-            policy=Policy.model_validate(tree["policy"]),
-            key_groups=tree["key_groups"],
-            lanes=tree["lanes"],
-            allow_unregistered=tree["allow_unregistered"],
-            steps=tuple(tree["steps"]),
-            created_at=created_at // timedelta(microseconds=1),
-            state_id=tree["state_id"],
-            salts=Salts(*tree["salts"]),
-            version=tree["version"],
-        )
-
-
-def _fingerprint(policy: Any) -> str:  # noqa: ANN401  as JSON has it
-    return hashlib.sha256(json.dumps(policy, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +181,7 @@ class StateDir:
             tree = json.loads(path.read_bytes())
             self._check_format(tree)
             facts = Facts.from_json(tree)
-            has_same_policy = tree["policy_fingerprint"] == _fingerprint(tree["policy"])
+            has_same_policy = tree["policy_fingerprint"] == fingerprint_of(tree["policy"])
             has_same_hashes = tree["hash_check"] == hash_check(facts.salts)
         except FileNotFoundError as error:
             msg = f"{self.path} holds no state; make one with: tributary state init --state DIR"
