@@ -22,8 +22,8 @@ from typing import Final
 from confluent_kafka import Producer
 
 from benchmarks.logs import CACHE, cached_log
-from connectors.cluster import Cluster
-from connectors.topics import Topic, create_topics
+from connectors.kafka.cluster import Cluster
+from connectors.kafka.topics import Topic, create_topics
 from tests.kafka.brokers import apache, free_port, jars, running, tansu
 
 IMPRESSIONS: Final = 400_000

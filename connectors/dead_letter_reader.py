@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from connectors.cluster import Cluster, require, unreachable
 from connectors.dead_letters import Letter, read_letter
-from connectors.record_headers import headers_of
+from connectors.kafka.cluster import Cluster, unreachable
+from connectors.kafka.metadata import require
+from connectors.kafka.records import headers_of
 
 GROUP: Final = "tributary-dead-letters"
 """Named because a consumer has to have one; nothing is committed to it."""

@@ -11,10 +11,11 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from attribution.keyed import DEAD_LETTERS, Rows
 from connectors import metrics
-from connectors.cluster import Cluster, require
 from connectors.dead_letters import outgoing
 from connectors.failpoints import reach
-from connectors.producing import Outbox, Patience, for_a_while
+from connectors.kafka.cluster import Cluster
+from connectors.kafka.metadata import require
+from connectors.kafka.producer import Outbox, Patience, for_a_while
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from attribution.decoded import Decoded
 from connectors.intake import Documents, Headers, Origins
-from connectors.producing import Outgoing
+from connectors.kafka.producer import Outgoing
 
 LETTER_BYTES_MAX: Final = MAX_DOCUMENT_BYTES
 """Key, value and headers. What is larger goes without them: it could not be sent, and would stop

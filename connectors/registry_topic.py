@@ -15,8 +15,8 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaException, Message
 
 from attribution.frames import START
 from attribution.registry import Registry, SourceVersion
-from connectors.cluster import ANSWER_SECONDS_MAX, LOG, ClusterError, unreachable
 from connectors.database import source_rows
+from connectors.kafka.cluster import ANSWER_SECONDS_MAX, LOG, ClusterError, unreachable
 from connectors.kept_registry import Horizon, load_horizon, save_horizon
 from connectors.source_messages import Change, Faulty, Words, read_message
 from connectors.source_reader import SourceReader, SourceTopic

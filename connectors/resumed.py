@@ -7,8 +7,9 @@ anything runs.
 from collections.abc import Iterator
 from typing import Final
 
-from connectors import lane_partitions, place
+from connectors import place
 from connectors.intake import Position, is_of_topic
+from connectors.kafka import partitions as lane_partitions
 from connectors.lane_snapshot import VERSION as LANE
 from connectors.lane_snapshot import partitions_of
 from connectors.state.directory import StateDir

@@ -21,8 +21,9 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from connectors.cluster import ANSWER_SECONDS_MAX, Cluster, OnError, ignore, require
-from connectors.newcomers import REFRESH_SECONDS, Lookout
+from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, OnError, ignore
+from connectors.kafka.metadata import Lookout, require
+from connectors.kafka.partitions import REFRESH_SECONDS
 from connectors.source_versions import Read
 
 BATCH_MESSAGES: Final = 1000

@@ -14,17 +14,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from attribution.decoded import Decoded
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.cluster import (
-    ANSWER_SECONDS_MAX,
-    Cluster,
-    ClusterError,
-    Described,
-    describe,
-    unreachable,
-)
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.lines import Lines
 from connectors.extents import Extent
+from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, ClusterError, unreachable
+from connectors.kafka.metadata import Described, describe
 
 GROUP: Final = "tributary-verify"
 """Named because a consumer has to have one; nothing is committed to it."""

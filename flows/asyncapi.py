@@ -14,10 +14,10 @@ from attribution.contract.envelope import EnvelopeModel
 from attribution.contract.event import Event
 from attribution.contract.event_source import EventSource
 from attribution.contract.impression import Impression
+from attribution.contract.published import PublishedConversion
 from connectors.dead_letters import HEADERS, OMITTED, REPLAY_OF
-from connectors.published import PublishedConversion
+from connectors.kafka.topics import Topic
 from connectors.release import release
-from connectors.topics import Topic
 from flows import wire_examples
 from flows.known_settings import Settings
 from flows.topics import planned_topics

@@ -15,11 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final, NoReturn, ParamSpec, TypeVar
 
-from connectors.cluster import ClusterError, OutageError
 from connectors.database import DatabaseError
 from connectors.dead_letter_limit import TooManyDeadLettersError
 from connectors.files import LogError
-from connectors.producing import PublishError
+from connectors.kafka.cluster import ClusterError, OutageError
+from connectors.kafka.producer import PublishError
 from connectors.state.errors import WAYS_OUT, StateError
 from flows.stopping import BROKEN, FAILED, restore_terminal
 

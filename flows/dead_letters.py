@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from heapq import nlargest
 from typing import Final
 
-from connectors.cluster import Cluster
 from connectors.dead_letter_reader import DeadLetterReader
 from connectors.dead_letters import Letter, replayed
-from connectors.producing import Outbox, Outgoing
+from connectors.kafka.cluster import Cluster
+from connectors.kafka.producer import Outbox, Outgoing
 from flows.known_settings import Settings
 from flows.topics import cluster_of
 

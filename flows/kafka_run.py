@@ -5,14 +5,15 @@ from typing import Any, Final
 
 from attribution.registry import Registry
 from connectors import metrics
-from connectors.beginnings import beginnings
-from connectors.cluster import Cluster, deleted, describe, missing
 from connectors.dead_letter_limit import DeadLetterLimit
 from connectors.dead_letter_sink import DeadLetterSink
-from connectors.kafka import KafkaIntakes
+from connectors.kafka.cluster import Cluster
+from connectors.kafka.conversions import PublishSink
+from connectors.kafka.intake import KafkaIntakes
+from connectors.kafka.metadata import deleted, describe, missing
+from connectors.kafka.offsets import beginnings
+from connectors.kafka.producer import Patience
 from connectors.log_kept import Log
-from connectors.producing import Patience
-from connectors.publish import PublishSink
 from connectors.resumed import partitions
 from connectors.state.directory import StateDir
 from flows.edges import Sink

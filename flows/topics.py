@@ -6,8 +6,8 @@ from attribution.contract.document import MAX_DOCUMENT_BYTES
 from attribution.durations import parse_duration
 from attribution.policy import Policy
 from attribution.vocabulary import EVENT_TYPES
-from connectors.cluster import Cluster, ClusterError
-from connectors.topics import Topic, check_topics, create_topics
+from connectors.kafka.cluster import Cluster, ClusterError
+from connectors.kafka.topics import Topic, check_topics, create_topics
 from flows.kafka_settings import KafkaSettings
 from flows.known_settings import Settings
 

@@ -12,10 +12,10 @@ from attribution.contract.envelope import judge_envelope
 from attribution.contract.event import Event, judge_event
 from attribution.contract.event_source import EventSource, judge_event_source
 from attribution.contract.impression import judge_impression
+from attribution.contract.published import PublishedConversion
 from attribution.contract.verdicts import Envelope, EventRecord, ImpressionRecord
 from attribution.policy import Policy
 from attribution.vocabulary import EVENT_TYPES
-from connectors.published import PublishedConversion
 from flows.asyncapi import CHANNELS, asyncapi
 from flows.cli import app
 from flows.kafka_settings import TopicNames

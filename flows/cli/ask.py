@@ -52,8 +52,8 @@ def explain(
     """
     import duckdb
 
-    from connectors.cluster import ClusterError
     from connectors.files import LogError
+    from connectors.kafka.cluster import ClusterError
     from flows.explain import UnknownEventError
     from flows.explain import explain as explanation
     from flows.recorded import ResultError
@@ -82,8 +82,8 @@ def verify(
     """
     import duckdb
 
-    from connectors.cluster import ClusterError
     from connectors.files import LogError
+    from connectors.kafka.cluster import ClusterError
     from flows.recorded import ResultError
     from flows.settings import SettingsError, load_settings
     from flows.verify import report

@@ -41,7 +41,7 @@ def list_letters(
 
     What is in them is not shown, for it may hold personal data.
     """
-    from connectors.cluster import ClusterError
+    from connectors.kafka.cluster import ClusterError
     from flows.dead_letters import HEADERS, Selection, latest
     from flows.settings import SettingsError, load_settings
     from flows.text_table import text_table
@@ -68,8 +68,8 @@ def replay(
     Each becomes a new record; its old rejection stays, and table replays links the two. Without
     --yes nothing is sent.
     """
-    from connectors.cluster import ClusterError
-    from connectors.producing import PublishError
+    from connectors.kafka.cluster import ClusterError
+    from connectors.kafka.producer import PublishError
     from flows.dead_letters import Replay, Selection
     from flows.settings import SettingsError, load_settings
 

@@ -136,8 +136,8 @@ def _write_log(folder: Path, spec: "GenerateSpec") -> None:
 
 
 def _send(job: "Drive") -> None:
-    from connectors.cluster import ClusterError
-    from connectors.producing import PublishError
+    from connectors.kafka.cluster import ClusterError
+    from connectors.kafka.producer import PublishError
     from flows.generate.driving import send
     from flows.settings import SettingsError
     from flows.stopping import Stopping, asked_by_signals

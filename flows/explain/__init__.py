@@ -11,8 +11,8 @@ from typing import Final
 
 import duckdb
 
-from connectors.cluster import ClusterError
 from connectors.files import LogError
+from connectors.kafka.cluster import ClusterError
 from flows.explain.credits import summary_and_credits
 from flows.explain.misses import told_misses
 from flows.explain.others import other_outcomes

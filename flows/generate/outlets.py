@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final, Protocol
 from zlib import crc32
 
-from connectors.cluster import Cluster, require
-from connectors.producing import Outbox, Outgoing
+from connectors.kafka.cluster import Cluster
+from connectors.kafka.metadata import require
+from connectors.kafka.producer import Outbox, Outgoing
 from connectors.registry_topic import REGISTRY_DELAY
 from flows.generate.live import LiveRecord
 

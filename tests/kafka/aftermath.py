@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 from confluent_kafka import Message
 
-from connectors.publish import documents
+from connectors.kafka.conversions import documents
 from tests.kafka.archive import Archive
 
 EVENT_KEY: Final = ("advertiser_id", "event_source_id", "event_type", "event_id")

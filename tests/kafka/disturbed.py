@@ -7,7 +7,7 @@ from typing import Final
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewPartitions
 
-from connectors.cluster import Cluster
+from connectors.kafka.cluster import Cluster
 from tests.chaos.campaign import Plan
 from tests.chaos.job import PATIENCE, wait_until
 from tests.chaos.ledger import opened

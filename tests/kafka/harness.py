@@ -9,8 +9,8 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException, Producer, TopicPartition
 
-from connectors.cluster import Cluster
-from connectors.topics import Topic, create_topics
+from connectors.kafka.cluster import Cluster
+from connectors.kafka.topics import Topic, create_topics
 from tests.chaos.job import PATIENCE, Job
 from tests.chaos.writer import Record, Writer
 from tests.kafka.topics import IMPATIENT, WAIT_SECONDS_MAX

@@ -17,14 +17,14 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors import dead_letters
 from connectors.alignment import Alignment
-from connectors.cluster import Cluster
 from connectors.dead_letter_limit import (
     DeadLetterLimit,
     Kept,
     TooManyDeadLettersError,
 )
 from connectors.dead_letter_sink import DeadLetterSink
-from connectors.kafka import KafkaIntakes
+from connectors.kafka.cluster import Cluster
+from connectors.kafka.intake import KafkaIntakes
 from connectors.live import LiveLane, LiveSource, Rules
 from flows.cli import app
 from flows.dead_letters import HEADERS

@@ -13,14 +13,13 @@ from confluent_kafka.admin import NewPartitions
 
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.answers import SILENT_SECONDS
-from connectors.cluster import SOCKET_MS, STATISTICS_MS, Cluster, ClusterError
 from connectors.decoding.decoder import PartitionDecoder
-from connectors.fetched import POLL_BYTES, TURN_SPAN, WAITING_MAX
-from connectors.fetching import CLOSE_SECONDS_MAX
 from connectors.intake import Documents, Position
-from connectors.kafka import KafkaIntake, KafkaIntakes
-from connectors.topics import Topic, create_topics
+from connectors.kafka.cluster import SOCKET_MS, STATISTICS_MS, Cluster, ClusterError
+from connectors.kafka.consumer import CLOSE_SECONDS_MAX, POLL_BYTES, TURN_SPAN, WAITING_MAX
+from connectors.kafka.intake import KafkaIntake, KafkaIntakes
+from connectors.kafka.liveness import SILENT_SECONDS
+from connectors.kafka.topics import Topic, create_topics
 from tests.kafka.brokers import Broker, running
 from tests.kafka.stalling import behind_proxy
 from tests.kafka.wire import send_raw

@@ -14,7 +14,7 @@ from confluent_kafka.admin import (
 )
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
-from connectors.cluster import Cluster
+from connectors.kafka.cluster import Cluster
 from tests import raw
 from tests.kafka.brokers import Broker
 from tests.kafka.harness import KafkaJob

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from connectors.cluster import Cluster
-from connectors.kafka import KafkaIntakes
-from connectors.topics import Topic, create_topics
+from connectors.kafka.cluster import Cluster
+from connectors.kafka.intake import KafkaIntakes
+from connectors.kafka.topics import Topic, create_topics
 from tests.kafka.brokers import Broker, cluster, jars
 from tests.kafka.test_kafka_intake import numbers, reading
 from tests.kafka.topics import WAIT_SECONDS_MAX

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from connectors import cluster
+from connectors.kafka import cluster
 from flows.cli import app
 from tests.kafka.brokers import free_port
 

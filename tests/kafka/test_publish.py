@@ -11,12 +11,12 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from attribution.contract.published import PublishedConversion
 from attribution.keyed import Rows
-from connectors import producing
-from connectors.cluster import Cluster, ClusterError, OutageError
-from connectors.producing import Patience, PublishError, for_a_while
-from connectors.publish import Publisher, PublishSink, documents
-from connectors.published import PublishedConversion
+from connectors.kafka import producer
+from connectors.kafka.cluster import Cluster, ClusterError, OutageError
+from connectors.kafka.conversions import Publisher, PublishSink, documents
+from connectors.kafka.producer import Patience, PublishError, for_a_while
 from flows import kafka_run
 from flows.kafka_run import OUTAGE_SECONDS, until_asked
 from flows.known_settings import Settings
@@ -173,7 +173,7 @@ def test_who_does_not_wait_for_a_broker_says_what_it_has_not_taken(
     tmp_path: Path, settled: Rows, monkeypatch: pytest.MonkeyPatch, *, is_asked: bool
 ) -> None:
     """A run waits until it is asked to end, a command for a while."""
-    monkeypatch.setattr(producing, "PUBLISH_SECONDS_MAX", 1.0)
+    monkeypatch.setattr(producer, "PUBLISH_SECONDS_MAX", 1.0)
     monkeypatch.setattr(kafka_run, "OUTAGE_SECONDS", 1.0)
     stopping = Stopping()
     with running(tansu(tmp_path)) as broker:

@@ -14,7 +14,8 @@ from confluent_kafka import Message, Producer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
-from connectors.cluster import Cluster, ClusterError
+from connectors.kafka.cluster import Cluster, ClusterError
+from connectors.kafka.topics import Topic, create_topics
 from connectors.kept_registry import (
     FOLLOW_INTERVAL,
     UNREADABLE_MAX,
@@ -28,7 +29,6 @@ from connectors.source_reader import SourceReader, SourceTopic
 from connectors.source_versions import load_versions
 from connectors.state.directory import StateDir
 from connectors.state.errors import StateError
-from connectors.topics import Topic, create_topics
 from tests import raw
 from tests.chaos.job import wait_until
 from tests.kafka.brokers import Broker

@@ -18,8 +18,8 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewPartitions
 from typer.testing import CliRunner
 
-from connectors.cluster import Cluster
 from connectors.dead_letter_limit import DeadLetterLimit
+from connectors.kafka.cluster import Cluster
 from flows.cli import app
 from flows.kafka_settings import DeadLetterSettings
 from tests import raw

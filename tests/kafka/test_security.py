@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from connectors import cluster
+from connectors.kafka import cluster
 from flows.cli import app
 from tests import raw
 from tests.chaos.job import wait_until

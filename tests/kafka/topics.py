@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, Message, TopicPartition
 
-from connectors.cluster import Cluster
-from connectors.topics import Topic, create_topics
+from connectors.kafka.cluster import Cluster
+from connectors.kafka.topics import Topic, create_topics
 
 WAIT_SECONDS_MAX = 30
 

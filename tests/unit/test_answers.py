@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from connectors.answers import SILENT_SECONDS, Answers
+from connectors.kafka.liveness import SILENT_SECONDS, Answers
 
 LONG = int(SILENT_SECONDS * 1e6) + 1
 

@@ -13,8 +13,8 @@ from flows.stopping import BROKEN, FAILED
 @pytest.mark.parametrize(
     ("error", "code", "is_sentence"),
     [
-        ("connectors.cluster.ClusterError", BROKEN, True),
-        ("connectors.cluster.OutageError", FAILED, True),
+        ("connectors.kafka.cluster.ClusterError", BROKEN, True),
+        ("connectors.kafka.cluster.OutageError", FAILED, True),
         ("OSError", BROKEN, True),
         ("ValueError", FAILED, False),
     ],

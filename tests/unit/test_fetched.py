@@ -6,13 +6,7 @@ from typing import Any, cast
 
 from confluent_kafka import KafkaError, Message
 
-from connectors.fetched import (
-    POLL_BYTES,
-    TURN_SPAN,
-    WAITING_BYTES_MAX,
-    WAITING_MAX,
-    Fetched,
-)
+from connectors.kafka.consumer import POLL_BYTES, TURN_SPAN, WAITING_BYTES_MAX, WAITING_MAX, Fetched
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ import pytest
 
 from attribution.policy import Policy
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
-from connectors import lane_partitions, lane_snapshot, place
+from connectors import lane_snapshot, place
+from connectors.kafka import partitions as lane_partitions
 from connectors.log_kept import keep_log
 from connectors.preflight import Wanted, check_facts, preflight, problems
 from connectors.resumed import manifests

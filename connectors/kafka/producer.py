@@ -12,8 +12,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from connectors import metrics
-from connectors.cluster import Cluster, OutageError
 from connectors.intake import Headers
+from connectors.kafka.cluster import Cluster, OutageError
 
 PUBLISH_SECONDS_MAX: Final = 60.0
 """How long a command waits for a cluster: longer than a leader is elected or a broker restarted."""

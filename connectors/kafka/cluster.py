@@ -4,8 +4,7 @@ The only place that builds librdkafka clients. Knows no stream and no document.
 """
 
 import logging
-from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -14,7 +13,6 @@ from confluent_kafka import (
     KafkaError,
     KafkaException,
     Producer,
-    TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
@@ -86,14 +84,6 @@ class ClusterError(Exception):
 
 class OutageError(ClusterError):
     """Nobody answers; nothing is wrong with what was asked, and later it may do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What the cluster says about a topic; another topic under the same name has another id."""
-
-    topic_id: str
-    partitions: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,64 +170,6 @@ class Cluster:
         except KafkaException as error:
             msg = f"kafka.options: {_reason(error)}; expected options that librdkafka has"
             raise ClusterError(msg) from error
-
-
-class Question:
-    """Asks what a cluster says about topics, and does not wait for the answer."""
-
-    def __init__(self, admin: AdminClient, topics: Collection[str]) -> None:
-        """Ask."""
-        self._admin = admin  # answers come as long as it lives
-        self._answers: Mapping[str, Future[Any]] = admin.describe_topics(
-            TopicCollection(list(topics)), request_timeout=ANSWER_SECONDS_MAX
-        )
-
-    def is_answered(self) -> bool:
-        """Tell whether the answer is there."""
-        return all(answer.done() for answer in self._answers.values())
-
-    def answer(self) -> dict[str, Described]:
-        """Wait for the answer: the topics that exist. Raises KafkaException when there is none."""
-        found = {}
-        for topic, answer in self._answers.items():
-            try:
-                told = answer.result()
-            except KafkaException as error:
-                if error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    raise
-            else:
-                found[topic] = Described(str(told.topic_id), len(told.partitions))
-        return found
-
-
-def describe(cluster: Cluster, topics: Collection[str]) -> dict[str, Described]:
-    """Give those of the topics that exist. Raises ClusterError when the cluster does not answer."""
-    try:
-        return Question(cluster.admin(), topics).answer()
-    except KafkaException as error:
-        raise unreachable(cluster, error) from error
-
-
-def require(cluster: Cluster, topic: str) -> Described:
-    """Give a topic that there has to be. Raises ClusterError when it does not exist."""
-    found = describe(cluster, [topic])
-    if topic not in found:
-        raise missing(topic)
-    return found[topic]
-
-
-def missing(topic: str) -> ClusterError:
-    """Explain that a topic does not exist."""
-    return ClusterError(f"topic {topic} does not exist; make it: tributary topics create")
-
-
-def deleted(topic: str) -> ClusterError:
-    """Explain that a topic that was read does not exist any more."""
-    return ClusterError(
-        f"topic {topic} was read before and does not exist any more: it was deleted, or this is "
-        "another cluster; check kafka.bootstrap_servers, or start anew with another state "
-        "directory and result"
-    )
 
 
 def unreachable(cluster: Cluster, error: KafkaException) -> OutageError:

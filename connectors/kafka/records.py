@@ -1,4 +1,4 @@
-"""The headers of a record: whoever wrote it may have put anything there."""
+"""What a record carries beside its value: the name of its partition, and its headers."""
 
 from collections.abc import Callable
 from operator import methodcaller
@@ -24,3 +24,8 @@ def headers_of(message: Message, on_unreadable: Callable[[], None]) -> Headers |
         on_unreadable()
         return None
     return headers
+
+
+def name_of(message: Message) -> str:
+    """Name the partition of a message, as places do."""
+    return f"{message.topic()}-{message.partition()}"

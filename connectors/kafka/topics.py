@@ -8,7 +8,8 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
 
-from connectors.cluster import ANSWER_SECONDS_MAX, Cluster, ClusterError, describe, unreachable
+from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, ClusterError, unreachable
+from connectors.kafka.metadata import describe
 
 AT_LEAST: Final = frozenset({"max.message.bytes", "retention.ms"})
 """Settings of which more does no harm; -1 is without end."""

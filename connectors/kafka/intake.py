@@ -19,25 +19,21 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from connectors.answers import Answers
-from connectors.beginnings import first_offsets
-from connectors.cluster import (
-    Cluster,
-    ClusterError,
-    Described,
-    OnError,
-    describe,
-    ignore,
-    unreachable,
-)
 from connectors.decoding.lines import Lines
-from connectors.fetched import name_of
-from connectors.fetching import Fetching
-from connectors.group_offsets import count_refused, tell
 from connectors.intake import Documents, Origins, Position
-from connectors.lane_partitions import LanePartition, LanePartitions, place_of
-from connectors.newcomers import REFRESH_SECONDS, Newcomers
-from connectors.record_headers import headers_of
+from connectors.kafka.cluster import Cluster, ClusterError, OnError, ignore, unreachable
+from connectors.kafka.consumer import Fetching
+from connectors.kafka.liveness import Answers
+from connectors.kafka.metadata import Described, describe
+from connectors.kafka.offsets import count_refused, first_offsets, tell
+from connectors.kafka.partitions import (
+    REFRESH_SECONDS,
+    LanePartition,
+    LanePartitions,
+    Newcomers,
+    place_of,
+)
+from connectors.kafka.records import headers_of, name_of
 
 TELL_ALL_SECONDS: Final = 10.0
 """Between two times that the group is told all offsets, and not only those that moved: what a

@@ -1,14 +1,15 @@
-"""Where partitions begin: the first offsets that the cluster still has."""
+"""Offsets: the earliest one available per partition, and those committed to the consumer group."""
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from connectors.cluster import ANSWER_SECONDS_MAX, Cluster, describe, unreachable
+from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, OnError, unreachable
+from connectors.kafka.metadata import describe
 
 LEADERLESS: Final = frozenset(
     {
@@ -75,3 +76,27 @@ def first_offsets(cluster: Cluster, places: Collection[TopicPartition]) -> dict[
             if error.args[0].code() not in LEADERLESS or time.monotonic() > until:
                 raise unreachable(cluster, error) from error
         time.sleep(AGAIN_SECONDS)
+
+
+TELL_SECONDS_MAX: Final = 5.0
+"""How long the end of a job waits for the group to be told."""
+
+
+def count_refused(
+    on_error: OnError, error: KafkaError | None, places: Sequence[TopicPartition]
+) -> None:
+    """Count why offsets were not taken: all of them, or some."""
+    for each in {error, *(place.error for place in places)}:
+        if each is not None:
+            on_error(each.name())
+
+
+def tell(cluster: Cluster, group: str, places: Sequence[TopicPartition], on_error: OnError) -> None:
+    """Tell the offsets of a group that nobody reads with any more, and wait for the answer."""
+    asked = [ConsumerGroupTopicPartitions(group, list(places))]
+    admin = cluster.admin()
+    answers = admin.alter_consumer_group_offsets(asked, request_timeout=TELL_SECONDS_MAX)
+    try:
+        count_refused(on_error, None, answers[group].result().topic_partitions)
+    except KafkaException as error:
+        on_error(error.args[0].name())

@@ -1,16 +1,16 @@
-"""The topic-partitions of one lane: which they are, and how far each has been read.
-
-Asks nobody: what the cluster says about topics is handed in.
-"""
+"""The topic-partitions of one lane: which they are, how far each has been read, and new ones."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
-from connectors.cluster import ClusterError, Described, deleted, missing
 from connectors.intake import Position
+from connectors.kafka.cluster import ClusterError
+from connectors.kafka.metadata import Described, Lookout, deleted, missing
+from connectors.kafka.offsets import AGAIN_SECONDS, Beginnings
 
 VERSION: Final = 1
 """Of the positions: (VERSION, topic id, next offset or OFFSET_BEGINNING)."""
@@ -157,3 +157,44 @@ def _check_same(known: LanePartition, topic_id: str) -> None:
             "offsets mean other records; start anew with another state directory and result"
         )
         raise ClusterError(msg)
+
+
+REFRESH_SECONDS: Final = 10.0
+"""How long a new partition may go unnoticed."""
+
+
+class Newcomers:
+    """New partitions of one lane; never waits for the cluster."""
+
+    def __init__(self, admin: AdminClient, partitions: LanePartitions, seconds: float) -> None:
+        """Look for new ones every so many seconds, and add them to `partitions`."""
+        self._admin = admin
+        self._lookout = Lookout(admin, partitions.topics, seconds)
+        self._partitions = partitions
+        self._coming: list[LanePartition] = []
+        self._question: Beginnings | None = None
+
+    def join(self) -> bool:
+        """Take on those of which it is now known where they begin; tell whether there are any.
+
+        Raises ClusterError when a topic is gone or another, and KafkaException when the cluster has
+        no answer: it is asked again.
+        """
+        if self._question is not None:
+            return self._question.is_answered() and self._take_on(self._question)
+        if (found := self._lookout.news()) is not None:
+            self._coming = self._partitions.new_among(found)
+            if self._coming:
+                self._question = Beginnings(self._admin, [each.place for each in self._coming])
+        return False
+
+    def _take_on(self, answered: Beginnings) -> bool:
+        self._question = None
+        try:
+            first = answered.answer()
+        except KafkaException:  # a new partition may have no leader yet
+            self._lookout.look_again(AGAIN_SECONDS)
+            raise
+        self._partitions.add(self._coming)
+        self._partitions.begin(first)
+        return True

@@ -1,7 +1,7 @@
-"""Attributed conversions into their topic, once they have settled.
+"""Publishes attributed conversions to their topic once they have settled.
 
-Rows are turned into documents by one query per batch; what comes out is `connectors.published`.
-A crash may send the conversions of the last epoch again, under the same ids.
+One query per batch turns rows into documents (`attribution/contract/published.py`). A crash may send
+the conversions of the last epoch again, under the same ids.
 """
 
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from attribution.keyed import Rows
 from attribution.vocabulary import MODELS
 from connectors import metrics
-from connectors.cluster import Cluster, require
 from connectors.duckdb_query import query
 from connectors.failpoints import reach
-from connectors.producing import Outbox, Outgoing, Patience, for_a_while
+from connectors.kafka.cluster import Cluster
+from connectors.kafka.metadata import require
+from connectors.kafka.producer import Outbox, Outgoing, Patience, for_a_while
 
 
 def _instant(column: str) -> str:
