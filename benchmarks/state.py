@@ -14,9 +14,9 @@ from attribution.registry import Registry
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.keys import key_impressions
 from connectors.decoding.lines import Lines
-from connectors.files import find_files
+from connectors.files.folder import find_files
+from connectors.files.whole_lines import read_whole_lines
 from connectors.hashing import Salts
-from connectors.laggards import read_whole_lines
 
 CHUNKS: Final = 12
 """Chunks that are indexed: enough for runs to be merged."""

@@ -25,8 +25,8 @@ from attribution.vocabulary import KINDS
 from connectors.decoding.counts import received
 from connectors.decoding.decoder import Next, PartitionDecoder
 from connectors.decoding.lines import Lines
-from connectors.files import LogFile, find_files
-from connectors.laggards import decode_in_turn, read_whole_lines
+from connectors.files.folder import LogFile, find_files
+from connectors.files.whole_lines import decode_in_turn, read_whole_lines
 
 _NAMES: Final = pa.array(KINDS)
 

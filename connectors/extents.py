@@ -18,8 +18,8 @@ from attribution.registry import Registry
 from connectors.decoding.arrivals import NONE, Readings
 from connectors.decoding.decoder import Next, PartitionDecoder
 from connectors.decoding.lines import Lines
-from connectors.files import LogError, LogFile, find_files
-from connectors.laggards import decode_in_turn, read_whole_lines
+from connectors.files.folder import LogError, LogFile, find_files
+from connectors.files.whole_lines import decode_in_turn, read_whole_lines
 from connectors.wording import counted
 
 

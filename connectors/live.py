@@ -27,11 +27,11 @@ from connectors.dead_letters import replays_of
 from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.keys import keyed
 from connectors.failpoints import reach
+from connectors.files.replay import DEFAULT_SALTS
 from connectors.hashing import Salts
 from connectors.intake import Documents, Intakes, Position
 from connectors.kept_registry import Followed
 from connectors.lane_snapshot import NEW, VERSION, Snapshot, partitions_of
-from connectors.lanes import DEFAULT_SALTS
 from connectors.live_partition import LivePartitions, lifted, moved, read_ahead
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)

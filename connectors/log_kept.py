@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from connectors.durable import write_lasting
-from connectors.files import LogError, LogFile, list_files
-from connectors.place import Place
+from connectors.files.folder import LogError, LogFile, list_files
+from connectors.files.position import Place
 from connectors.resumed import partitions
 from connectors.state.directory import StateDir
 from connectors.state.errors import WAYS_OUT, StateError

@@ -7,7 +7,7 @@ anything runs.
 from collections.abc import Iterator
 from typing import Final
 
-from connectors import place
+from connectors.files import position as place
 from connectors.intake import Position, is_of_topic
 from connectors.kafka import partitions as lane_partitions
 from connectors.lane_snapshot import VERSION as LANE

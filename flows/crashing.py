@@ -17,7 +17,7 @@ from typing import IO, Final, NoReturn, ParamSpec, TypeVar
 
 from connectors.database import DatabaseError
 from connectors.dead_letter_limit import TooManyDeadLettersError
-from connectors.files import LogError
+from connectors.files.folder import LogError
 from connectors.kafka.cluster import ClusterError, OutageError
 from connectors.kafka.producer import PublishError
 from connectors.state.errors import WAYS_OUT, StateError

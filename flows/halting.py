@@ -15,7 +15,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from attribution.keyed import Read, Rows
 from connectors.database import DatabaseError
-from connectors.files import LogError
+from connectors.files.folder import LogError
 from connectors.live_file import writing
 from connectors.replay_file import REPLAY_AGAIN
 

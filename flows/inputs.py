@@ -8,10 +8,10 @@ import structlog
 
 from attribution.registry import Registry
 from connectors.dead_letter_limit import DeadLetterLimit
-from connectors.files import list_files
+from connectors.files.folder import list_files
+from connectors.files.intake import Tails
 from connectors.intake import Intakes
 from connectors.log_kept import Log
-from connectors.tails import Tails
 from flows.edges import Sink
 from flows.job import Run
 from flows.kafka_run import KafkaInputs

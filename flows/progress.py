@@ -13,7 +13,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from connectors.files import find_files
+from connectors.files.folder import find_files
 
 
 @contextmanager

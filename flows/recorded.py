@@ -21,8 +21,8 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decoded import decode_folder, load_log
 from connectors.extents import Extent, decode_extents, read_extents
-from connectors.file_marks import Mark, changes
-from connectors.files import find_files
+from connectors.files.folder import find_files
+from connectors.files.marks import Mark, changes
 from connectors.recorded_sources import read_registry
 from connectors.topic_log import TopicLog
 from connectors.verification import create_log, note_progress

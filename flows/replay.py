@@ -22,10 +22,10 @@ from connectors.database import (
     record_run,
     record_sources,
 )
-from connectors.file_marks import marks
-from connectors.files import LogError, LogFile, find_files
-from connectors.laggards import CHUNK_BYTES
-from connectors.lanes import FileSource
+from connectors.files.folder import LogError, LogFile, find_files
+from connectors.files.marks import marks
+from connectors.files.replay import FileSource
+from connectors.files.whole_lines import CHUNK_BYTES
 from connectors.live_file import writing
 from connectors.regular_files import IrregularError, read_regular
 from connectors.replay_file import REPLAY_AGAIN, result_file

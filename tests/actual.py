@@ -15,8 +15,8 @@ from attribution.frames import END
 from attribution.policy import Policy
 from connectors import schema
 from connectors.database import DatabaseSink
-from connectors.files import find_files
-from connectors.lanes import FileSource
+from connectors.files.folder import find_files
+from connectors.files.replay import FileSource
 from flows.attribution import Io, build_flow
 from flows.replay import load_registry
 

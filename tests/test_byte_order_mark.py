@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from attribution.policy import Policy
-from connectors.tails import Tails
+from connectors.files.intake import Tails
 from flows.known_settings import Settings
 from flows.replay import Replay, replay
 from flows.verify import verify

@@ -16,7 +16,7 @@ from attribution.registry import Registry, SourceVersion
 from connectors.decoding.arrivals import Readings
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.lines import Lines
-from connectors.files import LogError
+from connectors.files.folder import LogError
 from flows.explain import explain
 from flows.verify import report, verify
 from tests import raw

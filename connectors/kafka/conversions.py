@@ -1,7 +1,7 @@
 """Publishes attributed conversions to their topic once they have settled.
 
-One query per batch turns rows into documents (`attribution/contract/published.py`). A crash may send
-the conversions of the last epoch again, under the same ids.
+One query per batch turns rows into documents (`attribution/contract/published.py`). After a crash
+the conversions of the last epoch may be sent again, under the same ids.
 """
 
 from dataclasses import dataclass

@@ -52,7 +52,7 @@ def explain(
     """
     import duckdb
 
-    from connectors.files import LogError
+    from connectors.files.folder import LogError
     from connectors.kafka.cluster import ClusterError
     from flows.explain import UnknownEventError
     from flows.explain import explain as explanation
@@ -82,7 +82,7 @@ def verify(
     """
     import duckdb
 
-    from connectors.files import LogError
+    from connectors.files.folder import LogError
     from connectors.kafka.cluster import ClusterError
     from flows.recorded import ResultError
     from flows.settings import SettingsError, load_settings

@@ -51,8 +51,8 @@ def replay(
     listed in it, and no reason to fail.
     """
     from connectors.database import DatabaseError
-    from connectors.file_hints import hints
-    from connectors.files import LogError, look_into
+    from connectors.files.folder import LogError, look_into
+    from connectors.files.hints import hints
     from flows.replay import Replay
     from flows.replay import replay as run
     from flows.settings import SettingsError, load_settings

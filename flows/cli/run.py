@@ -64,7 +64,7 @@ def run(
     stopping = Stopping()
     with asked_by_signals(stopping):  # first of all: to import the rest takes a second
         from connectors.database import DatabaseError
-        from connectors.files import LogError
+        from connectors.files.folder import LogError
         from connectors.kafka.cluster import ClusterError, OutageError
         from connectors.state.errors import StateError
         from flows.inputs import check_inputs

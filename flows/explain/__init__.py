@@ -11,7 +11,7 @@ from typing import Final
 
 import duckdb
 
-from connectors.files import LogError
+from connectors.files.folder import LogError
 from connectors.kafka.cluster import ClusterError
 from flows.explain.credits import summary_and_credits
 from flows.explain.misses import told_misses

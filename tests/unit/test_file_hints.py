@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from connectors.file_hints import FILES_MAX, hint, hints
-from connectors.files import LogFile, find_files
+from connectors.files.folder import LogFile, find_files
+from connectors.files.hints import FILES_MAX, hint, hints
 from flows.cli import app
 from tests.raw import envelope, event, impression
 

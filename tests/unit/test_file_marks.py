@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.file_marks import changes, marks
+from connectors.files.marks import changes, marks
 
 LONG = bytes(range(256)) * 1_000
 

@@ -17,10 +17,10 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors import regular_files
 from connectors.decoding.decoder import PartitionDecoder
-from connectors.files import LogError, LogFile, find_files, look_into
-from connectors.laggards import Lane, Partition
+from connectors.files.folder import LogError, LogFile, find_files, look_into
+from connectors.files.intake import Tails
+from connectors.files.replay_lane import Lane, Partition
 from connectors.regular_files import IrregularError, open_regular
-from connectors.tails import Tails
 from connectors.wording import shown
 from tests.raw import HOUR, Document, impression, since_epoch, write_log
 

@@ -11,12 +11,13 @@ from attribution.decoded import Decoded, Lift
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors import decoded as decoding
-from connectors import laggards
 from connectors.decoded import decode_folder
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.extents import Extent, decode_extents
-from connectors.files import find_files
-from connectors.laggards import Lane, Partition, decode_in_turn
+from connectors.files import whole_lines
+from connectors.files.folder import find_files
+from connectors.files.replay_lane import Lane, Partition
+from connectors.files.whole_lines import UNPACKED_TIMES, decode_in_turn
 from tests.raw import HOUR, envelope, event, impression, since_epoch, write_log
 
 POLICY = Policy()
@@ -75,7 +76,7 @@ EXPECTED = [
 
 
 def test_small_files_are_decoded_together(many: Path) -> None:
-    (decoded,) = chunks_of(lane_of(many, laggards.CHUNK_BYTES))
+    (decoded,) = chunks_of(lane_of(many, whole_lines.CHUNK_BYTES))
     assert [part.partition for part in decoded.parts] == [name_of(hour) for hour in range(FILES)]
     assert places(iter([decoded])) == EXPECTED
 
@@ -141,7 +142,7 @@ def test_files_that_were_read_are_closed(many: Path) -> None:
     def opened() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    lane, before = lane_of(many, laggards.CHUNK_BYTES), opened()
+    lane, before = lane_of(many, whole_lines.CHUNK_BYTES), opened()
     _ = next(chunks_of(lane))
     assert opened() == before
     total = sum(file.stat().st_size for file in many.glob("impressions*"))
@@ -156,7 +157,7 @@ def test_a_folder_is_decoded_in_few_chunks(many: Path) -> None:
 def test_lines_of_a_partition_are_not_twice_in_a_chunk(
     many: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = laggards.read_whole_lines
+    read = whole_lines.read_whole_lines
     monkeypatch.setattr(decoding, "read_whole_lines", lambda file: read(file, 300))
     chunks = list(decode_folder(many, POLICY, REGISTRY))
     for decoded in chunks:
@@ -204,7 +205,7 @@ def test_a_packed_file_may_be_much_longer_than_expected(tmp_path: Path) -> None:
     write_log(tmp_path, impressions={"impressions.ndjson.zst": same})
     packed = (tmp_path / "impressions.ndjson.zst").stat().st_size
     content = len(pa.input_stream(tmp_path / "impressions.ndjson.zst").read())
-    assert content > packed * laggards.UNPACKED_TIMES
+    assert content > packed * UNPACKED_TIMES
     chunks = list(chunks_of(lane_of(tmp_path, 16_000_000)))
     assert places(iter(chunks)) == [
         ("impressions.ndjson", at, since_epoch(HOUR)) for at in range(3_000)

@@ -21,15 +21,16 @@ from attribution.frames import START
 from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors import resting, watched
+from connectors import resting
 from connectors.alignment import Alignment
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.lines import Lines
+from connectors.files import polling
+from connectors.files.intake import Tails
 from connectors.kept_registry import Followed
 from connectors.lane_snapshot import Snapshot, partitions_of
 from connectors.live import LiveLane, LiveSource, Rules
 from connectors.live_partition import STUCK
-from connectors.tails import Tails
 from tests import raw
 from tests.raw import DAY, HOUR, MINUTE, SECOND
 
@@ -279,7 +280,7 @@ def test_a_new_partition_starts_at_what_was_promised_without_it(bench: Bench) ->
 def test_partitions_at_rest_are_carried_together_and_go_on(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, loose_max: int, *, restarts: bool
 ) -> None:
-    monkeypatch.setattr(watched, "IDLE_AFTER", 0.0)
+    monkeypatch.setattr(polling, "IDLE_AFTER", 0.0)
     monkeypatch.setattr(resting, "LOOSE_MAX", loose_max)
     names = ["impressions-1.ndjson", "impressions-2.ndjson", EVENTS]
     for name in names:
@@ -317,7 +318,7 @@ def test_partitions_at_rest_are_carried_together_and_go_on(
 def test_no_more_is_promised_than_holds_for_partitions_at_rest(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watched, "IDLE_AFTER", 0.0)
+    monkeypatch.setattr(polling, "IDLE_AFTER", 0.0)
     bench.append("impressions-rests.ndjson", -SECOND)
     lane = bench.lane()
     for bench.now in (0, SECOND, 2 * SECOND):

@@ -17,7 +17,8 @@ import pytest
 
 from attribution.policy import Policy
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
-from connectors import lane_snapshot, place
+from connectors import lane_snapshot
+from connectors.files import position
 from connectors.kafka import partitions as lane_partitions
 from connectors.log_kept import keep_log
 from connectors.preflight import Wanted, check_facts, preflight, problems
@@ -268,7 +269,7 @@ def test_every_fault_is_a_sentence(state: StateDir) -> None:
     assert "segments is missing; restore" in missing
 
 
-FILE = (place.VERSION, 8_000, 125, 99, 1024, 7, 8_000, True)
+FILE = (position.VERSION, 8_000, 125, 99, 1024, 7, 8_000, True)
 TOPIC = (lane_partitions.VERSION, "topic-id", 77)
 
 

@@ -9,11 +9,11 @@ from zlib import crc32
 import pytest
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
-from connectors import growing, listing, watched
-from connectors.files import LogError
+from connectors.files import growing_file, listing, polling
+from connectors.files.folder import LogError
+from connectors.files.intake import FIRST_BYTES, PACKED_MAX, TailIntake, Tails
+from connectors.files.position import HEAD_BYTES
 from connectors.intake import Documents
-from connectors.place import HEAD_BYTES
-from connectors.tails import FIRST_BYTES, PACKED_MAX, TailIntake, Tails
 
 NAME = "events.ndjson"
 LONG = [b"%07d" % number for number in range(1_000)]
@@ -433,8 +433,8 @@ def test_two_files_of_a_partition_that_stay_are_told_of_once(
 def test_what_does_not_grow_is_looked_at_less_often(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watched, "IDLE_AFTER", 0.0)
-    monkeypatch.setattr(watched, "ASLEEP_LOOKS", 2)
+    monkeypatch.setattr(polling, "IDLE_AFTER", 0.0)
+    monkeypatch.setattr(polling, "ASLEEP_LOOKS", 2)
     names = [f"events-{number}.ndjson" for number in range(5)]
     folder = Folder(tmp_path)
     for name in names:
@@ -563,6 +563,6 @@ def test_a_file_may_go_between_look_and_opening(
         path.unlink()
         raise FileNotFoundError(path)
 
-    monkeypatch.setattr(growing, "open_regular", open_gone)
+    monkeypatch.setattr(growing_file, "open_regular", open_gone)
     assert intake.poll([]) == []
     assert look(intake) == []

@@ -1,4 +1,4 @@
-"""Lanes as a Bytewax source: bounded replay of a folder of files."""
+"""The files of a folder as a bounded Bytewax source: each lane reads its share to the end."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ from attribution.vocabulary import STREAMS
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.delays import delayed_rows
 from connectors.decoding.keys import keyed
-from connectors.files import LogFile
+from connectors.files.folder import LogFile
+from connectors.files.replay_lane import Lane, Partition
+from connectors.files.whole_lines import CHUNK_BYTES
 from connectors.hashing import Salts
-from connectors.laggards import CHUNK_BYTES, Lane, Partition
 
 DEFAULT_SALTS: Final = Salts()
 Progress = Callable[[int], None]

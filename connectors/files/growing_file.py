@@ -13,10 +13,10 @@ from typing import IO
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from connectors.decoding.lines import Lines
-from connectors.files import LogError, LogFile
+from connectors.files.folder import LogError, LogFile
+from connectors.files.position import Place
+from connectors.files.whole_lines import CHUNK_BYTES, Tail
 from connectors.intake import Documents
-from connectors.laggards import CHUNK_BYTES, Tail
-from connectors.place import Place
 from connectors.regular_files import IrregularError, open_regular
 from connectors.wording import counted
 

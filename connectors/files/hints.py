@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from attribution.contract.document import Unreadable, read_document
-from connectors.files import LogError, LogFile, reading
+from connectors.files.folder import LogError, LogFile, reading
 
 PEEK_BYTES: Final = 65_536
 """Bytes looked at: enough for the first document of nearly every log."""

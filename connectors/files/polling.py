@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from connectors.growing import Growing
+from connectors.files.growing_file import Growing
 
 IDLE_AFTER: Final = 10.0
 """Seconds after which a file that has not grown is looked at only as often as the folder is. Each

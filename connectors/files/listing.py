@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from attribution.vocabulary import STREAMS
-from connectors.file_hints import hints
-from connectors.files import Found, LogFile, listed, look_into
-from connectors.names import NAME
+from connectors.files.folder import Found, LogFile, listed, look_into
+from connectors.files.hints import hints
+from connectors.files.names import NAME
 
 SETTLED_AFTER: Final = 2.0
 """Seconds after which a folder whose own time has not moved is as it was listed: that time is

@@ -14,15 +14,9 @@ from typing import IO, Final, cast
 import pyarrow as pa
 
 from attribution.vocabulary import STREAMS
-from connectors.names import NAME, why_not_read
+from connectors.files.names import NAME, why_not_read
 from connectors.regular_files import kind_of, open_regular
 from connectors.wording import shown
-
-CHUNK_BYTES: Final = 16_000_000
-"""Bytes decoded at once: a query costs about 1 ms whatever it reads, so chunks must be large."""
-
-PEEK_BYTES: Final = 1_000_000
-"""Bytes looked at to learn when a file begins."""
 
 COMPRESSIONS: Final = {".gz": "gzip", ".zst": "zstd"}
 

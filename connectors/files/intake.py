@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Final
 from zlib import crc32
 
-from connectors.files import LogError, LogFile
-from connectors.growing import Growing, is_copy
+from connectors.files.folder import LogError, LogFile
+from connectors.files.growing_file import Growing, is_copy
+from connectors.files.listing import Listing, View
+from connectors.files.polling import Watched
+from connectors.files.position import Place
+from connectors.files.whole_lines import CHUNK_BYTES
 from connectors.intake import Documents, Position
-from connectors.laggards import CHUNK_BYTES
-from connectors.listing import Listing, View
-from connectors.place import Place
-from connectors.watched import Watched
 
 LISTING_INTERVAL: Final = 0.2
 """Seconds between two looks at the folder: a new file may wait longer than a new line. Below the
