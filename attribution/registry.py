@@ -3,6 +3,7 @@
 Frozen values: a registry is built once and asked by time of arrival; nothing here reads a file.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
@@ -140,3 +141,32 @@ def _reject(record: EventRecord, code: Code, field: str) -> Rejection:
 def _fault(index: int, field: str | None, message: str) -> str:
     place = f"{_DOCUMENT}[{index}]"
     return f"{place}.{field}: {message}" if field else f"{place}: {message}"
+
+
+def following(
+    versions: tuple[SourceVersion, ...], current: SourceVersion | None, now: int
+) -> tuple[SourceVersion, ...]:
+    """Give the versions of a source that from `now` on is `current`, or deleted."""
+    new = None if current is None else replace(current, valid_from=now)
+    is_open = bool(versions) and versions[-1].valid_to == END_OF_TIME
+    if is_open and new != replace(versions[-1], valid_from=now):
+        # A clock that was set back must not make a version end before it began.
+        end = max(now, versions[-1].valid_from)
+        versions = (*versions[:-1], replace(versions[-1], valid_to=end))
+        is_open = False
+    if new and not is_open:
+        begin = max([now, *(version.valid_to for version in versions)])
+        versions = (*versions, replace(new, valid_from=begin))
+    return _joined(each for each in versions if each.valid_from < each.valid_to)
+
+
+def _joined(versions: Iterable[SourceVersion]) -> tuple[SourceVersion, ...]:
+    """Make one of those that follow one another and say the same: nothing has changed there."""
+    joined: list[SourceVersion] = []
+    for each in versions:
+        last = joined[-1] if joined else None
+        if last and last == replace(each, valid_from=last.valid_from, valid_to=each.valid_from):
+            joined[-1] = replace(last, valid_to=each.valid_to)
+        else:
+            joined.append(each)
+    return tuple(joined)

@@ -5,20 +5,18 @@ written outside of `snapshot`.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
-import pyarrow as pa
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from attribution.frames import START
 from attribution.keyed import Rows
 from attribution.policy import Policy
-from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry, SourceVersion
 from attribution.vocabulary import STREAMS
 from connectors import schema
 from connectors.commits import Commit, Epoch
@@ -87,49 +85,6 @@ def record_run(  # noqa: PLR0913  the columns of a row
             key_groups,
         ],
     )
-
-
-def record_sources(connection: duckdb.DuckDBPyConnection, registry: Registry) -> None:
-    """Write the registry as the events of this run were judged by it."""
-    sources = source_rows(source for each in registry.versions.values() for source in each)
-    if sources.num_rows:
-        connection.register("sources", sources)
-        connection.execute("insert into event_sources by name select *, 0 as seq from sources")
-        connection.unregister("sources")
-
-
-def source_rows(versions: Iterable[SourceVersion]) -> pa.RecordBatch:
-    """Give the rows of table `event_sources` for versions."""
-    rows = [
-        {
-            "advertiser_id": source.advertiser_id,
-            "event_source_id": source.event_source_id,
-            "name": source.name,
-            "event_types": sorted(source.event_types or ()) or None,
-            "allowed_domains": list(source.allowed_domains) or None,
-            "value_currencies": sorted(source.value_currencies or ()) or None,
-            "test_event_code": source.test_event_code,
-            "valid_from": None if source.valid_from == BEGINNING_OF_TIME else source.valid_from,
-            "valid_to": None if source.valid_to == END_OF_TIME else source.valid_to,
-        }
-        for source in versions
-    ]
-    return pa.RecordBatch.from_pylist(rows, schema=_SOURCES)
-
-
-_SOURCES: Final = pa.schema(
-    {
-        "advertiser_id": pa.string(),
-        "event_source_id": pa.string(),
-        "name": pa.string(),
-        "event_types": pa.list_(pa.string()),
-        "allowed_domains": pa.list_(pa.string()),
-        "value_currencies": pa.list_(pa.string()),
-        "test_event_code": pa.string(),
-        "valid_from": pa.timestamp("us", "UTC"),
-        "valid_to": pa.timestamp("us", "UTC"),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,9 @@ from connectors.failpoints import reach
 from connectors.files.replay import DEFAULT_SALTS
 from connectors.hashing import Salts
 from connectors.intake import Documents, Intakes, Position
-from connectors.kept_registry import Followed
 from connectors.lane_snapshot import NEW, VERSION, Snapshot, partitions_of
 from connectors.live_partition import LivePartitions, lifted, moved, read_ahead
+from connectors.registry.follow import Followed
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)
 """Between looks while nothing comes: a look costs some microseconds per partition."""

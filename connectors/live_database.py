@@ -19,10 +19,11 @@ from attribution.registry import Registry
 from attribution.vocabulary import STREAMS
 from connectors import metrics, tallies
 from connectors.commits import Commit, Epoch
-from connectors.database import DatabaseError, record_run, record_sources
+from connectors.database import DatabaseError, record_run
 from connectors.failpoints import reach
 from connectors.in_place import NOTHING, InPlace
 from connectors.live_file import last_seq, memory_of, open_live, wal_of, writing
+from connectors.registry.table import record_sources
 from connectors.rescue import rescued
 from connectors.schema import TABLES, WITHOUT_SEQ
 from connectors.state.errors import StateError

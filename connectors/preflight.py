@@ -11,8 +11,8 @@ from typing import Any, Final
 from attribution.policy import Policy
 from connectors.live_database import RESUME_BEHIND_MAX
 from connectors.log_kept import Log, keep_log, kept_log, other_log
+from connectors.registry.kept import load_versions
 from connectors.resumed import manifests, resumed_seq, strange
-from connectors.source_versions import load_versions
 from connectors.state.directory import StateDir
 from connectors.state.errors import WAYS_OUT, StateError
 from connectors.state.facts import Facts

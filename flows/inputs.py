@@ -12,10 +12,10 @@ from connectors.files.folder import list_files
 from connectors.files.intake import Tails
 from connectors.intake import Intakes
 from connectors.log_kept import Log
+from connectors.registry.file import load_registry
 from flows.edges import Sink
 from flows.job import Run
 from flows.kafka_run import KafkaInputs
-from flows.replay import load_registry
 from flows.settings import Loaded, SettingsError
 
 LOG: Final = structlog.get_logger("tributary")

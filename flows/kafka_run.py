@@ -14,12 +14,12 @@ from connectors.kafka.metadata import deleted, describe, missing
 from connectors.kafka.offsets import beginnings
 from connectors.kafka.producer import Patience
 from connectors.log_kept import Log
+from connectors.registry.file import load_sources
 from connectors.resumed import partitions
 from connectors.state.directory import StateDir
 from flows.edges import Sink
 from flows.job import Run, clock
 from flows.kafka_settings import KafkaSettings
-from flows.replay import load_sources
 from flows.topics import cluster_of
 
 OUTAGE_SECONDS: Final = 5.0

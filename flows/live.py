@@ -22,7 +22,7 @@ from bytewax.dataflow import Dataflow
 
 from attribution.registry import Registry
 from connectors.live import LiveSource
-from connectors.source_versions import load_versions
+from connectors.registry.kept import load_versions
 from connectors.state.directory import STATE, StateDir
 from connectors.state.facts import Facts
 from flows.edges import Source, SourcePartition

@@ -23,12 +23,12 @@ from connectors.decoded import decode_folder, load_log
 from connectors.extents import Extent, decode_extents, read_extents
 from connectors.files.folder import find_files
 from connectors.files.marks import Mark, changes
-from connectors.recorded_sources import read_registry
+from connectors.registry.file import REGISTRY, load_registry
+from connectors.registry.table import read_registry
 from connectors.topic_log import TopicLog
 from connectors.verification import create_log, note_progress
 from flows.kafka_settings import KafkaSettings
 from flows.opening import absence, refusal
-from flows.replay import REGISTRY, load_registry
 from flows.topics import cluster_of
 
 _DecodeExtents = Callable[[Sequence[Extent], Policy, Registry], Iterator[Decoded]]

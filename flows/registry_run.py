@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from attribution.registry import Registry
 from connectors import metrics
-from connectors.kept_registry import Followed, KeptRegistry
-from connectors.registry_topic import RegistryTopic, known_registry
-from connectors.source_reader import SourceTopic
-from connectors.source_versions import update_registry
+from connectors.registry.follow import Followed, KeptRegistry
+from connectors.registry.kept import update_registry
+from connectors.registry.reader import SourceTopic
+from connectors.registry.topic import RegistryTopic, known_registry
 from connectors.state.directory import StateDir
 from flows.inputs import inputs_of
 from flows.job import Run, clock

@@ -1,6 +1,5 @@
 """A bounded run over a folder of files: everything read, everything final, one result file."""
 
-import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,18 +15,15 @@ from bytewax.outputs import Sink
 from bytewax.run import cli_main
 
 from attribution.keyed import Read
-from attribution.registry import Registry, RegistryError
-from connectors.database import (
-    DatabaseSink,
-    record_run,
-    record_sources,
-)
-from connectors.files.folder import LogError, LogFile, find_files
+from attribution.registry import Registry
+from connectors.database import DatabaseSink, record_run
+from connectors.files.folder import LogFile, find_files
 from connectors.files.marks import marks
 from connectors.files.replay import FileSource
 from connectors.files.whole_lines import CHUNK_BYTES
 from connectors.live_file import writing
-from connectors.regular_files import IrregularError, read_regular
+from connectors.registry.file import REGISTRY, load_registry
+from connectors.registry.table import record_sources
 from connectors.replay_file import REPLAY_AGAIN, result_file
 from flows.attribution import Io, build_flow
 from flows.halting import HaltingSink, HaltingSource
@@ -40,8 +36,6 @@ EPOCH: Final = timedelta(seconds=30)
 STRIDE: Final = 24 * 3_600_000_000
 """How far in arrival time (us) the steps advance at once. Nobody waits for a row of a replay, so
 its strides are long; what arrives within one is what its memory is for."""
-
-REGISTRY: Final = "event_sources.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,39 +51,6 @@ class Replay:
     chunk_bytes: int | None = None
     key_groups: int | None = None
     progress: Callable[[int], None] | None = None
-
-
-def load_registry(folder: Path, *, allow_unregistered: bool) -> Registry:
-    """Read `event_sources.json`; raises LogError where it is missing or wrong."""
-    return load_sources(folder / REGISTRY, allow_unregistered=allow_unregistered)
-
-
-def load_sources(path: Path, *, allow_unregistered: bool) -> Registry:
-    """Read the registry from a file; raises LogError where it is missing or wrong."""
-    try:
-        documents = json.loads(read_regular(path))
-    except FileNotFoundError as error:
-        if allow_unregistered:
-            return Registry.from_documents([], allow_unregistered=True)
-        msg = f"{path} is missing; add the registry, or --allow-unregistered to do without"
-        raise LogError(msg) from error
-    except IrregularError as error:
-        msg = f"{path} cannot be read: {error.strerror}; name a file that holds the registry"
-        raise LogError(msg) from error
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}; let the user of this process read it"
-        raise LogError(msg) from error
-    except ValueError as error:
-        msg = f"{path} is not valid JSON: {error}"
-        raise LogError(msg) from error
-    if not isinstance(documents, list):
-        msg = f"{path} must hold an array of event sources"
-        raise LogError(msg)
-    try:
-        return Registry.from_documents(documents, allow_unregistered=allow_unregistered)
-    except RegistryError as error:
-        msg = f"{path}: {error}"
-        raise LogError(msg) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from connectors import schema
 from connectors.database import DatabaseSink
 from connectors.files.folder import find_files
 from connectors.files.replay import FileSource
+from connectors.registry.file import load_registry
 from flows.attribution import Io, build_flow
-from flows.replay import load_registry
 
 Tables: TypeAlias = dict[str, list[dict[str, Any]]]
 

@@ -21,7 +21,7 @@ from connectors import lane_snapshot, resumed
 from connectors.database import DatabaseError
 from connectors.live_file import open_live
 from connectors.log_kept import keep_log
-from connectors.source_versions import update_registry
+from connectors.registry.kept import update_registry
 from connectors.state.directory import StateDir
 from connectors.state.errors import StateError
 from connectors.state.manifests import files_of, sizes_of

@@ -9,10 +9,10 @@ import pytest
 from attribution.durations import parse_duration
 from attribution.policy import Policy, Windows
 from connectors.decoded import decode_folder, load_log
+from connectors.registry.file import load_registry
 from connectors.verification import compute_expected, create_log
 from flows.generate.spec import GenerateSpec
 from flows.generate.write import generate_log
-from flows.replay import load_registry
 from tests.oracle import compare, replay_oracle
 
 DEMO: Final = Path(__file__).parent / "fixtures/demo"

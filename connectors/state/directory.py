@@ -1,9 +1,9 @@
 """The state directory of a continuous run: what it was made with, and who holds it.
 
 state.json      what the state was made with, and what it must go on with
-registry.json   the versions of event sources (`connectors.source_versions`)
+registry.json   the versions of event sources (`connectors.registry.kept`)
 log.json        which log is read (`connectors.log_kept`)
-horizon.json    up to when those are known, where a topic says them (`connectors.kept_registry`)
+horizon.json    up to when those are known, where a topic says them (`connectors.registry.follow`)
 recovery/       the engine's store (`connectors.state.recovery`)
 segments/       the batches of the keyed steps (`connectors.state.segments`)
 alignment       how far each lane is, while a run works off a backlog (`connectors.alignment`)

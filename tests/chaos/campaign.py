@@ -14,7 +14,7 @@ import duckdb
 
 from attribution.registry import Registry
 from connectors.failpoints import NAMES
-from connectors.recorded_sources import read_registry
+from connectors.registry.table import read_registry
 from tests.actual import read_tables
 from tests.chaos.job import POLICY, Job, wait_until
 from tests.chaos.ledger import Ledger, opened

@@ -16,17 +16,10 @@ from confluent_kafka.admin import NewPartitions
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
 from connectors.kafka.cluster import Cluster, ClusterError
 from connectors.kafka.topics import Topic, create_topics
-from connectors.kept_registry import (
-    FOLLOW_INTERVAL,
-    UNREADABLE_MAX,
-    Horizon,
-    KeptRegistry,
-    load_horizon,
-    save_horizon,
-)
-from connectors.registry_topic import REGISTRY_DELAY, RegistryTopic, known_registry
-from connectors.source_reader import SourceReader, SourceTopic
-from connectors.source_versions import load_versions
+from connectors.registry.follow import FOLLOW_INTERVAL, UNREADABLE_MAX, KeptRegistry
+from connectors.registry.kept import Horizon, load_horizon, load_versions, save_horizon
+from connectors.registry.reader import SourceReader, SourceTopic
+from connectors.registry.topic import REGISTRY_DELAY, RegistryTopic, known_registry
 from connectors.state.directory import StateDir
 from connectors.state.errors import StateError
 from tests import raw

@@ -10,13 +10,8 @@ from attribution.frames import END
 from attribution.keyed import Rows
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.database import (
-    DatabaseError,
-    DatabaseSink,
-    create_database,
-    record_run,
-    record_sources,
-)
+from connectors.database import DatabaseError, DatabaseSink, create_database, record_run
+from connectors.registry.table import record_sources
 
 HOUR = 3_600_000_000
 

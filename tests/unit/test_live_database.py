@@ -14,12 +14,12 @@ import pytest
 
 from attribution.keyed import Rows
 from attribution.policy import Policy
-from attribution.registry import Registry, SourceVersion
+from attribution.registry import Registry, SourceVersion, following
 from connectors import live_database, metrics, schema, upkeep
-from connectors.database import DatabaseError, create_database, source_rows
+from connectors.database import DatabaseError, create_database
 from connectors.live_database import LiveDatabaseSink, LiveWriter, Start
 from connectors.live_file import database_seq, open_live
-from connectors.source_versions import following
+from connectors.registry.table import source_rows
 
 HOUR: Final = 3_600_000_000
 STATE: Final = "5t4te"

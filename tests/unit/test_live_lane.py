@@ -27,10 +27,10 @@ from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.lines import Lines
 from connectors.files import polling
 from connectors.files.intake import Tails
-from connectors.kept_registry import Followed
 from connectors.lane_snapshot import Snapshot, partitions_of
 from connectors.live import LiveLane, LiveSource, Rules
 from connectors.live_partition import STUCK
+from connectors.registry.follow import Followed
 from tests import raw
 from tests.raw import DAY, HOUR, MINUTE, SECOND
 

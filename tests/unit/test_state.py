@@ -22,8 +22,8 @@ from connectors.files import position
 from connectors.kafka import partitions as lane_partitions
 from connectors.log_kept import keep_log
 from connectors.preflight import Wanted, check_facts, preflight, problems
+from connectors.registry.kept import update_registry
 from connectors.resumed import manifests
-from connectors.source_versions import update_registry
 from connectors.state.directory import StateDir
 from connectors.state.errors import StateError
 from connectors.state.facts import Facts

@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, OnError, ignore
 from connectors.kafka.metadata import Lookout, require
 from connectors.kafka.partitions import REFRESH_SECONDS
-from connectors.source_versions import Read
+from connectors.registry.kept import Read
 
 BATCH_MESSAGES: Final = 1000
 

@@ -14,22 +14,23 @@ import pyarrow as pa
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaException, Message
 
 from attribution.frames import START
-from attribution.registry import Registry, SourceVersion
-from connectors.database import source_rows
+from attribution.registry import Registry, SourceVersion, following
 from connectors.kafka.cluster import ANSWER_SECONDS_MAX, LOG, ClusterError, unreachable
-from connectors.kept_registry import Horizon, load_horizon, save_horizon
-from connectors.source_messages import Change, Faulty, Words, read_message
-from connectors.source_reader import SourceReader, SourceTopic
-from connectors.source_versions import (
+from connectors.registry.kept import (
+    Horizon,
     Key,
     Known,
     Read,
     Versions,
-    following,
+    load_horizon,
     load_versions,
+    save_horizon,
     save_versions,
     update_registry,
 )
+from connectors.registry.messages import Change, Faulty, Words, read_message
+from connectors.registry.reader import SourceReader, SourceTopic
+from connectors.registry.table import source_rows
 from connectors.state.directory import StateDir
 
 REGISTRY_DELAY: Final = 5_000_000

@@ -5,18 +5,15 @@ versions, and then the instant up to which nothing will be added to them; by the
 of all processes judge. Nobody judges by a later instant than the last that was kept.
 """
 
-import json
-from dataclasses import asdict, dataclass
 from typing import Final, Protocol
 
 import pyarrow as pa
 
 from attribution.frames import START
 from attribution.registry import Registry
-from connectors.durable import write_lasting
-from connectors.source_versions import load_versions
+from connectors.registry.kept import Horizon, load_horizon, load_versions
 from connectors.state.directory import StateDir
-from connectors.state.errors import WAYS_OUT, StateError
+from connectors.state.errors import StateError
 
 FOLLOW_INTERVAL: Final = 100_000
 """Between two looks at what is kept, where that is not enough (us)."""
@@ -39,36 +36,6 @@ class Followed(Protocol):
 
     def close(self) -> None:
         """Let go of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Horizon:
-    """Up to when (us) it is known which versions hold, and the number of those that were kept."""
-
-    up_to: int
-    number: int
-
-
-def load_horizon(state: StateDir) -> Horizon | None:
-    """Read up to when versions are known; None where no topic was followed. Raises StateError."""
-    path = state.horizon_file
-    if not path.exists():
-        return None
-    try:
-        tree = json.loads(path.read_bytes())
-        return Horizon(int(tree["up_to"]), int(tree["number"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        msg = f"{path} cannot be read: {error}; {WAYS_OUT}"
-        raise StateError(msg) from error
-
-
-def save_horizon(state: StateDir, horizon: Horizon) -> None:
-    """Keep up to when the versions that were kept before are known; raises StateError."""
-    try:
-        write_lasting(state.horizon_file, [json.dumps(asdict(horizon)).encode(), b"\n"])
-    except OSError as error:
-        msg = f"{state.horizon_file} cannot be written: {error.strerror}; make room for it"
-        raise StateError(msg) from error
 
 
 class KeptRegistry:

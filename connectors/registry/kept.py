@@ -1,15 +1,14 @@
-"""The versions of event sources that a continuous run has seen, kept in its state directory.
+"""Event source versions and their horizon, kept in the state directory.
 
-A file or a topic says what holds now. What held before is remembered here, because an event is
-judged by its source as that was when the event arrived.
+No lane evaluates an event beyond the saved horizon.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry, SourceVersion
+from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry, SourceVersion, following
 from connectors.durable import write_lasting
 from connectors.state.directory import StateDir
 from connectors.state.errors import WAYS_OUT, StateError
@@ -58,35 +57,6 @@ def _merged(known: Known, current: Versions, now: int) -> Iterator[tuple[Key, An
     for key in known.versions | current:
         new = current[key][-1] if key in current else None
         yield key, following(known.versions.get(key, ()), new, now)
-
-
-def following(
-    versions: tuple[SourceVersion, ...], current: SourceVersion | None, now: int
-) -> tuple[SourceVersion, ...]:
-    """Give the versions of a source that from `now` on is `current`, or deleted."""
-    new = None if current is None else replace(current, valid_from=now)
-    is_open = bool(versions) and versions[-1].valid_to == END_OF_TIME
-    if is_open and new != replace(versions[-1], valid_from=now):
-        # A clock that was set back must not make a version end before it began.
-        end = max(now, versions[-1].valid_from)
-        versions = (*versions[:-1], replace(versions[-1], valid_to=end))
-        is_open = False
-    if new and not is_open:
-        begin = max([now, *(version.valid_to for version in versions)])
-        versions = (*versions, replace(new, valid_from=begin))
-    return _joined(each for each in versions if each.valid_from < each.valid_to)
-
-
-def _joined(versions: Iterable[SourceVersion]) -> tuple[SourceVersion, ...]:
-    """Make one of those that follow one another and say the same: nothing has changed there."""
-    joined: list[SourceVersion] = []
-    for each in versions:
-        last = joined[-1] if joined else None
-        if last and last == replace(each, valid_from=last.valid_from, valid_to=each.valid_from):
-            joined[-1] = replace(last, valid_to=each.valid_to)
-        else:
-            joined.append(each)
-    return tuple(joined)
 
 
 def load_versions(state: StateDir) -> Known | None:
@@ -153,3 +123,33 @@ def _version(entry: dict[str, Any]) -> SourceVersion:
     if fields["valid_to"] is None:
         fields["valid_to"] = END_OF_TIME
     return SourceVersion(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Up to when (us) it is known which versions hold, and the number of those that were kept."""
+
+    up_to: int
+    number: int
+
+
+def load_horizon(state: StateDir) -> Horizon | None:
+    """Read up to when versions are known; None where no topic was followed. Raises StateError."""
+    path = state.horizon_file
+    if not path.exists():
+        return None
+    try:
+        tree = json.loads(path.read_bytes())
+        return Horizon(int(tree["up_to"]), int(tree["number"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path} cannot be read: {error}; {WAYS_OUT}"
+        raise StateError(msg) from error
+
+
+def save_horizon(state: StateDir, horizon: Horizon) -> None:
+    """Keep up to when the versions that were kept before are known; raises StateError."""
+    try:
+        write_lasting(state.horizon_file, [json.dumps(asdict(horizon)).encode(), b"\n"])
+    except OSError as error:
+        msg = f"{state.horizon_file} cannot be written: {error.strerror}; make room for it"
+        raise StateError(msg) from error

@@ -12,7 +12,7 @@ from confluent_kafka import Message
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.event_source import EventSource, judge_event_source
 from attribution.registry import SourceVersion, version_of
-from connectors.source_versions import Key
+from connectors.registry.kept import Key
 
 
 @dataclass(frozen=True, slots=True)

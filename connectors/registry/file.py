@@ -1,0 +1,44 @@
+"""Reads the event sources of a folder from `event_sources.json`."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from attribution.registry import Registry, RegistryError
+from connectors.files.folder import LogError
+from connectors.regular_files import IrregularError, read_regular
+
+REGISTRY: Final = "event_sources.json"
+
+
+def load_registry(folder: Path, *, allow_unregistered: bool) -> Registry:
+    """Read `event_sources.json`; raises LogError where it is missing or wrong."""
+    return load_sources(folder / REGISTRY, allow_unregistered=allow_unregistered)
+
+
+def load_sources(path: Path, *, allow_unregistered: bool) -> Registry:
+    """Read the registry from a file; raises LogError where it is missing or wrong."""
+    try:
+        documents = json.loads(read_regular(path))
+    except FileNotFoundError as error:
+        if allow_unregistered:
+            return Registry.from_documents([], allow_unregistered=True)
+        msg = f"{path} is missing; add the registry, or --allow-unregistered to do without"
+        raise LogError(msg) from error
+    except IrregularError as error:
+        msg = f"{path} cannot be read: {error.strerror}; name a file that holds the registry"
+        raise LogError(msg) from error
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}; let the user of this process read it"
+        raise LogError(msg) from error
+    except ValueError as error:
+        msg = f"{path} is not valid JSON: {error}"
+        raise LogError(msg) from error
+    if not isinstance(documents, list):
+        msg = f"{path} must hold an array of event sources"
+        raise LogError(msg)
+    try:
+        return Registry.from_documents(documents, allow_unregistered=allow_unregistered)
+    except RegistryError as error:
+        msg = f"{path}: {error}"
+        raise LogError(msg) from error
