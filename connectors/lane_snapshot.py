@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from connectors.dead_letter_limit import Kept
+from connectors.dead_letters.limit import Kept
 from connectors.intake import Position
 from connectors.resting import unpack
 

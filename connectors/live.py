@@ -22,8 +22,8 @@ from attribution.registry import Registry
 from attribution.vocabulary import STREAMS
 from connectors import metrics
 from connectors.alignment import Alignment
-from connectors.dead_letter_limit import DeadLetterLimit
-from connectors.dead_letters import replays_of
+from connectors.dead_letters.letters import replays_of
+from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.keys import keyed
 from connectors.failpoints import reach

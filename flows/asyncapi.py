@@ -15,7 +15,7 @@ from attribution.contract.event import Event
 from attribution.contract.event_source import EventSource
 from attribution.contract.impression import Impression
 from attribution.contract.published import PublishedConversion
-from connectors.dead_letters import HEADERS, OMITTED, REPLAY_OF
+from connectors.dead_letters.letters import HEADERS, OMITTED, REPLAY_OF
 from connectors.kafka.topics import Topic
 from connectors.release import release
 from flows import wire_examples

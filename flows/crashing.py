@@ -16,7 +16,7 @@ from tempfile import TemporaryFile
 from typing import IO, Final, NoReturn, ParamSpec, TypeVar
 
 from connectors.database import DatabaseError
-from connectors.dead_letter_limit import TooManyDeadLettersError
+from connectors.dead_letters.limit import TooManyDeadLettersError
 from connectors.files.folder import LogError
 from connectors.kafka.cluster import ClusterError, OutageError
 from connectors.kafka.producer import PublishError

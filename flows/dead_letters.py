@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from heapq import nlargest
 from typing import Final
 
-from connectors.dead_letter_reader import DeadLetterReader
-from connectors.dead_letters import Letter, replayed
+from connectors.dead_letters.letters import Letter, replayed
+from connectors.dead_letters.topic import DeadLetterReader
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.producer import Outbox, Outgoing
 from flows.known_settings import Settings

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from attribution.registry import Registry
-from connectors.dead_letter_limit import DeadLetterLimit
+from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.files.folder import list_files
 from connectors.files.intake import Tails
 from connectors.intake import Intakes

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from attribution.registry import Registry
 from connectors import metrics
-from connectors.dead_letter_limit import DeadLetterLimit
-from connectors.dead_letter_sink import DeadLetterSink
+from connectors.dead_letters.limit import DeadLetterLimit
+from connectors.dead_letters.topic import DeadLetterSink
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.conversions import PublishSink
 from connectors.kafka.intake import KafkaIntakes

@@ -33,7 +33,7 @@ class TopicNames(BaseModel):
 class DeadLetterSettings(BaseModel):
     """Whether refused documents are set aside, and how many may be before the job stops.
 
-    The defaults are those of `connectors.dead_letter_limit`, which takes long to import.
+    The defaults are those of `connectors.dead_letters.limit`, which takes long to import.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

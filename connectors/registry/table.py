@@ -1,4 +1,4 @@
-"""Table `event_sources` of a result: the versions by which its events were judged, written and read.
+"""Table `event_sources` of a result: the versions that its events were judged by, both ways.
 
 The folder's own file tells what holds now; the result has every version and the time it held.
 """

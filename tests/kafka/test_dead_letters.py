@@ -15,14 +15,10 @@ from typer.testing import CliRunner
 from attribution.keyed import Read, Rows
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors import dead_letters
 from connectors.alignment import Alignment
-from connectors.dead_letter_limit import (
-    DeadLetterLimit,
-    Kept,
-    TooManyDeadLettersError,
-)
-from connectors.dead_letter_sink import DeadLetterSink
+from connectors.dead_letters import letters as dead_letters
+from connectors.dead_letters.limit import DeadLetterLimit, Kept, TooManyDeadLettersError
+from connectors.dead_letters.topic import DeadLetterSink
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.intake import KafkaIntakes
 from connectors.live import LiveLane, LiveSource, Rules

@@ -18,7 +18,7 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import NewPartitions
 from typer.testing import CliRunner
 
-from connectors.dead_letter_limit import DeadLetterLimit
+from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.kafka.cluster import Cluster
 from flows.cli import app
 from flows.kafka_settings import DeadLetterSettings

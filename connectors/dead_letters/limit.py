@@ -13,7 +13,7 @@ import pyarrow as pa
 from attribution.columns import Ints, Mask
 from attribution.decoded import Decoded
 from attribution.keyed import DEAD_LETTERS
-from connectors.dead_letters import dead_letters_of, refused_lines
+from connectors.dead_letters.letters import dead_letters_of, refused_lines
 from connectors.intake import Documents
 
 WINDOW: Final = 1_000

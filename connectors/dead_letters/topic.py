@@ -1,28 +1,82 @@
-"""The topic of dead letters, read from its beginning to where it ends now.
-
-Knows nothing of what is refused or why; there is no group, and nothing is remembered.
-"""
+"""The topic of dead letters: written together with the epoch that refused them, and read back."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from connectors.dead_letters import Letter, read_letter
+from attribution.keyed import DEAD_LETTERS, Rows
+from connectors import metrics
+from connectors.dead_letters.letters import Letter, outgoing, read_letter
+from connectors.failpoints import reach
 from connectors.kafka.cluster import Cluster, unreachable
 from connectors.kafka.metadata import require
+from connectors.kafka.producer import Outbox, Patience, for_a_while
 from connectors.kafka.records import headers_of
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterSink(FixedPartitionedSink[Rows, int]):
+    """One partition: there is one topic, and they are few. `clock` gives microseconds."""
+
+    cluster: Cluster
+    topic: str
+    clock: Callable[[], int]
+    waits: Patience = for_a_while
+
+    def list_parts(self) -> list[str]:
+        """Name the only partition."""
+        return [DEAD_LETTERS]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "DeadLetterBox":
+        """Connect; raises ClusterError when the topic does not exist."""
+        del step_id, for_part, resume_state
+        require(self.cluster, self.topic)
+        return DeadLetterBox(self, Outbox(self.cluster, self.waits))
+
+
+@dataclass(slots=True)
+class DeadLetterBox(StatefulSinkPartition[Rows, int]):
+    """Sends dead letters; an epoch ends when all of them are safe."""
+
+    sink: DeadLetterSink
+    outbox: Outbox
+    sent: Counter[str] = field(default_factory=Counter)
+
+    def write_batch(self, values: list[Rows]) -> None:
+        """Send the dead letters among the rows."""
+        now = self.sink.clock()
+        for rows in values:
+            letters = rows.tables[DEAD_LETTERS].to_pylist() if DEAD_LETTERS in rows.tables else []
+            self.outbox.send([outgoing(letter, self.sink.topic, now) for letter in letters])
+            self.sent.update(letter["stream"] for letter in letters)
+
+    def snapshot(self) -> int:
+        """Wait until all are safe; raises PublishError or OutageError when they are not."""
+        self.outbox.flush()
+        if self.sent:
+            reach("dead_letters.after_flush")
+        for stream, count in self.sent.items():
+            metrics.DEAD_LETTERS.labels(stream).inc(count)
+        self.sent.clear()
+        return 0
+
 
 GROUP: Final = "tributary-dead-letters"
 """Named because a consumer has to have one; nothing is committed to it."""
 
+
 BATCH_MESSAGES: Final = 100
 """Taken from the library at once; some may be of the largest size."""
 
+
 GATHER_SECONDS: Final = 0.05
 """How long the library waits for a batch to be full."""
+
 
 SILENCE_SECONDS_MAX: Final = 30.0
 """How long a broker may say nothing at all before it counts as out of reach."""
