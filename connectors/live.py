@@ -31,7 +31,8 @@ from connectors.files.replay import DEFAULT_SALTS
 from connectors.hashing import Salts
 from connectors.intake import Documents, Intakes, Position
 from connectors.lane_snapshot import NEW, VERSION, Snapshot, partitions_of
-from connectors.live_partition import LivePartitions, lifted, moved, read_ahead
+from connectors.live_partition import LivePartitions
+from connectors.progress import lifted, moved, read_ahead
 from connectors.registry.follow import Followed
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)

@@ -8,15 +8,10 @@ so is the instant at which a record was read that is ahead of the clock.
 Is told the time, and what has been read; reads nothing itself.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-import pyarrow as pa
-
-from attribution.columns import timestamps
-from attribution.decoded import Decoded
 from attribution.frames import END, START
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.resting import Resting
@@ -155,39 +150,3 @@ class LivePartitions:
         if not marks and now - self.opened >= self.idle_grace:
             marks = [now - self.idle_grace]
         return max(self.promised[stream], min(marks, default=START))
-
-
-def lifted(decoded: Decoded) -> pa.RecordBatch:
-    """Give the rows of table `lifts` for a chunk."""
-    lifts = [(part.partition, part.lift) for part in decoded.parts if part.lift]
-    columns = {
-        "stream": [decoded.stream] * len(lifts),
-        "source_partition": pa.array([partition for partition, _ in lifts], pa.string()),
-        "first_offset": [lift.first_offset for _, lift in lifts],
-        "last_offset": [lift.last_offset for _, lift in lifts],
-        "received_at": timestamps(np.array([lift.received_at for _, lift in lifts])),
-    }
-    return pa.RecordBatch.from_pydict(columns)
-
-
-def read_ahead(decoded: Decoded) -> pa.RecordBatch:
-    """Give the rows of table `readings` for a chunk."""
-    noted = [(part.partition, part.reading) for part in decoded.parts if part.reading]
-    columns = {
-        "stream": [decoded.stream] * len(noted),
-        "source_partition": pa.array([partition for partition, _ in noted], pa.string()),
-        "first_offset": [reading.first_offset for _, reading in noted],
-        "last_offset": [reading.last_offset for _, reading in noted],
-        "read_at": timestamps(np.array([reading.read_at for _, reading in noted])),
-    }
-    return pa.RecordBatch.from_pydict(columns)
-
-
-def moved(stream: str, next_offsets: Mapping[str, int]) -> pa.RecordBatch:
-    """Give the rows of table `positions` for partitions that were read."""
-    columns = {
-        "stream": [stream] * len(next_offsets),
-        "source_partition": list(next_offsets),
-        "next_offset": list(next_offsets.values()),
-    }
-    return pa.RecordBatch.from_pydict(columns)

@@ -19,14 +19,15 @@ import duckdb
 from attribution.decoded import Decoded
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.decoded import decode_folder, load_log
-from connectors.extents import Extent, decode_extents, read_extents
 from connectors.files.folder import find_files
 from connectors.files.marks import Mark, changes
+from connectors.progress import Extent, read_extents
 from connectors.registry.file import REGISTRY, load_registry
 from connectors.registry.table import read_registry
-from connectors.topic_log import TopicLog
-from connectors.verification import create_log, note_progress
+from connectors.verify.expected import create_log, note_progress
+from connectors.verify.log_tables import decode_folder, load_log
+from connectors.verify.reread_files import decode_extents
+from connectors.verify.reread_topics import TopicLog
 from flows.kafka_settings import KafkaSettings
 from flows.opening import absence, refusal
 from flows.topics import cluster_of

@@ -1,8 +1,8 @@
 """`tributary verify`: recompute a result by batch SQL from its log, and compare row by row.
 
-Composition only: the run is read from the file, the log is decoded anew, the rules are in
-`connectors/verify.sql`, and what equal means is in `connectors/comparisons.py`. A continuous run is
-held to what it has settled so far; the rest is counted.
+Composition only: the run is read from the file and the log is decoded anew. The rules are in
+`connectors/verify/expected.sql`; which tables are compared, and how exactly, is in
+`connectors/verify/tables.py`. Of a continuous run, only what has settled is compared.
 """
 
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ from typing import Final
 
 import duckdb
 
-from connectors.comparison import Difference, TableCheck, compare
-from connectors.comparisons import COMPARISONS, PROVISIONAL_COMPARISONS
-from connectors.verification import compute_expected, count_unsettled
+from connectors.verify.compare import Difference, TableCheck, compare
+from connectors.verify.expected import compute_expected, count_unsettled
+from connectors.verify.tables import COMPARISONS, PROVISIONAL_COMPARISONS
 from connectors.wording import counted
 from flows.kafka_settings import KafkaSettings
 from flows.recorded import Run, attach

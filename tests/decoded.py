@@ -1,7 +1,7 @@
 """Builds decoded logs for tests, and the result files that belong to them.
 
 Instants are microseconds after START; records have sane defaults. The result file is what
-`verify.sql` expects, so it serves tests of whatever reads results, not of the rules.
+`expected.sql` expects, so it serves tests of whatever reads results, not of the rules.
 """
 
 import json
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from attribution.policy import Policy
 from connectors.schema import create
-from connectors.verification import compute_expected, create_log
+from connectors.verify.expected import compute_expected, create_log
 
 Row: TypeAlias = dict[str, Any]
 Key: TypeAlias = tuple[str, str]

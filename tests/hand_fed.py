@@ -21,7 +21,7 @@ from connectors.decoding.keys import keyed
 from connectors.decoding.lines import Lines
 from connectors.hashing import Salts
 from connectors.live_database import LiveDatabaseSink, Start
-from connectors.live_partition import lifted, moved, read_ahead
+from connectors.progress import lifted, moved, read_ahead
 from flows.attribution import Io, build_flow
 from tests import raw
 

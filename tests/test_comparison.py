@@ -7,8 +7,8 @@ import duckdb
 import pytest
 
 from attribution.policy import Policy
-from connectors.comparison import Difference, compare
-from connectors.comparisons import COMPARISONS
+from connectors.verify.compare import Difference, compare
+from connectors.verify.tables import COMPARISONS
 from tests.decoded import (
     HOUR,
     NOW,

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from attribution.policy import Policy
-from connectors.near_misses import Place, near_misses
-from connectors.verification import create_log
+from connectors.verify.expected import create_log
+from connectors.verify.near_misses import Place, near_misses
 from flows.explain import UnknownEventError, explain
 from flows.recorded import ResultError
 from tests import raw

@@ -8,9 +8,9 @@ import pytest
 
 from attribution.durations import parse_duration
 from attribution.policy import Policy, Windows
-from connectors.decoded import decode_folder, load_log
 from connectors.registry.file import load_registry
-from connectors.verification import compute_expected, create_log
+from connectors.verify.expected import compute_expected, create_log
+from connectors.verify.log_tables import decode_folder, load_log
 from flows.generate.spec import GenerateSpec
 from flows.generate.write import generate_log
 from tests.oracle import compare, replay_oracle

@@ -1,4 +1,4 @@
-"""The rules, each at its edge, against `verify.sql`; results are whole and literal."""
+"""The rules, each at its edge, against `expected.sql`; results are whole and literal."""
 
 import random
 from decimal import Decimal

@@ -9,7 +9,7 @@ from typing import Final
 import duckdb
 
 from attribution.vocabulary import Outcome, Reason
-from connectors.near_misses import NearMiss, Place, Rule, near_misses
+from connectors.verify.near_misses import NearMiss, Place, Rule, near_misses
 from flows.explain.rows import Row, instant
 from flows.text_table import text_table
 

@@ -10,14 +10,15 @@ from attribution.columns import values
 from attribution.decoded import Decoded, Lift
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors import decoded as decoding
-from connectors.decoded import decode_folder
 from connectors.decoding.decoder import PartitionDecoder
-from connectors.extents import Extent, decode_extents
 from connectors.files import whole_lines
 from connectors.files.folder import find_files
 from connectors.files.replay_lane import Lane, Partition
 from connectors.files.whole_lines import UNPACKED_TIMES, decode_in_turn
+from connectors.progress import Extent
+from connectors.verify import log_tables as decoding
+from connectors.verify.log_tables import decode_folder
+from connectors.verify.reread_files import decode_extents
 from tests.raw import HOUR, envelope, event, impression, since_epoch, write_log
 
 POLICY = Policy()

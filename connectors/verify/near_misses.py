@@ -1,6 +1,6 @@
 """Finds the records that nearly were touchpoints of an event, and what kept each out.
 
-Asks the log tables (`log.sql`) by `near_misses.sql`; identifiers stay inside the query.
+Asks the log tables (`log_tables.sql`) by `near_misses.sql`; identifiers stay inside the query.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ def near_misses(
 ) -> tuple[list[NearMiss], int]:
     """Give the latest near misses of an event whose path is given, and how many there are."""
     rows = connection.execute(
-        files("connectors").joinpath("near_misses.sql").read_text(encoding="utf-8"),
+        files("connectors.verify").joinpath("near_misses.sql").read_text(encoding="utf-8"),
         {
             "partition": place.partition,
             "line": place.line,

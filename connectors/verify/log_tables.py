@@ -1,4 +1,4 @@
-"""Fills the tables of the decoded log (`log.sql`) from raw streams, wherever they are.
+"""Fills the tables of the decoded log (`log_tables.sql`) from raw streams, wherever they are.
 
 What a verify, an explanation and the flow start from is so one and the same: what the decoder says
 of each record. Chunk by chunk, so that memory does not grow with the log; rules of attribution, and

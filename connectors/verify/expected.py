@@ -1,4 +1,4 @@
-"""What a result file must hold, computed from the decoded log by `verify.sql`.
+"""What a result file must hold, computed from the decoded log by `expected.sql`.
 
 It runs SQL and fills in the policy; the rules are in the SQL, the log comes from its caller.
 """
@@ -18,7 +18,7 @@ def create_log(connection: duckdb.DuckDBPyConnection, policy: Policy) -> None:
     The result is taken for complete unless `note_progress` says otherwise.
     """
     connection.execute("set timezone = 'UTC'")
-    connection.execute(_script("log.sql"))
+    connection.execute(_script("log_tables.sql"))
     limits = (
         policy.settle_delay,
         policy.max_event_delay,
@@ -59,7 +59,7 @@ def note_progress(connection: duckdb.DuckDBPyConnection) -> None:
 
 def compute_expected(connection: duckdb.DuckDBPyConnection) -> None:
     """Compute the `expected_*` tables from the log tables of the same connection."""
-    for statement in connection.extract_statements(_script("verify.sql")):
+    for statement in connection.extract_statements(_script("expected.sql")):
         connection.execute(statement)
 
 
@@ -74,4 +74,4 @@ def count_unsettled(connection: duckdb.DuckDBPyConnection) -> tuple[int, int]:
 
 
 def _script(name: str) -> str:
-    return files("connectors").joinpath(name).read_text(encoding="utf-8")
+    return files("connectors.verify").joinpath(name).read_text(encoding="utf-8")

@@ -16,9 +16,9 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.lines import Lines
-from connectors.extents import Extent
 from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, ClusterError, unreachable
 from connectors.kafka.metadata import Described, describe
+from connectors.progress import Extent
 
 GROUP: Final = "tributary-verify"
 """Named because a consumer has to have one; nothing is committed to it."""

@@ -1,75 +1,17 @@
-"""How much of its log a result that still grows is made of, and how to read that much again.
-
-A continuous run notes how far it has read each partition, which records it lifted because they
-arrived below what it had promised, and when it read those that were ahead of the clock. With all
-three, reading the log again gives the same records.
-"""
+"""The files of a continuous run, read again as far as its result is made of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import duckdb
-
-from attribution.decoded import Decoded, Lift, Reading
+from attribution.decoded import Decoded
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.decoding.arrivals import NONE, Readings
 from connectors.decoding.decoder import Next, PartitionDecoder
 from connectors.decoding.lines import Lines
 from connectors.files.folder import LogError, LogFile, find_files
 from connectors.files.whole_lines import decode_in_turn, read_whole_lines
+from connectors.progress import Extent
 from connectors.wording import counted
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """The records of a partition that a result is made of: those below `next_offset`.
-
-    `lifts` are in the order of their offsets.
-    """
-
-    stream: str
-    partition: str
-    next_offset: int
-    lifts: tuple[Lift, ...] = ()
-    readings: Readings = NONE
-
-    def lifts_among(self, first: int, beyond: int) -> list[Lift]:
-        """Give the lifts that begin at an offset from `first` to before `beyond`."""
-        return [lift for lift in self.lifts if first <= lift.first_offset < beyond]
-
-
-def read_extents(connection: duckdb.DuckDBPyConnection) -> list[Extent]:
-    """Read from `result` how far each of its partitions was read, by name."""
-    positions = connection.execute(
-        """select stream, source_partition, max(next_offset) from result.positions
-        group by all having max(next_offset) > 0 order by all"""
-    ).fetchall()
-    lifts: dict[tuple[str, str], list[Lift]] = {}
-    for stream, partition, *lift in _noted(connection, "lifts", "received_at"):
-        lifts.setdefault((stream, partition), []).append(Lift(*lift))
-    readings: dict[tuple[str, str], list[Reading]] = {}
-    for stream, partition, *reading in _noted(connection, "readings", "read_at"):
-        readings.setdefault((stream, partition), []).append(Reading(*reading))
-    return [
-        Extent(
-            *(stream, partition, next_offset),
-            tuple(lifts.get((stream, partition), ())),
-            Readings.of(readings.get((stream, partition), ())),
-        )
-        for stream, partition, next_offset in positions
-    ]
-
-
-def _noted(
-    connection: duckdb.DuckDBPyConnection, table: str, instant: str
-) -> list[tuple[Any, ...]]:
-    return connection.execute(
-        f"""select stream, source_partition, first_offset, last_offset, epoch_us({instant})
-        from result.{table} order by all"""
-    ).fetchall()
 
 
 def decode_extents(

@@ -1,4 +1,4 @@
--- The decoded log: what verify.sql starts from. One row per record that the contract accepted, one
+-- The decoded log: what expected.sql starts from. One row per record that the contract accepted, one
 -- per refusal, one per test event. Instants are microseconds since the epoch; received_at is the
 -- effective one. Identifiers are in here, so these tables live in a scratch database only.
 

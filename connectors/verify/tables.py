@@ -3,7 +3,7 @@
 from typing import Final
 
 from attribution.vocabulary import MODELS
-from connectors.comparison import Comparison
+from connectors.verify.compare import Comparison
 
 _EVENT: Final = ("advertiser_id", "event_source_id", "event_type")
 _AD: Final = ("advertiser_id", "campaign_id", "media_buy_id", "package_id", "creative_id", "type")

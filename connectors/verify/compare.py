@@ -1,6 +1,6 @@
 """Compares what a result file holds with what it must hold, row by row.
 
-Works on one connection that has the `expected_*` tables of `verify.sql`, and the result file
+Works on one connection that has the `expected_*` tables of `expected.sql`, and the result file
 attached as `result`. What is compared with what is said in `comparisons`.
 """
 

@@ -1,4 +1,4 @@
--- What a result file must hold, computed by plain batch SQL from the decoded log (log.sql) and the
+-- What a result file must hold, computed by plain batch SQL from the decoded log (log_tables.sql) and the
 -- policy. It is the rules of docs/semantics.md and nothing of how the job works: no order of
 -- reading, no batches, no state. Run from top to bottom; each table is one idea, the last ones are
 -- what the tables of schema.sql are compared with. A result that still grows is held to what it has
