@@ -1,6 +1,7 @@
 """Salts of the key hashes, and the check that DuckDB still computes the same hashes."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from connectors.duckdb_query import query
 
@@ -25,3 +26,6 @@ def hash_check(salts: Salts) -> list[str]:
     """Hash a fixed text: another version of DuckDB may hash otherwise, and find no key again."""
     hashed = query("select " + salts.hash("'tributary'"))
     return [str(column[0]) for column in hashed.columns]
+
+
+DEFAULT_SALTS: Final = Salts()

@@ -10,8 +10,8 @@ from typing import Final
 from connectors.files import position as place
 from connectors.intake import Position, is_of_topic
 from connectors.kafka import partitions as lane_partitions
-from connectors.lane_snapshot import VERSION as LANE
-from connectors.lane_snapshot import partitions_of
+from connectors.lanes.snapshot import VERSION as LANE
+from connectors.lanes.snapshot import partitions_of
 from connectors.state.directory import StateDir
 from connectors.state.errors import WAYS_OUT
 from connectors.state.facts import Facts

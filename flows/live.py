@@ -21,7 +21,7 @@ from typing import Any, Final
 from bytewax.dataflow import Dataflow
 
 from attribution.registry import Registry
-from connectors.live import LiveSource
+from connectors.lanes.source import LiveSource
 from connectors.registry.kept import load_versions
 from connectors.state.directory import STATE, StateDir
 from connectors.state.facts import Facts

@@ -13,9 +13,9 @@ from bytewax.recovery import RecoveryConfig
 from bytewax.run import cli_main
 
 from connectors import metrics
-from connectors.alignment import Alignment
 from connectors.in_place import InPlace
-from connectors.live import LiveSource, Rules
+from connectors.lanes.alignment import Alignment
+from connectors.lanes.source import LiveSource, Rules
 from connectors.live_database import LiveDatabaseSink, Start
 from connectors.live_file import database_seq
 from connectors.preflight import preflight

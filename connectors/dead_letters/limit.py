@@ -26,7 +26,7 @@ CONSECUTIVE_MAX: Final = 1_000
 """Refused one after the other."""
 
 
-Kept = dict[str, tuple[int, bytes, int]]
+LimitState = dict[str, tuple[int, bytes, int]]
 """By partition: how many of its latest records are remembered, which of them were refused (a bit
 each), and how many were refused in a row at last."""
 
@@ -47,7 +47,7 @@ class DeadLetterLimit:
     max_ratio: float = RATIO_MAX
     max_consecutive: int = CONSECUTIVE_MAX
 
-    def watch(self, kept: Kept) -> "DeadLetterWatch":
+    def watch(self, kept: LimitState) -> "DeadLetterWatch":
         """Go on counting from what a watch kept, which is nothing at first."""
         return DeadLetterWatch(self, kept)
 
@@ -55,14 +55,14 @@ class DeadLetterLimit:
 class DeadLetterWatch:
     """Looks at the latest records of each partition of one lane."""
 
-    def __init__(self, limit: DeadLetterLimit, kept: Kept) -> None:
+    def __init__(self, limit: DeadLetterLimit, kept: LimitState) -> None:
         """Remember the records that were looked at before a restart, or each would be let more."""
         self._limit = limit
         self._latest = {name: _unpacked(flags, count) for name, (count, flags, _) in kept.items()}
         self._streak = {name: streak for name, (_, _, streak) in kept.items()}
 
     @property
-    def kept(self) -> Kept:
+    def kept(self) -> LimitState:
         """What the next start goes on from."""
         return {
             name: (len(latest), np.packbits(latest).tobytes(), self._streak[name])

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
@@ -19,9 +18,8 @@ from connectors.decoding.keys import keyed
 from connectors.files.folder import LogFile
 from connectors.files.replay_lane import Lane, Partition
 from connectors.files.whole_lines import CHUNK_BYTES
-from connectors.hashing import Salts
+from connectors.hashing import DEFAULT_SALTS, Salts
 
-DEFAULT_SALTS: Final = Salts()
 Progress = Callable[[int], None]
 
 

@@ -6,7 +6,7 @@ log.json        which log is read (`connectors.log_kept`)
 horizon.json    up to when those are known, where a topic says them (`connectors.registry.follow`)
 recovery/       the engine's store (`connectors.state.recovery`)
 segments/       the batches of the keyed steps (`connectors.state.segments`)
-alignment       how far each lane is, while a run works off a backlog (`connectors.alignment`)
+alignment       how far each lane is, while a run works off a backlog (`connectors.lanes.alignment`)
 waiting         touched while a run waits for a cluster that takes nothing
 lock            held while anybody uses the directory
 """

@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 from attribution.keyed import Read, Rows
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.alignment import Alignment
 from connectors.dead_letters import letters as dead_letters
-from connectors.dead_letters.limit import DeadLetterLimit, Kept, TooManyDeadLettersError
+from connectors.dead_letters.limit import DeadLetterLimit, LimitState, TooManyDeadLettersError
 from connectors.dead_letters.topic import DeadLetterSink
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.intake import KafkaIntakes
-from connectors.live import LiveLane, LiveSource, Rules
+from connectors.lanes.alignment import Alignment
+from connectors.lanes.source import LiveLane, LiveSource, Rules
 from flows.cli import app
 from flows.dead_letters import HEADERS
 from tests.kafka.topics import IMPATIENT, WAIT_SECONDS_MAX, everything, new_topic
@@ -336,7 +336,7 @@ def test_partitions_are_counted_apart() -> None:
 
 def is_over(limit: DeadLetterLimit, chunks: str) -> bool:
     """Take chunks of records, b for a bad one, each after a restart; tell if they are too many."""
-    kept: Kept = {}
+    kept: LimitState = {}
     try:
         for chunk in chunks.split(" "):
             watch = limit.watch(kept)

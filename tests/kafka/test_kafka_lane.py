@@ -9,11 +9,11 @@ import pytest
 
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.alignment import Alignment
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.intake import KafkaIntakes
 from connectors.kafka.liveness import SILENT_SECONDS
-from connectors.live import LiveLane, LiveSource, Rules
+from connectors.lanes.alignment import Alignment
+from connectors.lanes.source import LiveLane, LiveSource, Rules
 from tests.kafka.brokers import running
 from tests.kafka.stalling import Proxy, behind_proxy
 from tests.kafka.topics import new_topic

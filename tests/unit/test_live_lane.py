@@ -21,15 +21,15 @@ from attribution.frames import START
 from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors import resting
-from connectors.alignment import Alignment
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.lines import Lines
 from connectors.files import polling
 from connectors.files.intake import Tails
-from connectors.lane_snapshot import Snapshot, partitions_of
-from connectors.live import LiveLane, LiveSource, Rules
-from connectors.live_partition import STUCK
+from connectors.lanes import snapshot as resting
+from connectors.lanes.alignment import Alignment
+from connectors.lanes.partitions import STUCK
+from connectors.lanes.snapshot import Snapshot, partitions_of
+from connectors.lanes.source import LiveLane, LiveSource, Rules
 from connectors.registry.follow import Followed
 from tests import raw
 from tests.raw import DAY, HOUR, MINUTE, SECOND

@@ -17,9 +17,9 @@ import pytest
 
 from attribution.policy import Policy
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
-from connectors import lane_snapshot
 from connectors.files import position
 from connectors.kafka import partitions as lane_partitions
+from connectors.lanes import snapshot as lane_snapshot
 from connectors.log_kept import keep_log
 from connectors.preflight import Wanted, check_facts, preflight, problems
 from connectors.registry.kept import update_registry

@@ -1,7 +1,7 @@
-"""What is kept of partitions at rest: of all that ever were, nearly all, and most for ever.
+"""What a lane saves: where its partitions go on, and their watermarks.
 
-They all have the same watermark, the clock's, so that it takes no look at each to carry them. In a
-snapshot they are one immutable piece, made anew only when many have changed.
+A long-running lane has thousands of idle partitions. They share one watermark, the clock's, and a
+snapshot stores them as one compressed block, which is made anew only when many have changed.
 """
 
 import zlib
@@ -12,12 +12,37 @@ from typing import Final
 import msgspec
 
 from attribution.vocabulary import STREAMS
+from connectors.dead_letters.limit import LimitState
 from connectors.intake import Position
+
+Snapshot = tuple[
+    str, int, dict[str, tuple[str, Position, int, int]], dict[str, int], LimitState, bytes
+]
+"""`lane`, version, (stream, position, maximum, watermark) by partition, promise by stream, what the
+limit of dead letters remembers, and of the partitions at rest those that have not changed for a
+while (`connectors.lanes.snapshot`)."""
+
+VERSION: Final = 2
+
+NEW: Final[Snapshot] = ("lane", VERSION, {}, {}, {}, b"")
+"""Of a lane that has not read anything."""
+
+
+def partitions_of(snapshot: Snapshot) -> dict[str, tuple[str, Position, int, int]]:
+    """Give (stream, position, maximum, watermark) by partition, of those at rest too."""
+    _, _, others, promised, _, piece = snapshot
+    at_rest = {
+        name: (stream, position, maximum, promised[stream])
+        for stream, name, position, maximum in unpack(piece)
+    }
+    return at_rest | others
+
 
 LOOSE_MAX: Final = 100
 """Partitions that came to rest and are not in the piece yet: to make it takes some milliseconds."""
 
-Kept = tuple[str, str, Position, int]
+
+IdlePartition = tuple[str, str, Position, int]
 """Stream, name, position and maximum of a partition."""
 
 
@@ -45,7 +70,7 @@ class Resting:
         self._loose.pop(name, None)
         return self._maxima[stream].pop(name, None)
 
-    def keep(self, position: Callable[[str], Position]) -> tuple[list[Kept], bytes]:
+    def keep(self, position: Callable[[str], Position]) -> tuple[list[IdlePartition], bytes]:
         """Give what has to be kept: some partitions one by one, and the piece with the others.
 
         The piece also names partitions that have been woken since; what is known of them otherwise
@@ -66,7 +91,7 @@ class Resting:
         return loose, self._piece
 
 
-def unpack(piece: bytes) -> Iterator[Kept]:
+def unpack(piece: bytes) -> Iterator[IdlePartition]:
     """Give the partitions of a piece."""
     if piece:
         for stream, name, position, maximum in msgspec.msgpack.decode(zlib.decompress(piece)):

@@ -14,7 +14,7 @@ from typing import Final
 
 from attribution.frames import END, START
 from connectors.decoding.decoder import PartitionDecoder
-from connectors.resting import Resting
+from connectors.lanes.snapshot import Resting
 
 BACKLOG: Final = 10_000_000
 """How far (us of arrival time) a partition that has more to read is behind the clock before others

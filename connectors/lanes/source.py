@@ -1,6 +1,6 @@
 """Lanes as a Bytewax source that never ends: partitions that keep coming, and a clock.
 
-How far the watermark of a partition is carried is the business of `connectors.live_partition`.
+How far the watermark of a partition is carried is the business of `connectors.lanes.partitions`.
 Draining is not the end of time: a lane that is told to stop promises nothing.
 """
 
@@ -21,17 +21,16 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import STREAMS
 from connectors import metrics
-from connectors.alignment import Alignment
 from connectors.dead_letters.letters import replays_of
 from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.keys import keyed
 from connectors.failpoints import reach
-from connectors.files.replay import DEFAULT_SALTS
-from connectors.hashing import Salts
+from connectors.hashing import DEFAULT_SALTS, Salts
 from connectors.intake import Documents, Intakes, Position
-from connectors.lane_snapshot import NEW, VERSION, Snapshot, partitions_of
-from connectors.live_partition import LivePartitions
+from connectors.lanes.alignment import Alignment
+from connectors.lanes.partitions import LivePartitions
+from connectors.lanes.snapshot import NEW, VERSION, Snapshot, partitions_of
 from connectors.progress import lifted, moved, read_ahead
 from connectors.registry.follow import Followed
 
