@@ -1,6 +1,6 @@
 """The rows analysts read: conversions and credits, in the columns of the tables.
 
-Column names and types are those of `connectors/schema.sql`; this module only fills them.
+Column names and types are those of `connectors/database/schema.sql`; this module only fills them.
 """
 
 from functools import lru_cache

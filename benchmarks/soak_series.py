@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from connectors.live_database import WAL_BYTES_MAX
+from connectors.database.live_sink import WAL_BYTES_MAX
 
 MEMORY_MAX_MB: Final = 1000.0
-"""What `connectors.live_file.MEMORY_MAX` says."""
+"""What `connectors.database.ownership.MEMORY_MAX` says."""
 
 Sample = Mapping[str, float]
 """The values of all series at one moment, and `at`, in seconds."""

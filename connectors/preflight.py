@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from attribution.policy import Policy
-from connectors.live_database import RESUME_BEHIND_MAX
+from connectors.database.live_sink import RESUME_BEHIND_MAX
 from connectors.log_kept import Log, keep_log, kept_log, other_log
 from connectors.registry.kept import load_versions
 from connectors.resumed import manifests, resumed_seq, strange

@@ -13,7 +13,8 @@ from bytewax.dataflow import Dataflow
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from attribution.keyed import Rows
-from connectors.database import DatabaseSink, create_database
+from connectors.database.file import create_database
+from connectors.database.replay_sink import DatabaseSink
 from flows.replay import Log, Replay, record, wire
 from flows.settings import SettingsError, load_settings
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final, NoReturn, ParamSpec, TypeVar
 
-from connectors.database import DatabaseError
+from connectors.database.file import DatabaseError
 from connectors.dead_letters.limit import TooManyDeadLettersError
 from connectors.files.folder import LogError
 from connectors.kafka.cluster import ClusterError, OutageError

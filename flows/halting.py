@@ -14,10 +14,10 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from attribution.keyed import Read, Rows
-from connectors.database import DatabaseError
+from connectors.database.file import DatabaseError
+from connectors.database.ownership import writing
+from connectors.database.replay_file import REPLAY_AGAIN
 from connectors.files.folder import LogError
-from connectors.live_file import writing
-from connectors.replay_file import REPLAY_AGAIN
 
 Failures = list[LogError | DatabaseError]
 Partition = StatefulSourcePartition[Read, None]

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 import duckdb
 import msgspec
 
-from flows.opening import absence, refusal
+from connectors.database.file import absence, refusal
 from flows.text_table import text_table
 
 Format: TypeAlias = Literal["table", "csv", "json"]

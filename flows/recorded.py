@@ -19,6 +19,7 @@ import duckdb
 from attribution.decoded import Decoded
 from attribution.policy import Policy
 from attribution.registry import Registry
+from connectors.database.file import absence, refusal
 from connectors.files.folder import find_files
 from connectors.files.marks import Mark, changes
 from connectors.progress import Extent, read_extents
@@ -29,7 +30,6 @@ from connectors.verify.log_tables import decode_folder, load_log
 from connectors.verify.reread_files import decode_extents
 from connectors.verify.reread_topics import TopicLog
 from flows.kafka_settings import KafkaSettings
-from flows.opening import absence, refusal
 from flows.topics import cluster_of
 
 _DecodeExtents = Callable[[Sequence[Extent], Policy, Registry], Iterator[Decoded]]

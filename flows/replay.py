@@ -16,15 +16,16 @@ from bytewax.run import cli_main
 
 from attribution.keyed import Read
 from attribution.registry import Registry
-from connectors.database import DatabaseSink, record_run
+from connectors.database.ownership import writing
+from connectors.database.replay_file import REPLAY_AGAIN, result_file
+from connectors.database.replay_sink import DatabaseSink
+from connectors.database.runs import record_run
 from connectors.files.folder import LogFile, find_files
 from connectors.files.marks import marks
 from connectors.files.replay import FileSource
 from connectors.files.whole_lines import CHUNK_BYTES
-from connectors.live_file import writing
 from connectors.registry.file import REGISTRY, load_registry
 from connectors.registry.table import record_sources
-from connectors.replay_file import REPLAY_AGAIN, result_file
 from flows.attribution import Io, build_flow
 from flows.halting import HaltingSink, HaltingSource
 from flows.known_settings import Settings

@@ -13,11 +13,11 @@ from bytewax.recovery import RecoveryConfig
 from bytewax.run import cli_main
 
 from connectors import metrics
-from connectors.in_place import InPlace
+from connectors.database.in_place import InPlace
+from connectors.database.live_sink import LiveDatabaseSink, Start
+from connectors.database.ownership import database_seq
 from connectors.lanes.alignment import Alignment
 from connectors.lanes.source import LiveSource, Rules
-from connectors.live_database import LiveDatabaseSink, Start
-from connectors.live_file import database_seq
 from connectors.preflight import preflight
 from connectors.resumed import resumed_seq
 from connectors.state.directory import StateDir

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from attribution.frames import END, START
-from connectors.live_file import check_place, database_seq, open_live
+from connectors.database.ownership import check_place, database_seq, open_live
 from connectors.log_kept import Log
 from connectors.preflight import Ready, Wanted, check_facts, preflight, problems, store_problems
 from connectors.resumed import KEYED_STEPS, partitions, resumed_seq

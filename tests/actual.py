@@ -13,8 +13,8 @@ from bytewax.run import cli_main
 
 from attribution.frames import END
 from attribution.policy import Policy
-from connectors import schema
-from connectors.database import DatabaseSink
+from connectors.database import schema
+from connectors.database.replay_sink import DatabaseSink
 from connectors.files.folder import find_files
 from connectors.files.replay import FileSource
 from connectors.registry.file import load_registry

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from attribution.policy import Policy
-from connectors.schema import create
+from connectors.database.schema import create
 from connectors.verify.expected import compute_expected, create_log
 
 Row: TypeAlias = dict[str, Any]

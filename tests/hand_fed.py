@@ -16,11 +16,11 @@ from attribution.frames import END, START
 from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
+from connectors.database.live_sink import LiveDatabaseSink, Start
 from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.keys import keyed
 from connectors.decoding.lines import Lines
 from connectors.hashing import Salts
-from connectors.live_database import LiveDatabaseSink, Start
 from connectors.progress import lifted, moved, read_ahead
 from flows.attribution import Io, build_flow
 from tests import raw

@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from connectors.schema import TABLES, VIEWS
+from connectors.database.schema import TABLES, VIEWS
 from tests.decoded import click, event, impression, rejection, trial, write_result
 
 GUIDE = (Path(__file__).parents[1] / "docs/analyst-guide.md").read_text(encoding="utf-8")

@@ -18,9 +18,9 @@ from typer.testing import CliRunner, Result
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors import resumed
-from connectors.database import DatabaseError
+from connectors.database.file import DatabaseError
+from connectors.database.ownership import open_live
 from connectors.lanes import snapshot as lane_snapshot
-from connectors.live_file import open_live
 from connectors.log_kept import keep_log
 from connectors.registry.kept import update_registry
 from connectors.state.directory import StateDir

@@ -14,7 +14,7 @@ import duckdb
 import pytest
 from typer.testing import CliRunner
 
-from connectors import schema
+from connectors.database import schema
 from flows.cli import app
 from tests import raw
 

@@ -9,8 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from connectors import schema
-from connectors.schema import TABLES, VIEWS, WITHOUT_SEQ
+from connectors.database import schema
+from connectors.database.schema import TABLES, VIEWS, WITHOUT_SEQ
 from tests.decoded import (
     DEVICE,
     HOUR,

@@ -50,7 +50,7 @@ def replay(
     The file appears when it is complete, and a summary says what was found. Refused records are
     listed in it, and no reason to fail.
     """
-    from connectors.database import DatabaseError
+    from connectors.database.file import DatabaseError
     from connectors.files.folder import LogError, look_into
     from connectors.files.hints import hints
     from flows.replay import Replay

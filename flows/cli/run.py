@@ -63,7 +63,7 @@ def run(
 
     stopping = Stopping()
     with asked_by_signals(stopping):  # first of all: to import the rest takes a second
-        from connectors.database import DatabaseError
+        from connectors.database.file import DatabaseError
         from connectors.files.folder import LogError
         from connectors.kafka.cluster import ClusterError, OutageError
         from connectors.state.errors import StateError

@@ -68,7 +68,7 @@ def check(
     All of it must be there and every checksum right. Exits with 1 and a sentence for each fault
     when not. Nothing is changed.
     """
-    from connectors.database import DatabaseError
+    from connectors.database.file import DatabaseError
     from connectors.state.errors import StateError
     from flows.state import check_state
 

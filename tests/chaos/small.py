@@ -6,7 +6,7 @@ Without arguments it is one of the processes of a run, with the same limits.
 import sys
 from typing import Any, Final
 
-from connectors import live_database, upkeep
+from connectors.database import compaction, live_sink
 from connectors.state import segments
 from flows import member, members
 from flows.cli import app
@@ -14,8 +14,8 @@ from flows.cli import app
 SMALL: Final[list[tuple[Any, str, object]]] = [
     (segments, "INLINE_BYTES", 2_000),
     (segments, "MAP_BYTES", 10_000),
-    (live_database, "WAL_BYTES_MAX", 100_000),
-    (upkeep, "UPKEEP_COMMITS", 4),
+    (live_sink, "WAL_BYTES_MAX", 100_000),
+    (compaction, "UPKEEP_COMMITS", 4),
     (members, "MEMBER", "tests.chaos.small"),
 ]
 

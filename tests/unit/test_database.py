@@ -10,7 +10,9 @@ from attribution.frames import END
 from attribution.keyed import Rows
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.database import DatabaseError, DatabaseSink, create_database, record_run
+from connectors.database.file import DatabaseError, create_database
+from connectors.database.replay_sink import DatabaseSink
+from connectors.database.runs import record_run
 from connectors.registry.table import record_sources
 
 HOUR = 3_600_000_000

@@ -15,10 +15,11 @@ import pytest
 from attribution.keyed import Rows
 from attribution.policy import Policy
 from attribution.registry import Registry, SourceVersion, following
-from connectors import live_database, metrics, schema, upkeep
-from connectors.database import DatabaseError, create_database
-from connectors.live_database import LiveDatabaseSink, LiveWriter, Start
-from connectors.live_file import database_seq, open_live
+from connectors import metrics
+from connectors.database import compaction, live_sink, schema
+from connectors.database.file import DatabaseError, create_database
+from connectors.database.live_sink import LiveDatabaseSink, LiveWriter, Start
+from connectors.database.ownership import database_seq, open_live
 from connectors.registry.table import source_rows
 
 HOUR: Final = 3_600_000_000
@@ -264,7 +265,7 @@ def test_where_there_is_no_file_or_nothing_in_it(path: Path) -> None:
 
 
 def test_a_file_that_another_process_holds(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("connectors.live_file.HELD_SECONDS", 0.0)
+    monkeypatch.setattr("connectors.database.ownership.HELD_SECONDS", 0.0)
     open_live(path, STATE).close()
     hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1, flush=True); input()"
     with subprocess.Popen(
@@ -293,7 +294,7 @@ time.sleep(1)
 
 
 def test_a_long_log_is_emptied(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_database, "WAL_BYTES_MAX", 10_000)
+    monkeypatch.setattr(live_sink, "WAL_BYTES_MAX", 10_000)
     writing = writer(path)
     wal = path.with_name(path.name + ".wal")
     sizes = []
@@ -394,7 +395,7 @@ VIEWS: Final = (
 
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(upkeep, "UPKEEP_COMMITS", 3)
+    monkeypatch.setattr(compaction, "UPKEEP_COMMITS", 3)
     yield
     monkeypatch.undo()
 
@@ -406,7 +407,7 @@ def test_upkeep_does_not_show(tmp_path: Path, seed: int, often: None) -> None:
     kept, untouched = tmp_path / "kept.duckdb", tmp_path / "untouched.duckdb"
     Life(kept, seed).live(20)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(upkeep, "UPKEEP_COMMITS", 10**9)
+        patch.setattr(compaction, "UPKEEP_COMMITS", 10**9)
         Life(untouched, seed).live(20)
     for view in VIEWS:
         assert ask(kept, view) == ask(untouched, view)

@@ -17,17 +17,19 @@ from attribution.keyed import Rows
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import STREAMS
-from connectors import metrics, tallies
-from connectors.commits import Commit, Epoch
-from connectors.database import DatabaseError, record_run
+from connectors import metrics
+from connectors.database import commit_metrics
+from connectors.database.commit import Commit, Epoch
+from connectors.database.compaction import Upkeep
+from connectors.database.file import DatabaseError, wal_of
+from connectors.database.in_place import NOTHING, InPlace
+from connectors.database.ownership import last_seq, memory_of, open_live, writing
+from connectors.database.rescue import rescued
+from connectors.database.runs import record_run
+from connectors.database.schema import TABLES, WITHOUT_SEQ
 from connectors.failpoints import reach
-from connectors.in_place import NOTHING, InPlace
-from connectors.live_file import last_seq, memory_of, open_live, wal_of, writing
 from connectors.registry.table import record_sources
-from connectors.rescue import rescued
-from connectors.schema import TABLES, WITHOUT_SEQ
 from connectors.state.errors import StateError
-from connectors.upkeep import Upkeep
 
 Clock = Callable[[], int]
 """Microseconds since 1970."""
@@ -172,7 +174,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         self._epoch = Epoch()
         # When the result last changed, while it is not known whether that has settled.
         self._unsettled = sink.clock() if seq else None
-        tallies.begin(connection)
+        commit_metrics.begin(connection)
 
     def write_batch(self, values: list[Rows]) -> None:
         """Let rows wait for the end of the epoch."""
@@ -230,7 +232,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         metrics.LAST_COMMIT.set(now / 1e6)
         self._unsettled = now if self._epoch else None
         self._epoch = Epoch()
-        tallies.count(tables)
+        commit_metrics.count(tables)
         if seq % MEMORY_COMMITS == 0:
             metrics.RESULT_MEMORY.set(memory_of(self._connection))
 

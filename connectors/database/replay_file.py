@@ -12,9 +12,8 @@ from typing import Final
 
 import duckdb
 
-from connectors.database import DatabaseError, create_database
-from connectors.holder import holder_of
-from connectors.live_file import check_place, wal_of, writing
+from connectors.database.file import DatabaseError, create_database, holder_of, wal_of
+from connectors.database.ownership import check_place, writing
 
 UNFINISHED: Final = ".unfinished"
 """Follows the name of a result file until it is complete."""

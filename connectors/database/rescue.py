@@ -12,8 +12,8 @@ from typing import Final
 
 import duckdb
 
+from connectors.database.in_place import Handle, Identity, found_at, handles
 from connectors.durable import sync_folder
-from connectors.in_place import Handle, Identity, found_at, handles
 
 SAVED: Final = ".saved"
 """Follows the name of a copy whose own name is taken."""

@@ -13,11 +13,10 @@ from typing import Final
 
 import duckdb
 
-from connectors import schema
-from connectors.database import DatabaseError, prepare
+from connectors.database import schema
+from connectors.database.file import DatabaseError, holder_of, prepare, wal_of
+from connectors.database.schema import SCHEMA_VERSION
 from connectors.durable import UNFINISHED, sync_folder
-from connectors.holder import holder_of
-from connectors.schema import SCHEMA_VERSION
 
 MEMORY_MAX: Final = "1GB"
 """Of the file's blocks that DuckDB keeps in memory. Its own limit is most of the machine, and that
@@ -117,11 +116,6 @@ def last_seq(connection: duckdb.DuckDBPyConnection) -> int:
     """Give the number of the latest commit, 0 before the first."""
     ((seq,),) = connection.execute("select coalesce(max(seq), 0) from commits").fetchall()
     return int(seq)
-
-
-def wal_of(path: Path) -> Path:
-    """Name the file that DuckDB logs to until a checkpoint."""
-    return path.with_name(path.name + ".wal")
 
 
 START_AGAIN: Final = "what is committed is safe: mend that and start again"

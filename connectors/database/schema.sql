@@ -4,7 +4,7 @@
 -- Every table is append-only and carries seq, the commit that wrote the row. There are no keys and
 -- no indexes: exactly once comes from seq, and indexes of this DuckDB lose rows after a crash.
 -- A column is commented where its name appears first; the same name means the same further down
--- (connectors/schema.py carries the comment over), unless it is commented again there.
+-- (connectors/database/schema.py carries the comment over), unless it is commented again there.
 
 -- ------------------------------------------------------------------------------------ results
 

@@ -1,0 +1,83 @@
+"""A result file: created, opened, and what is in the way when that fails."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from connectors.database import schema
+
+CHECKPOINT_THRESHOLD: Final = "1GB"
+"""Of write-ahead log. The default of 16 MB costs three times the CPU and pauses of a second."""
+
+
+COSTLY_COMPRESSION: Final = "fsst,dict_fsst"
+"""Half of the time of a checkpoint goes into these; without them a file is a fifth larger."""
+
+
+class DatabaseError(Exception):
+    """The result file cannot be used; the message says why and what to do."""
+
+
+def create_database(path: Path, *, overwrite: bool) -> duckdb.DuckDBPyConnection:
+    """Create a result file with all tables and views.
+
+    Raises DatabaseError when there is one already, or when the place cannot be written.
+    """
+    if path.exists() and not overwrite:
+        msg = f"{path} exists already; name another file, or add --overwrite to replace it"
+        raise DatabaseError(msg)
+    try:
+        for old in (path, wal_of(path)):
+            old.unlink(missing_ok=True)
+        connection = duckdb.connect(str(path))
+        prepare(connection)
+        schema.create(connection)
+    except (OSError, duckdb.OperationalError, duckdb.FatalException) as error:
+        msg = f"{path} cannot be written: {str(error).splitlines()[0]}"
+        raise DatabaseError(msg) from error
+    return connection
+
+
+def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set a connection that is to write."""
+    connection.execute("set timezone = 'UTC'; set threads = 1")
+    connection.execute(f"set checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
+    connection.execute(f"set disabled_compression_methods = '{COSTLY_COMPRESSION}'")
+
+
+_LOCKED: Final = "Could not set lock on file"
+
+
+_HOLDER: Final = re.compile(r"\(PID (\d+)\)")
+
+
+def holder_of(error: duckdb.Error) -> str | None:
+    """Name the process that keeps a file locked; None when a lock is not what is in the way."""
+    message = str(error)
+    if _LOCKED not in message:
+        return None
+    found = _HOLDER.search(message)
+    return f"process {found[1]}" if found else "another process"
+
+
+def absence(database: Path) -> str:
+    """Say that there is no such file."""
+    return f"there is no result file {database}; make it with: tributary replay PATH --db FILE"
+
+
+def refusal(database: Path, error: duckdb.Error) -> str:
+    """Say why DuckDB does not open a file that is there."""
+    holder = holder_of(error)
+    if holder:
+        return (
+            f"{database} is being written by {holder}; ask again when it has ended "
+            "(a job ends on SIGTERM, and loses nothing)"
+        )
+    return f"{database} cannot be read as a result file: {str(error).splitlines()[0]}"
+
+
+def wal_of(path: Path) -> Path:
+    """Name the file that DuckDB logs to until a checkpoint."""
+    return path.with_name(path.name + ".wal")

@@ -1,0 +1,37 @@
+"""Table `runs` of a result: one row per start of a program that wrote to it."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import duckdb
+
+from attribution.policy import Policy
+from connectors.release import release
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def record_run(  # noqa: PLR0913  the columns of a row
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    run_id: str,
+    policy: Policy,
+    inputs: Mapping[str, Any],
+    key_groups: int,
+    started_at: int | None = None,
+) -> None:
+    """Note what the rows of this file were made of; the run starts now, or did at `started_at`."""
+    now = datetime.now(UTC)
+    connection.execute(
+        "insert into runs values (?, ?, ?, ?, ?, ?)",
+        [
+            run_id,
+            now if started_at is None else EPOCH + timedelta(microseconds=started_at),
+            release(),
+            policy.model_dump_json(),
+            json.dumps(inputs),
+            key_groups,
+        ],
+    )
