@@ -16,7 +16,7 @@ from typing import Final
 from benchmarks.keeping import EPOCH, lines_of
 from benchmarks.live_jobs import live_job, run_command
 from benchmarks.logs import ROOT
-from connectors.resumed import KEYED_STEPS
+from connectors.preflight.resume import KEYED_STEPS
 from connectors.state.directory import StateDir
 from connectors.state.facts import FORMAT
 from connectors.state.manifests import sizes_of

@@ -11,7 +11,7 @@ from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.files.folder import list_files
 from connectors.files.intake import Tails
 from connectors.intake import Intakes
-from connectors.log_kept import Log
+from connectors.preflight.input_log import Log
 from connectors.registry.file import load_registry
 from flows.edges import Sink
 from flows.job import Run

@@ -13,9 +13,9 @@ from connectors.kafka.intake import KafkaIntakes
 from connectors.kafka.metadata import deleted, describe, missing
 from connectors.kafka.offsets import beginnings
 from connectors.kafka.producer import Patience
-from connectors.log_kept import Log
+from connectors.preflight.input_log import Log
+from connectors.preflight.resume import partitions
 from connectors.registry.file import load_sources
-from connectors.resumed import partitions
 from connectors.state.directory import StateDir
 from flows.edges import Sink
 from flows.job import Run, clock

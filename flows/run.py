@@ -18,8 +18,8 @@ from connectors.database.live_sink import LiveDatabaseSink, Start
 from connectors.database.ownership import database_seq
 from connectors.lanes.alignment import Alignment
 from connectors.lanes.source import LiveSource, Rules
-from connectors.preflight import preflight
-from connectors.resumed import resumed_seq
+from connectors.preflight.preflight import preflight
+from connectors.preflight.resume import resumed_seq
 from connectors.state.directory import StateDir
 from flows.attribution import Io, build_flow
 from flows.crashing import quiet_engine

@@ -9,9 +9,16 @@ from typing import Final
 
 from attribution.frames import END, START
 from connectors.database.ownership import check_place, database_seq, open_live
-from connectors.log_kept import Log
-from connectors.preflight import Ready, Wanted, check_facts, preflight, problems, store_problems
-from connectors.resumed import KEYED_STEPS, partitions, resumed_seq
+from connectors.preflight.input_log import Log
+from connectors.preflight.preflight import (
+    Ready,
+    Wanted,
+    check_facts,
+    preflight,
+    problems,
+    store_problems,
+)
+from connectors.preflight.resume import KEYED_STEPS, partitions, resumed_seq
 from connectors.state.directory import StateDir
 from connectors.state.errors import RecoveryError, StateError
 from connectors.state.facts import EPOCH, Facts

@@ -17,11 +17,11 @@ from typer.testing import CliRunner, Result
 
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors import resumed
 from connectors.database.file import DatabaseError
 from connectors.database.ownership import open_live
 from connectors.lanes import snapshot as lane_snapshot
-from connectors.log_kept import keep_log
+from connectors.preflight import resume
+from connectors.preflight.input_log import keep_log
 from connectors.registry.kept import update_registry
 from connectors.state.directory import StateDir
 from connectors.state.errors import StateError
@@ -95,7 +95,7 @@ def test_show_tells_where_a_state_stands(state: StateDir) -> None:
     shown = run("state", "show", "--state", state.path).stdout
     count, dedup = (
         sum(length for _, length in sizes_of(each).values())
-        for each in sorted(resumed.manifests(state), key=lambda each: len(each[1]))
+        for each in sorted(resume.manifests(state), key=lambda each: len(each[1]))
     )
     shown = re.sub(r"^state [0-9a-f]{32} of tributary .*", "state ID", shown)
     assert (
@@ -131,7 +131,7 @@ def test_check_reads_everything_and_changes_nothing(state: StateDir, tmp_path: P
     assert behind.exit_code == 1
     assert behind.stdout.startswith("the database ends at commit 0, but")
 
-    (name,) = {name for manifest in resumed.manifests(state) for name in files_of(manifest)}
+    (name,) = {name for manifest in resume.manifests(state) for name in files_of(manifest)}
     file = state.segments.folder / name
     file.write_bytes(file.read_bytes()[::-1])
     damaged = run("state", "check", "--state", state.path)
@@ -213,8 +213,8 @@ def test_every_step_that_keeps_something_is_known() -> None:
 
     assert sorted(keeping(flow.substeps)) == sorted(f"tributary.{step}" for step in STEPS)
     there_or_not = {"publish", "set_aside"}
-    assert set(STEPS) == {"read", resumed.WRITER, *resumed.KEYED_STEPS, *there_or_not}
-    assert resumed.SNAPSHOT == steps.STATE_VERSION
+    assert set(STEPS) == {"read", resume.WRITER, *resume.KEYED_STEPS, *there_or_not}
+    assert resume.SNAPSHOT == steps.STATE_VERSION
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is where even root cannot write")

@@ -73,7 +73,9 @@ where comment is null order by table_oid, column_name
 def create(connection: duckdb.DuckDBPyConnection, *, state_id: str | None = None) -> None:
     """Create every table and view, with comments, and say whose file it is: all or nothing."""
     connection.begin()
-    connection.execute(files("connectors.database").joinpath("schema.sql").read_text(encoding="utf-8"))
+    connection.execute(
+        files("connectors.database").joinpath("schema.sql").read_text(encoding="utf-8")
+    )
     connection.execute(_carried_over(connection))
     connection.execute(
         "insert into database_info values (?, ?, now(), ?)",

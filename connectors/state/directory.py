@@ -2,7 +2,7 @@
 
 state.json      what the state was made with, and what it must go on with
 registry.json   the versions of event sources (`connectors.registry.kept`)
-log.json        which log is read (`connectors.log_kept`)
+log.json        which log is read (`connectors.preflight.input_log`)
 horizon.json    up to when those are known, where a topic says them (`connectors.registry.follow`)
 recovery/       the engine's store (`connectors.state.recovery`)
 segments/       the batches of the keyed steps (`connectors.state.segments`)

@@ -20,10 +20,10 @@ from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
 from connectors.files import position
 from connectors.kafka import partitions as lane_partitions
 from connectors.lanes import snapshot as lane_snapshot
-from connectors.log_kept import keep_log
-from connectors.preflight import Wanted, check_facts, preflight, problems
+from connectors.preflight.input_log import keep_log
+from connectors.preflight.preflight import Wanted, check_facts, preflight, problems
+from connectors.preflight.resume import manifests
 from connectors.registry.kept import update_registry
-from connectors.resumed import manifests
 from connectors.state.directory import StateDir
 from connectors.state.errors import StateError
 from connectors.state.facts import Facts

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from attribution.policy import Policy
 from connectors.database.live_sink import RESUME_BEHIND_MAX
-from connectors.log_kept import Log, keep_log, kept_log, other_log
+from connectors.preflight.input_log import Log, keep_log, kept_log, other_log
+from connectors.preflight.resume import manifests, resumed_seq, strange
 from connectors.registry.kept import load_versions
-from connectors.resumed import manifests, resumed_seq, strange
 from connectors.state.directory import StateDir
 from connectors.state.errors import WAYS_OUT, StateError
 from connectors.state.facts import Facts

@@ -12,7 +12,7 @@ from typing import Any, Final
 from connectors.durable import write_lasting
 from connectors.files.folder import LogError, LogFile, list_files
 from connectors.files.position import Place
-from connectors.resumed import partitions
+from connectors.preflight.resume import partitions
 from connectors.state.directory import StateDir
 from connectors.state.errors import WAYS_OUT, StateError
 
