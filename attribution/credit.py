@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import Hashes, Ints, concat, keep, values
+from attribution.columnar.columns import Hashes, Ints, concat, keep, values
+from attribution.columnar.waiting import Waiting
 from attribution.paths import Touchpoints, merge
 from attribution.policy import Policy
-from attribution.results import conversion_rows, credit_rows
-from attribution.waiting import Waiting
+from attribution.rows import conversion_rows, credit_rows
 
 
 @dataclass(frozen=True, slots=True)

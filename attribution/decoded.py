@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import MONEY, Array, Ints, Mask
+from attribution.columnar.columns import MONEY, Array, Ints, Mask
 
 NAME: Final = pa.dictionary(pa.int32(), pa.string())
 """Texts that repeat: kept once per frame."""

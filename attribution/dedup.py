@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import (
+from attribution.columnar.columns import (
     Array,
     Ints,
     concat,
@@ -21,9 +21,9 @@ from attribution.columns import (
     starts_of,
     values,
 )
-from attribution.frames import START
-from attribution.runs import Runs
-from attribution.waiting import Waiting
+from attribution.columnar.frames import START
+from attribution.columnar.runs import Runs
+from attribution.columnar.waiting import Waiting
 
 _KEY = ("key", "key_low", "received_at")
 

@@ -9,55 +9,18 @@ each of the two indexes has one window per event type and one retention.
 """
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import Hashes, Ints, Mask, concat, expand, pick, values
-from attribution.frames import START
-from attribution.latest_pairs import latest_pairs
+from attribution.columnar.columns import Ints, keep, pick, values
+from attribution.columnar.frames import START
+from attribution.columnar.runs import Runs
+from attribution.columnar.waiting import Waiting
+from attribution.lookup import Lookup
+from attribution.outcomes import is_matchable
 from attribution.policy import Policy
-from attribution.runs import Run, Runs
 from attribution.vocabulary import EVENT_TYPES, KIND_CODES
-from attribution.waiting import Waiting
-
-_IP_UA: Final = KIND_CODES["ip_ua"]
-
-# A run is sorted by one word: 38 bits of the key's hash, then 26 bits of the record's time in
-# units of 2**24 us (17 s) since 2000, which last until 2035. So one binary search finds the records
-# of a key within a window. Times outside that range share its ends, and hashes may collide: both
-# only let more rows through to the exact comparison, never fewer.
-_TIME_BITS: Final = 26
-_UNIT_BITS: Final = 24
-_ORIGIN: Final = 946_684_800_000_000 >> _UNIT_BITS
-
-PAIRS_MAX: Final = 2_000_000
-"""Pairs of conversion key and record compared at once: bounds the memory of a lookup (~200 MB)."""
-
-RECORD = (
-    "key_high",
-    "key_low",
-    "kind",
-    "time",
-    "received_at",
-    "is_click",
-    "impression_id",
-    "source_partition",
-    "source_offset",
-    "campaign_id",
-    "media_buy_id",
-    "package_id",
-    "creative_id",
-)
-"""What is kept of a record per match key, besides the sort key `key`."""
-FOUND = RECORD[2:]
-
-
-def sort_key(high: Hashes, time: Ints) -> Hashes:
-    """Give the word that runs are sorted by: first the key, then the time."""
-    unit = np.clip((time >> _UNIT_BITS) - _ORIGIN, 0, (1 << _TIME_BITS) - 1).astype(np.uint64)
-    return (high >> _TIME_BITS << _TIME_BITS) | unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +110,7 @@ class Match:
 
     def _look_up(self, queries: pa.RecordBatch) -> pa.RecordBatch | None:
         # Neighbouring keys are neighbours in a run too: a sorted search is several times faster.
-        lookup = _Lookup(pick(queries, np.argsort(values(queries, "key_high"))), self._policy)
+        lookup = Lookup(pick(queries, np.argsort(values(queries, "key_high"))), self._policy)
         parts = [
             part
             for index in (self.clicks, self.views)
@@ -157,80 +120,28 @@ class Match:
         return lookup.found(parts) if parts else None
 
 
-class _Lookup:
-    """One batch of conversion keys, held against one run after the other."""
-
-    def __init__(self, queries: pa.RecordBatch, policy: Policy) -> None:
-        self._queries = queries
-        self._policy = policy
-        self._column = {name: values(queries, name) for name in queries.schema.names}
-
-    def eligible(self, run: Run, windows: Ints) -> list[tuple[Ints, pa.RecordBatch]]:
-        """Give pairs (query position, record) in which the record is eligible; in blocks."""
-        column = self._column
-        window = windows[column["event_type"]]
-        probabilistic = np.minimum(window, self._policy.probabilistic_window)
-        window = np.where(column["kind"] == _IP_UA, probabilistic, window)
-        high, event_time = column["key_high"], column["event_time"]
-        left = np.searchsorted(run.key, sort_key(high, event_time - window + 1), side="left")
-        right = np.searchsorted(run.key, sort_key(high, event_time), side="right")
-        hit = np.flatnonzero(right > left)
-        return [
-            pairs
-            for block in _blocks(hit, (right - left)[hit])
-            if (pairs := self._compare(run, block, left, right, window)) is not None
-        ]
-
-    def _compare(
-        self, run: Run, block: Ints, left: Ints, right: Ints, window: Ints
-    ) -> tuple[Ints, pa.RecordBatch] | None:
-        owner, row = expand(left[block], (right - left)[block])
-        query = block[owner]
-        eligible = self._is_eligible(run.rows, row, query, window[query])
-        query, row = query[eligible], row[eligible]
-        if len(query) == 0:
-            return None
-        most = self._policy.max_candidates + 1  # One more, so that the limit shows as exceeded.
-        if (right - left)[block].max() > most:
-            kept = latest_pairs(query, run.rows, row, most)
-            query, row = query[kept], row[kept]
-        return query, pick(run.rows.select(FOUND), row)
-
-    def _is_eligible(self, rows: pa.RecordBatch, row: Ints, query: Ints, window: Ints) -> Mask:
-        column = self._column
-        time, event_time = values(rows, "time")[row], column["event_time"][query]
-        settled = column["received_at"][query] + self._policy.settle_delay
-        return (
-            (values(rows, "key_low")[row] == column["key_low"][query])
-            & (values(rows, "key_high")[row] == column["key_high"][query])
-            & (time <= event_time)
-            & (event_time < time + window)
-            & (values(rows, "received_at")[row] < settled)
-        )
-
-    def found(self, parts: list[tuple[Ints, pa.RecordBatch]]) -> pa.RecordBatch:
-        """Put all pairs together; cut what is beyond the limit per conversion and key."""
-        query = np.concatenate([part[0] for part in parts])
-        rows = concat(part[1] for part in parts)
-        limit = self._policy.max_candidates
-        count = np.bincount(query, minlength=self._queries.num_rows)
-        limited = count > limit
-        if limited.any():
-            kept = latest_pairs(query, rows, np.arange(len(query)), limit, ties=False)
-            query, rows = query[kept], pick(rows, kept)
-        columns = {
-            "conversion_high": self._column["conversion_high"][query],
-            "conversion_low": self._column["conversion_low"][query],
-            "limited": limited[query],
-        }
-        for name, column in columns.items():
-            rows = rows.append_column(name, pa.array(column))
-        return rows
+_ASKED = ("event_time", "received_at", "conversion_high", "conversion_low")
 
 
-def _blocks(hit: Ints, counts: Ints) -> list[Ints]:
-    """Cut queries into blocks of at most `PAIRS_MAX` pairs (a single query may have more)."""
-    if len(hit) == 0:
-        return []
-    block = np.cumsum(counts) // PAIRS_MAX
-    return np.split(hit, np.flatnonzero(np.diff(block)) + 1)
+def match_queries(conversions: pa.RecordBatch, policy: Policy) -> pa.RecordBatch | None:
+    """Give a row per conversion and match key of a kind the policy uses; None without any.
+
+    Conversions that cannot earn credit (observed, too old) ask nothing.
+    """
+    lists = conversions["match_keys"]
+    offsets = lists.offsets.to_numpy()
+    row = np.repeat(np.arange(len(lists)), np.diff(offsets))
+    keys = lists.values.slice(offsets[0], len(row))
+    kind = keys.field("kind").to_numpy()
+    usable = np.isin(kind, [KIND_CODES[name] for name in policy.match_keys])
+    asks = usable & is_matchable(conversions, policy)[row]
+    if not asks.any():
+        return None
+    asked = pick(conversions.select(_ASKED), row)
+    columns = {name: asked[name] for name in _ASKED} | {
+        "kind": keys.field("kind"),
+        "key_high": keys.field("key_high"),
+        "key_low": keys.field("key_low"),
+        "event_type": pa.array(values(conversions, "event_type_code")[row]),
+    }
+    return keep(pa.RecordBatch.from_pydict(columns), asks)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import (
+from attribution.columnar.columns import (
     Array,
     Ints,
     Mask,

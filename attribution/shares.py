@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from attribution.columns import Array, Ints
+from attribution.columnar.columns import Array, Ints
 from attribution.vocabulary import MODELS
 
 ONE: Final = 1_000_000_000

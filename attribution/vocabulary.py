@@ -197,5 +197,4 @@ class Warn(StrEnum):
 WARNING_BITS: Final = {warning: 1 << bit for bit, warning in enumerate(Warn)}
 """Each warning's bit in a column of masks."""
 
-
 STREAMS: Final = ("events", "impressions")

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import pick
-from attribution.frames import START, Frame
+from attribution.columnar.columns import pick
+from attribution.columnar.frames import START, Frame
 from attribution.policy import Policy
 from benchmarks.state import match_rows
 from connectors.state.segments import Segments

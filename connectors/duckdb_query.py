@@ -9,7 +9,6 @@ import pyarrow as pa
 
 _ALL_ROWS: Final = 1 << 30
 
-
 _THREAD: Final = threading.local()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from attribution.columns import Ints
+from attribution.columnar.columns import Ints
 from connectors.decoding.lines import Lines
 
 Position = tuple[Any, ...]

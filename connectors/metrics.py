@@ -15,7 +15,7 @@ from typing import Final
 import pyarrow as pa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
-from attribution.frames import START
+from attribution.columnar.frames import START
 
 REGISTRY: Final = CollectorRegistry()
 

@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import timestamps
+from attribution.columnar.columns import timestamps
 from attribution.decoded import Decoded, Lift, Reading
 from connectors.decoding.arrivals import NONE, Readings
 

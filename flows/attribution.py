@@ -9,7 +9,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 from bytewax.outputs import Sink
 
-from attribution.keyed import Read, Rows
+from attribution.columnar.frames import Read, Rows
 from attribution.policy import Policy
 from connectors.state.segments import Segments
 from flows import routes

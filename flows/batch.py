@@ -12,7 +12,7 @@ from pathlib import Path
 from bytewax.dataflow import Dataflow
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from attribution.keyed import Rows
+from attribution.columnar.frames import Rows
 from connectors.database.file import create_database
 from connectors.database.replay_sink import DatabaseSink
 from flows.replay import Log, Replay, record, wire

@@ -13,8 +13,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from attribution.frames import Frame
-from attribution.keyed import Read, Rows
+from attribution.columnar.frames import Frame, Read, Rows
 from connectors.state.sealing import Sealed, sealed, unsealed
 from flows.crashing import guarded
 from flows.steps import Advance, Builder

@@ -13,7 +13,7 @@ from pathlib import Path
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from attribution.keyed import Read, Rows
+from attribution.columnar.frames import Read, Rows
 from connectors.database.file import DatabaseError
 from connectors.database.ownership import writing
 from connectors.database.replay_file import REPLAY_AGAIN

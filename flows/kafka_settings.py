@@ -83,7 +83,6 @@ TABLES: Final[Mapping[str, type[BaseModel]]] = {
 }
 """The tables within the table, but for `options`, which is open."""
 
-
 _SECRET: Final = re.compile(
     r"(^|\.)(password|passphrase|secret|private\.key\.pem|ssl\.key\.pem|oauthbearer\.config)(\.|$)"
 )

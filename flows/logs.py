@@ -13,7 +13,6 @@ import structlog
 
 _STAMP: Final = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
-
 SPARING_SECONDS: Final = 10.0
 """Between two lines of a kind that librdkafka says again and again."""
 

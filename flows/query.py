@@ -25,7 +25,6 @@ TABLE_ROWS_MAX: Final = 1_000
 # Money goes out with every digit it has.
 _JSON: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
-
 _EXPLAIN: Final = re.compile(r"\s*explain(\s+analyze\b|\s*\([^)]*\))?", re.IGNORECASE)
 _QUOTED: Final = re.compile(r'[",\r\n]')
 

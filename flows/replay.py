@@ -14,7 +14,7 @@ from bytewax.inputs import Source
 from bytewax.outputs import Sink
 from bytewax.run import cli_main
 
-from attribution.keyed import Read
+from attribution.columnar.frames import Read
 from attribution.registry import Registry
 from connectors.database.ownership import writing
 from connectors.database.replay_file import REPLAY_AGAIN, result_file

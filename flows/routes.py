@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import timestamps, values
+from attribution.columnar.columns import timestamps, values
+from attribution.columnar.frames import DEAD_LETTERS, END, START, Frame, Read, Rows
+from attribution.columnar.key_groups import split
 from attribution.credit import Credited, Decided
-from attribution.frames import END, START, Frame
-from attribution.keyed import DEAD_LETTERS, Read, Rows, split
-from attribution.match import Answers
+from attribution.match import Answers, match_queries
 from attribution.policy import Policy
-from attribution.queries import match_queries
 from connectors.decoding.counts import touchpoint_counts
 from flows.placing import key_of
 from flows.steps import Advance

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from attribution.frames import END, START
+from attribution.columnar.frames import END, START
 from connectors.database.ownership import check_place, database_seq, open_live
 from connectors.preflight.input_log import Log
 from connectors.preflight.preflight import (

@@ -15,9 +15,9 @@ from typing import Any, Final, Protocol
 
 from bytewax.operators import StatefulBatchLogic
 
+from attribution.columnar.frames import END, START, Frame, Watermarks
 from attribution.credit import Credit, Decided
 from attribution.dedup import Dedup, Released
-from attribution.frames import END, START, Frame, Watermarks
 from attribution.match import Answers, Match
 from attribution.policy import Policy
 from connectors.failpoints import reach

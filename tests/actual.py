@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 import duckdb
 from bytewax.run import cli_main
 
-from attribution.frames import END
+from attribution.columnar.frames import END
 from attribution.policy import Policy
 from connectors.database import schema
 from connectors.database.replay_sink import DatabaseSink

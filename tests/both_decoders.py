@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from attribution.decoded import Decoded
 from attribution.policy import Policy
+from attribution.quality import quality
 from attribution.registry import Registry
-from attribution.results import quality
 from attribution.vocabulary import KIND_CODES, KINDS, Warn
 from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.lines import Lines

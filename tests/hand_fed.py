@@ -11,9 +11,8 @@ from pathlib import Path
 from bytewax.run import cli_main
 from bytewax.testing import TestingSource
 
+from attribution.columnar.frames import END, START, Read
 from attribution.decoded import Decoded
-from attribution.frames import END, START
-from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.database.live_sink import LiveDatabaseSink, Start

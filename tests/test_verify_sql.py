@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from attribution.policy import Policy, Windows
-from attribution.results import kinds_of, quality
+from attribution.quality import kinds_of, quality
 from attribution.vocabulary import KINDS
 from tests.decoded import (
     CLICK_ID,

@@ -11,8 +11,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from attribution.frames import END, START
-from attribution.keyed import Rows
+from attribution.columnar.frames import END, START, Rows
 
 SOURCES: Final = "event_sources"
 """Of each source the rows of the last commit that has any count, and they are all its versions."""
@@ -93,7 +92,6 @@ def _instant(watermark: int) -> str:
 COUNTED_ONLY: Final = frozenset({"received", "touchpoint_deltas", "positions"})
 """Names whose rows go in summed up only; those of `positions` are the furthest of the commit."""
 
-
 _BY = (
     "advertiser_id, event_source_id, event_type, time_bucket(interval 1 hour, received_at) as hour"
 )
@@ -106,7 +104,6 @@ def _histogram(names: str) -> str:
 
 _DROPPED = r"list_transform(dropped, lambda field: regexp_replace(field, '\[\d+\]', '', 'g'))"
 """An index says where in the event, not which field."""
-
 
 COUNTS: Final = {
     "received": "insert into match_deltas by name select *, $seq as seq from batch",

@@ -11,7 +11,6 @@ from connectors.database import schema
 CHECKPOINT_THRESHOLD: Final = "1GB"
 """Of write-ahead log. The default of 16 MB costs three times the CPU and pauses of a second."""
 
-
 COSTLY_COMPRESSION: Final = "fsst,dict_fsst"
 """Half of the time of a checkpoint goes into these; without them a file is a fifth larger."""
 
@@ -48,7 +47,6 @@ def prepare(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 _LOCKED: Final = "Could not set lock on file"
-
 
 _HOLDER: Final = re.compile(r"\(PID (\d+)\)")
 

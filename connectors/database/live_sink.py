@@ -12,8 +12,7 @@ from typing import Any, Final
 import duckdb
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from attribution.frames import START, Frame, Watermarks
-from attribution.keyed import Rows
+from attribution.columnar.frames import START, Frame, Rows, Watermarks
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import STREAMS

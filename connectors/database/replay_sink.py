@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 import duckdb
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from attribution.frames import START
-from attribution.keyed import Rows
+from attribution.columnar.frames import START, Rows
 from attribution.vocabulary import STREAMS
 from connectors.database.commit import Commit, Epoch
 

@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import Ints, Mask
+from attribution.columnar.columns import Ints, Mask
+from attribution.columnar.frames import DEAD_LETTERS
 from attribution.decoded import Decoded
-from attribution.keyed import DEAD_LETTERS
 from connectors.dead_letters.letters import dead_letters_of, refused_lines
 from connectors.intake import Documents
 
@@ -24,7 +24,6 @@ RATIO_MAX: Final = 0.5
 
 CONSECUTIVE_MAX: Final = 1_000
 """Refused one after the other."""
-
 
 LimitState = dict[str, tuple[int, bytes, int]]
 """By partition: how many of its latest records are remembered, which of them were refused (a bit

@@ -9,7 +9,7 @@ from typing import Any, Final
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from attribution.keyed import DEAD_LETTERS, Rows
+from attribution.columnar.frames import DEAD_LETTERS, Rows
 from connectors import metrics
 from connectors.dead_letters.letters import Letter, outgoing, read_letter
 from connectors.failpoints import reach
@@ -69,14 +69,11 @@ class DeadLetterBox(StatefulSinkPartition[Rows, int]):
 GROUP: Final = "tributary-dead-letters"
 """Named because a consumer has to have one; nothing is committed to it."""
 
-
 BATCH_MESSAGES: Final = 100
 """Taken from the library at once; some may be of the largest size."""
 
-
 GATHER_SECONDS: Final = 0.05
 """How long the library waits for a batch to be full."""
-
 
 SILENCE_SECONDS_MAX: Final = 30.0
 """How long a broker may say nothing at all before it counts as out of reach."""

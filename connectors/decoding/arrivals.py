@@ -9,9 +9,9 @@ from typing import Final, Self
 
 import numpy as np
 
-from attribution.columns import Ints, Mask
+from attribution.columnar.columns import Ints, Mask
+from attribution.columnar.frames import END, START
 from attribution.decoded import Lift, Reading
-from attribution.frames import END, START
 
 
 @dataclass(frozen=True, slots=True)

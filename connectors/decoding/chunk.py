@@ -10,9 +10,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import Ints, Mask, concat
+from attribution.columnar.columns import Ints, Mask, concat
+from attribution.columnar.frames import START
 from attribution.decoded import NAME, Keys
-from attribution.frames import START
 from attribution.vocabulary import KIND_CODES, Code
 
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from attribution.columns import Ints, Mask
+from attribution.columnar.columns import Ints, Mask
+from attribution.columnar.frames import END, START
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.envelope import find_latest
 from attribution.decoded import Ignored
-from attribution.frames import END, START
 from connectors.decoding.chunk import Chunk, or_start
 from connectors.decoding.lines import Lines
 

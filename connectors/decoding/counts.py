@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import timestamps, values
+from attribution.columnar.columns import timestamps, values
 from attribution.decoded import Decoded
 
 AD: Final = (

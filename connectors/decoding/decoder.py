@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import Array, Ints, Mask, keep, values
+from attribution.columnar.columns import Array, Ints, Mask, keep, values
+from attribution.columnar.frames import END, START
 from attribution.contract.times import FUTURE_TOLERANCE
 from attribution.decoded import EVENTS, REJECTIONS, TESTS, Decoded, Lift, Part
-from attribution.frames import END, START
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import WARNING_BITS, Warn

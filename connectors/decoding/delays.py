@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import Ints, timestamps
+from attribution.columnar.columns import Ints, timestamps
+from attribution.columnar.frames import START
 from attribution.decoded import Decoded, Delayed
-from attribution.frames import START
 from connectors.decoding.arrivals import Times
 
 FAR: Final = 3_600_000_000

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Array, Ints, Mask, micros_to_money, present
+from attribution.columnar.columns import Array, Ints, Mask, micros_to_money, present
 from attribution.contract.urls import URI
 from attribution.contract.user_match import RAW_PII_KEYS
 from attribution.decoded import EVENTS, Keys

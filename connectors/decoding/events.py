@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Mask, present, starts_of
+from attribution.columnar.columns import Mask, present, starts_of
+from attribution.columnar.frames import START
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.envelope import judge_envelope
 from attribution.contract.event import judge_event
 from attribution.contract.verdicts import Envelope, EventRecord, Refusal, Rejection
 from attribution.decoded import EVENTS, Keys
-from attribution.frames import START
 from attribution.policy import Policy
 from connectors.decoding.chunk import (
     ENVELOPES,

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Array, Ints, Mask, present
+from attribution.columnar.columns import Array, Ints, Mask, present
 from attribution.contract.user_match import MAX_USER_AGENT
 from attribution.decoded import Keys
 from attribution.vocabulary import KIND_CODES, WARNING_BITS, Warn

@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Ints, Mask, micros_to_money, present
+from attribution.columnar.columns import Ints, Mask, micros_to_money, present
+from attribution.columnar.frames import START
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.impression import judge_impression
 from attribution.contract.verdicts import ImpressionRecord, ImpressionRejection
 from attribution.decoded import IMPRESSIONS, Keys
-from attribution.frames import START
 from attribution.policy import Policy
 from connectors.decoding.chunk import (
     Chunk,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from attribution.columnar.frames import START
 from attribution.contract.verdicts import Envelope, EventRecord, Rejection
 from attribution.decoded import EVENTS
-from attribution.frames import START
 from attribution.vocabulary import KIND_CODES, WARNING_BITS
 
 

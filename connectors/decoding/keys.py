@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import Array, Hashes, Ints, Mask, pick, starts_of, values
+from attribution.columnar.columns import Array, Hashes, Ints, Mask, pick, starts_of, values
+from attribution.columnar.key_groups import MATCH_KEYS
 from attribution.decoded import Decoded, Keys
-from attribution.keyed import MATCH_KEYS
-from attribution.match import RECORD, sort_key
+from attribution.lookup import RECORD, sort_key
 from attribution.vocabulary import EVENT_TYPES, KIND_CODES
 from connectors.decoding.counts import AD, received, touchpoint_counts
 from connectors.decoding.delays import ignored_rows

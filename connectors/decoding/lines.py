@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import Ints, Mask
+from attribution.columnar.columns import Ints, Mask
 from attribution.contract.document import MAX_DEPTH, MAX_DOCUMENT_BYTES
 from connectors.decoding.proofs import Bytes
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Array, Ints, Mask
+from attribution.columnar.columns import Array, Ints, Mask
 from attribution.placeholders import BLANKS, HASHES, PATTERN
 from attribution.vocabulary import PLACEHOLDER_WORDS
 from connectors.decoding.proofs import Text

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Array, Ints, Mask, present
+from attribution.columnar.columns import Array, Ints, Mask, present
 
 Bytes = npt.NDArray[np.uint8]
 _HASH_LENGTH: Final = 64

@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Array, Ints, Mask, values
+from attribution.columnar.columns import Array, Ints, Mask, values
 from attribution.policy import Policy
+from attribution.quality import quality
 from attribution.registry import (
     NOT_ALLOWED,
     UNKNOWN_SOURCE,
     Registry,
     SourceVersion,
 )
-from attribution.results import quality
 from attribution.vocabulary import WARNING_BITS, Code, Warn
 from connectors.decoding.chunk import Chunk
 

@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Mask
+from attribution.columnar.columns import Mask
 from attribution.contract.user_match import UNMATCHED_UID_TYPES, click_kind, spell_ip
 from attribution.vocabulary import KIND_CODES, UID_KINDS
 

@@ -6,9 +6,8 @@ from datetime import datetime
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from attribution.columnar.frames import END, START, Read
 from attribution.decoded import Decoded
-from attribution.frames import END, START
-from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import STREAMS

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import IO, Final
 
+from attribution.columnar.frames import END, START
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.times import parse_time
 from attribution.decoded import Decoded
-from attribution.frames import END, START
 from connectors.decoding.clock_skew import limit_of
 from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.lines import Lines

@@ -63,7 +63,6 @@ LOG: Final = logging.getLogger("tributary.kafka")
 SEND_KILOBYTES: Final = 131_072
 """What may wait to be sent, per producer: more than the largest record; its default is 1 GB."""
 
-
 OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
 """Is told whether offsets were taken: all in all, and each `error` of its own."""
 

@@ -132,10 +132,8 @@ BATCH_MESSAGES: Final = 100
 """Messages taken from the library at once: enough to make the call cheap (a thousand are no cheaper
 each), few enough to count the bytes of large ones in time."""
 
-
 CLOSE_SECONDS_MAX: Final = 5.0
 """How long to wait for the connections to close; with a broker that takes milliseconds."""
-
 
 RANGE_SECONDS_MAX: Final = 5.0
 """How long to wait to learn which offsets there are, for a message about one that is not."""

@@ -10,7 +10,7 @@ from typing import Final
 import pyarrow as pa
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from attribution.keyed import Rows
+from attribution.columnar.frames import Rows
 from attribution.vocabulary import MODELS
 from connectors import metrics
 from connectors.duckdb_query import query

@@ -9,8 +9,8 @@ from typing import Final, Self
 
 import numpy as np
 
-from attribution.columns import Ints
-from attribution.frames import END
+from attribution.columnar.columns import Ints
+from attribution.columnar.frames import END
 
 SLACK: Final = 24 * 3_600_000_000
 """How far (us of arrival time) a partition may be ahead of the slowest: little beside the weeks

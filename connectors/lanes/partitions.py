@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from attribution.frames import END, START
+from attribution.columnar.frames import END, START
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.lanes.snapshot import Resting
 

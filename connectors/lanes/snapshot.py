@@ -41,7 +41,6 @@ def partitions_of(snapshot: Snapshot) -> dict[str, tuple[str, Position, int, int
 LOOSE_MAX: Final = 100
 """Partitions that came to rest and are not in the piece yet: to make it takes some milliseconds."""
 
-
 IdlePartition = tuple[str, str, Position, int]
 """Stream, name, position and maximum of a partition."""
 

@@ -13,10 +13,9 @@ from typing import Final
 import pyarrow as pa
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from attribution.columns import concat
+from attribution.columnar.columns import concat
+from attribution.columnar.frames import END, START, Read
 from attribution.decoded import Decoded
-from attribution.frames import END, START
-from attribution.keyed import Read
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import STREAMS

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
-from attribution.frames import START
+from attribution.columnar.frames import START
 from attribution.registry import Registry
 from connectors.registry.kept import Horizon, load_horizon, load_versions
 from connectors.state.directory import StateDir

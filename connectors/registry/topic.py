@@ -13,7 +13,7 @@ from typing import Final
 import pyarrow as pa
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaException, Message
 
-from attribution.frames import START
+from attribution.columnar.frames import START
 from attribution.registry import Registry, SourceVersion, following
 from connectors.kafka.cluster import ANSWER_SECONDS_MAX, LOG, ClusterError, unreachable
 from connectors.registry.kept import (

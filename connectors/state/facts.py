@@ -15,9 +15,7 @@ from connectors.release import release
 FORMAT: Final = 2
 """Of state.json and of everything beside it."""
 
-
 SALT_BYTES: Final = 16
-
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import duckdb
 
-from attribution.frames import END, START
+from attribution.columnar.frames import END, START
 from attribution.policy import Policy
 from attribution.vocabulary import EVENT_TYPES, OBSERVED_EVENT_TYPES
 

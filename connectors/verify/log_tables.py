@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import Array, Mask, values
+from attribution.columnar.columns import Array, Mask, values
+from attribution.columnar.frames import END
 from attribution.decoded import Decoded, Keys
-from attribution.frames import END
 from attribution.policy import Policy
+from attribution.quality import carries_column, warnings_column
 from attribution.registry import Registry
-from attribution.results import carries_column, warnings_column
 from attribution.vocabulary import KINDS
 from connectors.decoding.counts import received
 from connectors.decoding.decoder import Next, PartitionDecoder

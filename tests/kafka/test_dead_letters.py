@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Message, Producer
 from typer.testing import CliRunner
 
-from attribution.keyed import Read, Rows
+from attribution.columnar.frames import Read, Rows
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.dead_letters import letters as dead_letters

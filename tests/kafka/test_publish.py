@@ -11,8 +11,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from attribution.columnar.frames import Rows
 from attribution.contract.published import PublishedConversion
-from attribution.keyed import Rows
 from connectors.kafka import producer
 from connectors.kafka.cluster import Cluster, ClusterError, OutageError
 from connectors.kafka.conversions import Publisher, PublishSink, documents

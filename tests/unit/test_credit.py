@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from attribution.match import FOUND
+from attribution.lookup import FOUND
 from attribution.paths import merge
 from attribution.policy import MATCHABLE, Policy
 from attribution.vocabulary import KIND_CODES

@@ -6,8 +6,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from attribution.frames import END
-from attribution.keyed import Rows
+from attribution.columnar.frames import END, Rows
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.database.file import DatabaseError, create_database

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attribution.columns import Ints
+from attribution.columnar.columns import Ints
+from attribution.columnar.frames import START
 from attribution.decoded import Decoded, Lift
-from attribution.frames import START
 from attribution.policy import Policy
 from attribution.registry import Registry, SourceVersion
 from attribution.vocabulary import Code

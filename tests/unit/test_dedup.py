@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.columns import values
+from attribution.columnar.columns import values
 from attribution.dedup import Dedup, Released
 
 WINDOW = 100

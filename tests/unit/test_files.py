@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from attribution.columnar.frames import END, START
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from attribution.decoded import Decoded
-from attribution.frames import END, START
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors import regular_files

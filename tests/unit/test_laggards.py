@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from attribution.columns import values
+from attribution.columnar.columns import values
 from attribution.decoded import Decoded, Lift
 from attribution.policy import Policy
 from attribution.registry import Registry

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from attribution.keyed import Rows
+from attribution.columnar.frames import Rows
 from attribution.policy import Policy
 from attribution.registry import Registry, SourceVersion, following
 from connectors import metrics

@@ -17,8 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attribution.frames import START
-from attribution.keyed import Read
+from attribution.columnar.frames import START, Read
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decoding.decoder import PartitionDecoder

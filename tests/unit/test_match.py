@@ -5,8 +5,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from attribution.columns import pick, values
-from attribution.match import RECORD, Answers, Match, sort_key
+from attribution.columnar.columns import pick, values
+from attribution.lookup import RECORD, sort_key
+from attribution.match import Answers, Match
 from attribution.policy import Policy
 from attribution.vocabulary import EVENT_TYPES, KIND_CODES
 

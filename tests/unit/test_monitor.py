@@ -7,7 +7,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from attribution.frames import START
+from attribution.columnar.frames import START
 from connectors import metrics
 from flows.monitor import MonitorError, serve
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.columns import values
-from attribution.runs import MERGE_AT, Runs
+from attribution.columnar.columns import values
+from attribution.columnar.runs import MERGE_AT, Runs
 
 Row = tuple[int, int]
 
@@ -89,7 +89,7 @@ def test_nothing_is_lost_before_its_time(inserts: list[tuple[list[Row], int]]) -
 
 
 def test_large_runs_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("attribution.runs.RUN_ROWS", 64)
+    monkeypatch.setattr("attribution.columnar.runs.RUN_ROWS", 64)
     runs = Runs(expire_by="time", retention=10)
     for start in range(0, 512, 8):
         runs.insert(rows(*((start + n, 0) for n in range(8))), watermark=0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.columns import Ints
+from attribution.columnar.columns import Ints
 from attribution.shares import ONE, Paths, earned, shares
 
 DAY = 86_400_000_000

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attribution.frames import END, START
-from attribution.waiting import MERGE_AT, PART_ROWS, Waiting
+from attribution.columnar.frames import END, START
+from attribution.columnar.waiting import MERGE_AT, PART_ROWS, Waiting
 
 steps = st.lists(
     st.tuples(

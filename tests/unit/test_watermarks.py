@@ -1,6 +1,6 @@
 """A step advances to the least promise of all origins of all ports."""
 
-from attribution.frames import END, START, Frame, Watermarks
+from attribution.columnar.frames import END, START, Frame, Watermarks
 
 
 def test_the_slowest_origin_decides() -> None:

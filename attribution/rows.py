@@ -3,17 +3,11 @@
 Column names and types are those of `connectors/database/schema.sql`; this module only fills them.
 """
 
-from functools import lru_cache
-from math import floor
-from typing import Final
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columns import (
-    Array,
-    Mask,
+from attribution.columnar.columns import (
     billionths_to_share,
     micros_to_money,
     money_to_micros,
@@ -22,16 +16,13 @@ from attribution.columns import (
     timestamps,
     values,
 )
+from attribution.outcomes import outcomes_of
 from attribution.paths import Touchpoints
 from attribution.policy import Policy
+from attribution.quality import carries_column, quality_column, warnings_column
 from attribution.shares import Paths, earned, shares
 from attribution.vocabulary import (
-    EVENT_TYPES,
-    KIND_CODES,
-    OBSERVED_EVENT_TYPES,
     Outcome,
-    Reason,
-    Warn,
 )
 
 _AS_DECODED = (
@@ -56,62 +47,6 @@ _AS_DECODED = (
 )
 _OF_CONVERSION = ("conversion_id", "advertiser_id", "event_time", "value", "currency")
 _OF_RECORD = ("impression_id", "campaign_id", "media_buy_id", "package_id", "creative_id")
-_OBSERVED_CODES = [EVENT_TYPES.index(event_type) for event_type in sorted(OBSERVED_EVENT_TYPES)]
-
-
-_QUALITY_STEPS: Final = 1e12
-"""A quality has twelve decimals, so that a sum of qualities can be one of decimals, and exact."""
-
-
-@lru_cache(maxsize=4096)
-def match_quality(carries: int, policy_weights: tuple[tuple[str, float], ...]) -> float:
-    """Return `1 - prod(1 - w)` over the kinds in the bit mask, in the order of the weights.
-
-    Each step is one operation on doubles, so that every machine comes to the same last digit.
-    """
-    missed = 1.0
-    for kind, weight in policy_weights:
-        if carries >> KIND_CODES[kind] & 1:
-            missed *= 1.0 - weight
-    return floor((1.0 - missed) * _QUALITY_STEPS + 0.5) / _QUALITY_STEPS
-
-
-def quality(carries: int, policy: Policy) -> float:
-    """match_quality of one mask of kinds."""
-    return match_quality(carries, _weights(policy))
-
-
-def _weights(policy: Policy) -> tuple[tuple[str, float], ...]:
-    return tuple((kind, policy.weights[kind]) for kind in policy.ordered_kinds)
-
-
-def kinds_of(carries: int, policy: Policy) -> list[str]:
-    """Spell out the kinds in a bit mask, strongest first."""
-    return [kind for kind in policy.ordered_kinds if carries >> KIND_CODES[kind] & 1]
-
-
-def quality_column(carries: Array, policy: Policy) -> Array:
-    """match_quality of each mask; few masks occur, so each is computed once."""
-    weights = _weights(policy)
-    masks, which = np.unique(carries, return_inverse=True)
-    return np.array([match_quality(mask, weights) for mask in masks.tolist()], dtype=float)[which]
-
-
-def carries_column(carries: Array, policy: Policy) -> pa.Array:
-    """Kinds of each mask as lists of names."""
-    masks, which = np.unique(carries, return_inverse=True)
-    lists = [kinds_of(mask, policy) for mask in masks.tolist()]
-    return pa.array(lists, pa.list_(pa.string())).take(pa.array(which))
-
-
-def warnings_column(warnings: Array) -> pa.Array:
-    """Warnings of each mask as lists of names; null where there are none."""
-    masks, which = np.unique(warnings, return_inverse=True)
-    lists = [
-        [word for bit, word in enumerate(Warn) if mask >> bit & 1] or None
-        for mask in masks.tolist()
-    ]
-    return pa.array(lists, pa.list_(pa.string())).take(pa.array(which))
 
 
 def conversion_rows(
@@ -119,7 +54,7 @@ def conversion_rows(
 ) -> pa.RecordBatch:
     """One row per conversion: what was sent, and what came of it."""
     won = _Winners(due.num_rows, touchpoints, policy)
-    outcome, reason = _outcomes(due, won.length > 0, policy)
+    outcome, reason = outcomes_of(due, won.length > 0, policy)
     attributed = outcome == Outcome.ATTRIBUTED
     event_time = values(due, "event_time")
     seconds = (event_time - won.time) / 1e6
@@ -163,43 +98,6 @@ class _Winners:
             strength[owner] = touchpoints.strength[wins]
         self.touch_type = np.where(self.is_click, "click", "view")
         self.matched_on = np.array(policy.ordered_kinds, dtype=object)[strength]
-
-
-def _outcomes(due: pa.RecordBatch, has_touchpoint: Mask, policy: Policy) -> tuple[Array, Array]:
-    """Outcome and reason; of several reasons the first that holds."""
-    outcome = np.full(due.num_rows, Outcome.ATTRIBUTED.value, dtype=object)
-    reason = np.full(due.num_rows, None, dtype=object)
-    # The first that holds is written last.
-    for word, holds in (
-        (Reason.NO_TOUCHPOINT, ~has_touchpoint),
-        (Reason.TOO_OLD, is_too_old(due, policy)),
-        (Reason.NO_IDENTIFIER, ~has_match_key(due, policy)),
-    ):
-        outcome[holds], reason[holds] = Outcome.UNATTRIBUTED.value, word.value
-    observed = _is_observed(due)
-    outcome[observed], reason[observed] = Outcome.OBSERVED.value, None
-    return outcome, reason
-
-
-def _is_observed(due: pa.RecordBatch) -> Mask:
-    return np.isin(values(due, "event_type_code"), _OBSERVED_CODES)
-
-
-def is_too_old(due: pa.RecordBatch, policy: Policy) -> Mask:
-    """Whether an event arrived later after it happened than the policy accepts."""
-    limit = values(due, "received_at") - policy.max_event_delay
-    return values(due, "event_time") < limit
-
-
-def has_match_key(due: pa.RecordBatch, policy: Policy) -> Mask:
-    """Whether an event has a key of a kind that the policy matches on."""
-    usable = sum(1 << KIND_CODES[kind] for kind in policy.match_keys)
-    return values(due, "keyed") & usable != 0
-
-
-def is_matchable(due: pa.RecordBatch, policy: Policy) -> Mask:
-    """Whether candidates are to be looked for at all."""
-    return ~_is_observed(due) & ~is_too_old(due, policy) & has_match_key(due, policy)
 
 
 def credit_rows(due: pa.RecordBatch, touchpoints: Touchpoints, policy: Policy) -> pa.RecordBatch:

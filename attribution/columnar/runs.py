@@ -13,7 +13,15 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import Hashes, Ints, concat, keep, pick, values, without_stale_names
+from attribution.columnar.columns import (
+    Hashes,
+    Ints,
+    concat,
+    keep,
+    pick,
+    values,
+    without_stale_names,
+)
 
 MERGE_AT: Final = 8
 """Runs of one size class before they are merged: more costs lookups, fewer costs rewriting."""

@@ -1,10 +1,6 @@
-"""What travels between the steps: a frame, and the watermark that it carries in band.
+"""What travels between the steps: frames of rows, each with the watermark of its origin."""
 
-Progress is measured by arrival. A frame's watermark is its origin's promise that no later row of
-that origin has `received_at` below it; a step advances to the minimum over its origins.
-"""
-
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import pyarrow as pa
@@ -50,3 +46,37 @@ class Watermarks:
     def low(self) -> int:
         """The step's watermark."""
         return min(min(held) for held in self._of.values())
+
+
+DEAD_LETTERS: Final = "dead_letters"
+"""Among the tables of a `Read`: documents refused as a whole, which no database is to have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One chunk as the flow takes it.
+
+    `lane` and `watermark`: who read it, and the promise of all the lane's partitions of `stream`.
+    `rows` are for the keyed steps: `unique` (to be counted once), and of impressions `clicks` and
+    `views` (a row per match key). `tables` are finished rows, by table; `records` counts documents.
+    """
+
+    stream: str
+    lane: int
+    watermark: int
+    rows: dict[str, pa.RecordBatch]
+    tables: dict[str, pa.RecordBatch]
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Finished rows by table, for the sink.
+
+    `records` counts the documents read for them; `watermarks` are the readers' promises, by who
+    gave them.
+    """
+
+    tables: dict[str, pa.RecordBatch]
+    records: int = 0
+    watermarks: dict[tuple[str, int], int] = field(default_factory=dict)

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from attribution.columns import concat, pick, values
-from attribution.frames import START
+from attribution.columnar.columns import concat, pick, values
+from attribution.columnar.frames import START
 
 MERGE_AT: Final = 8
 """Parts of one level before they are put together, to one of the next level: so a row is moved once
