@@ -16,7 +16,7 @@ from flows.job import Run
 from flows.logs import set_up_logs
 from flows.monitor import serve
 from flows.run import live_io, live_source, prepared_run
-from flows.settings import load_settings
+from flows.settings.load import load_settings
 from flows.status import shown_status
 from flows.stopping import Stopping, asked_by_signals
 

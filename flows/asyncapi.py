@@ -19,7 +19,7 @@ from connectors.dead_letters.letters import HEADERS, OMITTED, REPLAY_OF
 from connectors.kafka.topics import Topic
 from connectors.release import release
 from flows import wire_examples
-from flows.known_settings import Settings
+from flows.settings.model import Settings
 from flows.topics import planned_topics
 
 SCHEMAS: Final = "#/components/schemas/"

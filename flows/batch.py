@@ -16,7 +16,7 @@ from attribution.columnar.frames import Rows
 from connectors.database.file import create_database
 from connectors.database.replay_sink import DatabaseSink
 from flows.replay import Log, Replay, record, wire
-from flows.settings import SettingsError, load_settings
+from flows.settings.load import SettingsError, load_settings
 
 
 def flow() -> Dataflow:

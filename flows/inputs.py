@@ -16,7 +16,7 @@ from connectors.registry.file import load_registry
 from flows.edges import Sink
 from flows.job import Run
 from flows.kafka_run import KafkaInputs
-from flows.settings import Loaded, SettingsError
+from flows.settings.load import Loaded, SettingsError
 
 LOG: Final = structlog.get_logger("tributary")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from attribution.registry import Registry
 from connectors.state.facts import Facts
-from flows.settings import Loaded
+from flows.settings.load import Loaded
 
 
 @dataclass(frozen=True, slots=True)

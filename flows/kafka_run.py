@@ -19,7 +19,7 @@ from connectors.registry.file import load_sources
 from connectors.state.directory import StateDir
 from flows.edges import Sink
 from flows.job import Run, clock
-from flows.kafka_settings import KafkaSettings
+from flows.settings.kafka import KafkaSettings
 from flows.topics import cluster_of
 
 OUTAGE_SECONDS: Final = 5.0

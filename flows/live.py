@@ -30,7 +30,7 @@ from flows.job import Prepared, Run
 from flows.logs import set_up_logs
 from flows.monitor import serve
 from flows.run import live_source, prepared_run, wire
-from flows.settings import SettingsError, load_settings
+from flows.settings.load import SettingsError, load_settings
 from flows.stopping import Stopping, asked_by_signals
 
 STATE_SECONDS_MAX: Final = 60.0

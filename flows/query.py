@@ -14,7 +14,7 @@ import duckdb
 import msgspec
 
 from connectors.database.file import absence, refusal
-from flows.text_table import text_table
+from flows.text import text_table
 
 Format: TypeAlias = Literal["table", "csv", "json"]
 Row: TypeAlias = tuple[Any, ...]

@@ -28,8 +28,8 @@ from connectors.registry.file import REGISTRY, load_registry
 from connectors.registry.table import record_sources
 from flows.attribution import Io, build_flow
 from flows.halting import HaltingSink, HaltingSource
-from flows.known_settings import Settings
 from flows.process import collect_rarely, forget_imports, keep_memory, quiet_panics, spare_searches
+from flows.settings.model import Settings
 
 EPOCH: Final = timedelta(seconds=30)
 """Between commits: long enough for large inserts, short enough to bound the rows that wait."""

@@ -24,11 +24,10 @@ from connectors.state.errors import RecoveryError, StateError
 from connectors.state.facts import EPOCH, Facts
 from connectors.state.manifests import inline_bytes, sizes_of
 from connectors.state.recovery import Scrubbed
-from flows.explain.rows import instant
 from flows.job import Run
-from flows.known_settings import DEFAULT
-from flows.settings import Loaded
-from flows.text_table import text_table
+from flows.settings.load import Loaded
+from flows.settings.model import DEFAULT
+from flows.text import instant, text_table
 
 STEPS: Final = ("read", "dedup", "count", "match", "credit", "write", "publish", "set_aside")
 """The steps of the flow that keep something; renaming one would lose what it kept. The last two are

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from connectors.wording import counted
 from flows.query import open_result
-from flows.text_table import text_table
+from flows.text import text_table
 
 CAMPAIGNS_SHOWN: Final = 3
 """Of each currency; campaign_performance has them all."""

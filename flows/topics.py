@@ -8,8 +8,8 @@ from attribution.policy import Policy
 from attribution.vocabulary import EVENT_TYPES
 from connectors.kafka.cluster import Cluster, ClusterError
 from connectors.kafka.topics import Topic, check_topics, create_topics
-from flows.kafka_settings import KafkaSettings
-from flows.known_settings import Settings
+from flows.settings.kafka import KafkaSettings
+from flows.settings.model import Settings
 
 RECORD_OVERHEAD: Final = 1024 * 1024
 """What Kafka may add to a document of the largest size: key, headers, the frame of a batch."""

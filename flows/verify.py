@@ -17,8 +17,8 @@ from connectors.verify.compare import Difference, TableCheck, compare
 from connectors.verify.expected import compute_expected, count_unsettled
 from connectors.verify.tables import COMPARISONS, PROVISIONAL_COMPARISONS
 from connectors.wording import counted
-from flows.kafka_settings import KafkaSettings
 from flows.recorded import Run, attach
+from flows.settings.kafka import KafkaSettings
 
 MEMORY_LIMIT: Final = "1GB"
 """Beyond that DuckDB works on disk; a verify must fit beside the job on a small machine."""

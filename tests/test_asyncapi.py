@@ -18,8 +18,8 @@ from attribution.policy import Policy
 from attribution.vocabulary import EVENT_TYPES
 from flows.asyncapi import CHANNELS, asyncapi
 from flows.cli import app
-from flows.kafka_settings import TopicNames
-from flows.known_settings import Settings
+from flows.settings.kafka import TopicNames
+from flows.settings.model import Settings
 from flows.topics import planned_topics
 
 DOCUMENT = asyncapi(Settings())

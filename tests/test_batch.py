@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flows.batch import flow
-from flows.settings import SettingsError
+from flows.settings.load import SettingsError
 from flows.verify import verify
 
 ROOT = Path(__file__).parents[1]

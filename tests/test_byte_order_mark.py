@@ -9,8 +9,8 @@ import pytest
 
 from attribution.policy import Policy
 from connectors.files.intake import Tails
-from flows.known_settings import Settings
 from flows.replay import Replay, replay
+from flows.settings.model import Settings
 from flows.verify import verify
 from tests import raw
 from tests.actual import read_result

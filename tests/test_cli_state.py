@@ -31,7 +31,7 @@ from flows import steps
 from flows.attribution import Io, build_flow
 from flows.cli import app
 from flows.job import Run
-from flows.settings import load_settings
+from flows.settings.load import load_settings
 from flows.state import STEPS, open_state
 
 KEEPING = {"input", "output", "stateful_batch"}

@@ -8,7 +8,7 @@ import typer.main
 import yaml
 
 from flows.cli import app
-from flows.known_settings import KEYS, PREFIX
+from flows.settings.model import KEYS, PREFIX
 
 ROOT: Final = Path(__file__).parents[1]
 COMPOSE: Final = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))

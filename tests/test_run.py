@@ -18,7 +18,7 @@ import pytest
 from flows.job import Run
 from flows.live import _Joining
 from flows.run import prepared_run
-from flows.settings import load_settings
+from flows.settings.load import load_settings
 from flows.stopping import Stopping
 from tests.chaos.job import PATIENCE, Job, wait_until
 from tests.chaos.ledger import opened

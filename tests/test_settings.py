@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from attribution.durations import parse_duration
 from attribution.policy import Policy, Windows
-from flows.known_settings import FLAG, KEYS, FlowSettings, Settings
-from flows.settings import Loaded, SettingsError, load_settings, render_config
+from flows.settings.load import Loaded, SettingsError, load_settings, render_config
+from flows.settings.model import FLAG, KEYS, FlowSettings, Settings
 
 EXAMPLE = """
 [policy]
@@ -302,7 +302,7 @@ def test_any_text_is_a_setting_or_an_explained_error(key: str, value: str) -> No
 
 def test_what_is_slow_to_import_is_imported_only_for_a_source_that_needs_it() -> None:
     script = (
-        "import sys; from flows.settings import load_settings;"
+        "import sys; from flows.settings.load import load_settings;"
         "load_settings(config=None, overrides=sys.argv[1:]);"
         "print({'pydantic_settings', 'tomllib'} & sys.modules.keys() or '')"
     )

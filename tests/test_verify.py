@@ -7,9 +7,9 @@ import duckdb
 import pytest
 
 from attribution.policy import Policy
-from flows.known_settings import Settings
 from flows.recorded import ResultError
 from flows.replay import Replay, replay
+from flows.settings.model import Settings
 from flows.verify import report, verify
 from tests import raw
 

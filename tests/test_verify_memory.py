@@ -8,8 +8,8 @@ import pytest
 
 from attribution.policy import Policy
 from flows import verify as verifying
-from flows.known_settings import Settings
 from flows.replay import Replay, replay
+from flows.settings.model import Settings
 from tests import raw
 
 RECORDS: Final = 20_000

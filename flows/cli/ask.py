@@ -57,7 +57,7 @@ def explain(
     from flows.explain import UnknownEventError
     from flows.explain import explain as explanation
     from flows.recorded import ResultError
-    from flows.settings import SettingsError, load_settings
+    from flows.settings.load import SettingsError, load_settings
 
     with told(
         ResultError, UnknownEventError, LogError, ClusterError, SettingsError, duckdb.IOException
@@ -85,7 +85,7 @@ def verify(
     from connectors.files.folder import LogError
     from connectors.kafka.cluster import ClusterError
     from flows.recorded import ResultError
-    from flows.settings import SettingsError, load_settings
+    from flows.settings.load import SettingsError, load_settings
     from flows.verify import report
     from flows.verify import verify as verified
 

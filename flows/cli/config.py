@@ -14,8 +14,8 @@ def config(file: Config = None, overrides: Overrides = None) -> None:
     Of several sources the first counts: --set, the environment (TRIBUTARY_POLICY__POST_CLICK),
     the settings file, the defaults.
     """
-    from flows.settings import SettingsError, load_settings, render_config
-    from flows.text_table import text_table
+    from flows.settings.load import SettingsError, load_settings, render_config
+    from flows.text import text_table
 
     with told(SettingsError):
         loaded = load_settings(config=file, overrides=overrides or [])

@@ -43,8 +43,8 @@ def list_letters(
     """
     from connectors.kafka.cluster import ClusterError
     from flows.dead_letters import HEADERS, Selection, latest
-    from flows.settings import SettingsError, load_settings
-    from flows.text_table import text_table
+    from flows.settings.load import SettingsError, load_settings
+    from flows.text import text_table
 
     selection = Selection(frozenset(codes or ()), partition, frozenset(offsets or ()))
     with told(SettingsError, ClusterError):
@@ -71,7 +71,7 @@ def replay(
     from connectors.kafka.cluster import ClusterError
     from connectors.kafka.producer import PublishError
     from flows.dead_letters import Replay, Selection
-    from flows.settings import SettingsError, load_settings
+    from flows.settings.load import SettingsError, load_settings
 
     selection = Selection(frozenset(codes or ()), partition, frozenset(offsets or ()))
     with told(SettingsError, ClusterError, PublishError):

@@ -139,7 +139,7 @@ def _send(job: "Drive") -> None:
     from connectors.kafka.cluster import ClusterError
     from connectors.kafka.producer import PublishError
     from flows.generate.driving import send
-    from flows.settings import SettingsError
+    from flows.settings.load import SettingsError
     from flows.stopping import Stopping, asked_by_signals
 
     stopping = Stopping()

@@ -55,7 +55,7 @@ def replay(
     from connectors.files.hints import hints
     from flows.replay import Replay
     from flows.replay import replay as run
-    from flows.settings import SettingsError, load_settings
+    from flows.settings.load import SettingsError, load_settings
 
     started = perf_counter()
     with (

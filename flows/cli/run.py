@@ -72,7 +72,7 @@ def run(
         from flows.logs import set_up_logs
         from flows.monitor import MonitorError
         from flows.run import run_until_asked
-        from flows.settings import SettingsError, load_settings
+        from flows.settings.load import SettingsError, load_settings
         from flows.state import sized_for
 
         set_up_logs()

@@ -16,7 +16,7 @@ def schema(config: Config = None, overrides: Overrides = None) -> None:
     import json
 
     from flows.asyncapi import asyncapi
-    from flows.settings import SettingsError, load_settings
+    from flows.settings.load import SettingsError, load_settings
 
     with told(SettingsError):
         settings = load_settings(config=config, overrides=overrides or []).settings

@@ -43,7 +43,7 @@ def init(
     `tributary run` makes one by itself; this is for making it beforehand.
     """
     from connectors.state.errors import StateError
-    from flows.settings import SettingsError, load_settings
+    from flows.settings.load import SettingsError, load_settings
     from flows.state import init_state, sized_for
 
     with told(SettingsError, StateError):

@@ -17,8 +17,8 @@ from flows.explain.credits import summary_and_credits
 from flows.explain.misses import told_misses
 from flows.explain.others import other_outcomes
 from flows.explain.rows import rows
-from flows.kafka_settings import KafkaSettings
 from flows.recorded import ResultError, Run, attach
+from flows.settings.kafka import KafkaSettings
 
 
 class UnknownEventError(Exception):

@@ -5,8 +5,8 @@ from typing import Final
 
 from attribution.vocabulary import MODELS, Outcome, Reason
 from connectors.wording import counted
-from flows.explain.rows import Row, instant, place, title
-from flows.text_table import text_table
+from flows.explain.rows import Row, place, title
+from flows.text import instant, text_table
 
 
 def summary_and_credits(conversion: Row, credits_: list[Row]) -> list[str]:

@@ -10,8 +10,8 @@ import duckdb
 
 from attribution.vocabulary import Outcome, Reason
 from connectors.verify.near_misses import NearMiss, Place, Rule, near_misses
-from flows.explain.rows import Row, instant
-from flows.text_table import text_table
+from flows.explain.rows import Row
+from flows.text import instant, text_table
 
 
 def told_misses(connection: duckdb.DuckDBPyConnection, conversion: Row, credits_: list[Row]) -> str:

@@ -5,7 +5,8 @@ from typing import Final
 
 import duckdb
 
-from flows.explain.rows import instant, place, rows, title
+from flows.explain.rows import place, rows, title
+from flows.text import instant
 
 _DUPLICATES: Final = """select duplicates.*, first.received_at as first_received_at
 from result.duplicates join result.conversions as first using (conversion_id)

@@ -1,7 +1,6 @@
 """Rows of a result file by the names of their columns, and how an event's own are written."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -34,8 +33,3 @@ def place(event: Row) -> str:
     """Say where an event was read."""
     index = "" if event.source_index is None else f" event {event.source_index}"
     return f"{event.source_partition} line {event.source_offset}{index} (all from 0)"
-
-
-def instant(moment: datetime | None) -> str:
-    """Write an instant."""
-    return "at an unknown time" if moment is None else str(moment).replace("+00:00", "Z")

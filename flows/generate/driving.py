@@ -16,7 +16,7 @@ from flows.generate.live import LiveStream
 from flows.generate.outlets import Folder, Outlet, Topics
 from flows.generate.sources import registry_documents
 from flows.generate.spec import GenerateSpec
-from flows.settings import load_settings
+from flows.settings.load import load_settings
 from flows.topics import cluster_of
 
 KAFKA: Final = "kafka"

@@ -13,8 +13,8 @@ import pytest
 
 from attribution.policy import MATCHABLE, Policy
 from flows.generate import GenerateSpec, generate_log
-from flows.known_settings import Settings
 from flows.replay import Replay, replay
+from flows.settings.model import Settings
 from tests.actual import Flow, Shape, Tables, read_result
 from tests.oracle import compare, replay_oracle
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 from attribution.durations import parse_duration
 from attribution.policy import Policy
 from flows.cli import app
-from flows.kafka_settings import TopicNames
+from flows.settings.kafka import TopicNames
 from flows.topics import raw_retention
 
 DAY: Final = parse_duration("1d")

@@ -1,6 +1,6 @@
 """Settings given as text, one key each: what the environment and `--set` have in common.
 
-Apart from `flows/settings.py` because pydantic-settings is slow to import. Knows how a text becomes
+Apart from `load.py` because pydantic-settings is slow to import. Knows how a text becomes
 a value; not which keys exist, what a value may be, or where the text came from.
 """
 

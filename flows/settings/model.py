@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from attribution.durations import parse_duration
 from attribution.policy import Duration, Policy, Windows
 from attribution.vocabulary import EVENT_TYPES, KINDS
-from flows import kafka_settings
-from flows.kafka_settings import OPTIONS, KafkaSettings
+from flows.settings import kafka as kafka_settings
+from flows.settings.kafka import OPTIONS, KafkaSettings
 
 PREFIX: Final = "TRIBUTARY_"
 """What begins the name of a setting in the environment."""

@@ -8,8 +8,8 @@ from difflib import get_close_matches
 
 from pydantic_core import ErrorDetails
 
-from flows.kafka_settings import MASK, OPTIONS, is_secret
-from flows.known_settings import DEFAULT, ENVIRONMENT, KEYS, PREFIX, TABLES
+from flows.settings.kafka import MASK, OPTIONS, is_secret
+from flows.settings.model import DEFAULT, ENVIRONMENT, KEYS, PREFIX, TABLES
 
 
 def explain_unknown(key: str, origin: str) -> str:

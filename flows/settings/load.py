@@ -13,9 +13,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from connectors.regular_files import read_regular
-from flows.bad_settings import explain_bad, explain_secret, explain_unknown
-from flows.kafka_settings import OPTIONS, is_secret
-from flows.known_settings import DEFAULT, ENVIRONMENT, FLAG, KEYS, PREFIX, TABLES, Settings
+from flows.settings.kafka import OPTIONS, is_secret
+from flows.settings.model import DEFAULT, ENVIRONMENT, FLAG, KEYS, PREFIX, TABLES, Settings
+from flows.settings.problems import explain_bad, explain_secret, explain_unknown
 
 SETTINGS_FILE: Final = Path("tributary.toml")
 """Read from the working directory when no other file is named."""
@@ -142,7 +142,7 @@ def _read_texts(texts: dict[str, str]) -> dict[str, Any]:
     if not known:
         return unknown
     # pydantic-settings takes 70 ms to import: only a command that has such a source pays for it.
-    from flows.assignments import read_assignments  # noqa: PLC0415
+    from flows.settings.texts import read_assignments  # noqa: PLC0415
 
     return unknown | dict(_flatten(read_assignments(Settings, known)))
 

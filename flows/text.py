@@ -1,6 +1,7 @@
 """Tables as plain text, for terminals and for files alike: no colours, nothing cut off."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from io import StringIO
 from typing import Final
 
@@ -23,3 +24,8 @@ def text_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     page = StringIO()
     Console(file=page, width=_WIDE, color_system=None, legacy_windows=False).print(table)
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
+
+
+def instant(moment: datetime | None) -> str:
+    """Write an instant."""
+    return "at an unknown time" if moment is None else str(moment).replace("+00:00", "Z")
