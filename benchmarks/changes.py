@@ -19,7 +19,7 @@ from attribution.columnar.frames import START, Frame
 from attribution.policy import Policy
 from benchmarks.state import match_rows
 from connectors.state.segments import Segments
-from flows.steps import MatchStep, Size
+from flows.dataflow.steps import MatchStep, Size
 
 STATE_ROWS: Final = (100_000, 1_000_000, 10_000_000)
 CHANGED_ROWS: Final = (100, 1_000, 10_000)

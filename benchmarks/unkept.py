@@ -11,14 +11,14 @@ from pathlib import Path
 
 from bytewax.run import cli_main
 
-from flows.attribution import build_flow
+from flows.dataflow.flow import build_flow
 from flows.job import Run
-from flows.logs import set_up_logs
-from flows.monitor import serve
+from flows.monitoring.logs import set_up_logs
+from flows.monitoring.server import serve
+from flows.monitoring.status import shown_status
+from flows.process.stopping import Stopping, asked_by_signals
 from flows.run import live_io, live_source, prepared_run
 from flows.settings.load import load_settings
-from flows.status import shown_status
-from flows.stopping import Stopping, asked_by_signals
 
 
 def main() -> None:

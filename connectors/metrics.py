@@ -1,8 +1,9 @@
 """Every metric of a continuous run, in one place: what it counts, and what to do when it moves.
 
 The help text of a metric says what it is, the comment above it when to look at it. They have a
-registry of their own, which `flows.monitor` serves; counters begin at 0 with the process. No label
-ever holds an identifier, and the number of label values is bounded by the program, not by data.
+registry of their own, which `flows.monitoring.server` serves; counters begin at 0 with the
+process. No label ever holds an identifier, and the number of label values is bounded by the
+program, not by data.
 
 Steps and lanes count in the process that runs them; what the sink counts, it counts for all.
 """

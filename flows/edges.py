@@ -15,8 +15,8 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from attribution.columnar.frames import Frame, Read, Rows
 from connectors.state.sealing import Sealed, sealed, unsealed
-from flows.crashing import guarded
-from flows.steps import Advance, Builder
+from flows.dataflow.steps import Advance, Builder
+from flows.process.exits import guarded
 
 Source = FixedPartitionedSource[Read, Any]
 SourcePartition = StatefulSourcePartition[Read, Any]

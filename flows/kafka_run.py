@@ -19,8 +19,8 @@ from connectors.registry.file import load_sources
 from connectors.state.directory import StateDir
 from flows.edges import Sink
 from flows.job import Run, clock
+from flows.kafka.topics import cluster_of
 from flows.settings.kafka import KafkaSettings
-from flows.topics import cluster_of
 
 OUTAGE_SECONDS: Final = 5.0
 """How long nothing may be taken while the run is to end: it should be over within seconds."""

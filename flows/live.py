@@ -27,11 +27,11 @@ from connectors.state.directory import STATE, StateDir
 from connectors.state.facts import Facts
 from flows.edges import Source, SourcePartition
 from flows.job import Prepared, Run
-from flows.logs import set_up_logs
-from flows.monitor import serve
+from flows.monitoring.logs import set_up_logs
+from flows.monitoring.server import serve
+from flows.process.stopping import Stopping, asked_by_signals
 from flows.run import live_source, prepared_run, wire
 from flows.settings.load import SettingsError, load_settings
-from flows.stopping import Stopping, asked_by_signals
 
 STATE_SECONDS_MAX: Final = 60.0
 """How long a process waits for process 0 to make the state; it takes a second."""

@@ -11,14 +11,14 @@ import pickle
 import sys
 import threading
 
-from flows.stopping import AT_ONCE, Stopping, asked_by_signals, restore_terminal
+from flows.process.stopping import AT_ONCE, Stopping, asked_by_signals, restore_terminal
 
 
 def main() -> int:
     """Be a member, and give the exit code."""
     stopping = Stopping()
     with asked_by_signals(stopping):
-        from flows.logs import set_up_logs
+        from flows.monitoring.logs import set_up_logs
         from flows.run import run_here
 
         set_up_logs()

@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from typing import Final
 
 from flows.job import Prepared, Run, Seat
-from flows.supervisor import Process
+from flows.process.supervisor import Process
 
 MEMBER: Final = "flows.member"
 """The module that each process runs."""

@@ -29,8 +29,8 @@ from connectors.verify.expected import create_log, note_progress
 from connectors.verify.log_tables import decode_folder, load_log
 from connectors.verify.reread_files import decode_extents
 from connectors.verify.reread_topics import TopicLog
+from flows.kafka.topics import cluster_of
 from flows.settings.kafka import KafkaSettings
-from flows.topics import cluster_of
 
 _DecodeExtents = Callable[[Sequence[Extent], Policy, Registry], Iterator[Decoded]]
 

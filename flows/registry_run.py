@@ -11,7 +11,7 @@ from connectors.registry.topic import RegistryTopic, known_registry
 from connectors.state.directory import StateDir
 from flows.inputs import inputs_of
 from flows.job import Run, clock
-from flows.topics import cluster_of
+from flows.kafka.topics import cluster_of
 
 
 def registry_of(job: Run, state: StateDir) -> Registry:

@@ -26,9 +26,15 @@ from connectors.files.replay import FileSource
 from connectors.files.whole_lines import CHUNK_BYTES
 from connectors.registry.file import REGISTRY, load_registry
 from connectors.registry.table import record_sources
-from flows.attribution import Io, build_flow
+from flows.dataflow.flow import Io, build_flow
 from flows.halting import HaltingSink, HaltingSource
-from flows.process import collect_rarely, forget_imports, keep_memory, quiet_panics, spare_searches
+from flows.process.tuning import (
+    collect_rarely,
+    forget_imports,
+    keep_memory,
+    quiet_panics,
+    spare_searches,
+)
 from flows.settings.model import Settings
 
 EPOCH: Final = timedelta(seconds=30)

@@ -21,19 +21,19 @@ from connectors.lanes.source import LiveSource, Rules
 from connectors.preflight.preflight import preflight
 from connectors.preflight.resume import resumed_seq
 from connectors.state.directory import StateDir
-from flows.attribution import Io, build_flow
-from flows.crashing import quiet_engine
+from flows.dataflow.flow import Io, build_flow
 from flows.edges import EndingSink, EndingSource, Source, ending
 from flows.inputs import inputs_of
 from flows.job import Prepared, Run, Seat, clock
 from flows.members import start_members
-from flows.monitor import check_ports, serve
-from flows.process import forget_imports, quiet_panics, spare_searches
+from flows.monitoring.server import check_ports, serve
+from flows.monitoring.status import shown_status
+from flows.process.exits import quiet_engine
+from flows.process.stopping import Stopping, restore_terminal
+from flows.process.supervisor import Process, Supervisor
+from flows.process.tuning import forget_imports, quiet_panics, spare_searches
 from flows.registry_run import followed_registry, registry_of
 from flows.state import OpenState, open_state
-from flows.status import shown_status
-from flows.stopping import Stopping, restore_terminal
-from flows.supervisor import Process, Supervisor
 
 LOG: Final = structlog.get_logger("tributary")
 

@@ -18,7 +18,7 @@ from connectors.database.replay_sink import DatabaseSink
 from connectors.files.folder import find_files
 from connectors.files.replay import FileSource
 from connectors.registry.file import load_registry
-from flows.attribution import Io, build_flow
+from flows.dataflow.flow import Io, build_flow
 
 Tables: TypeAlias = dict[str, list[dict[str, Any]]]
 

@@ -21,7 +21,7 @@ from connectors.decoding.keys import keyed
 from connectors.decoding.lines import Lines
 from connectors.hashing import Salts
 from connectors.progress import lifted, moved, read_ahead
-from flows.attribution import Io, build_flow
+from flows.dataflow.flow import Io, build_flow
 from tests import raw
 
 

@@ -16,11 +16,11 @@ from attribution.contract.published import PublishedConversion
 from attribution.contract.verdicts import Envelope, EventRecord, ImpressionRecord
 from attribution.policy import Policy
 from attribution.vocabulary import EVENT_TYPES
-from flows.asyncapi import CHANNELS, asyncapi
 from flows.cli import app
+from flows.kafka.asyncapi import CHANNELS, asyncapi
+from flows.kafka.topics import planned_topics
 from flows.settings.kafka import TopicNames
 from flows.settings.model import Settings
-from flows.topics import planned_topics
 
 DOCUMENT = asyncapi(Settings())
 SCHEMAS = DOCUMENT["components"]["schemas"]

@@ -27,9 +27,9 @@ from connectors.state.directory import StateDir
 from connectors.state.errors import StateError
 from connectors.state.manifests import files_of, sizes_of
 from connectors.state.sealing import sealed
-from flows import steps
-from flows.attribution import Io, build_flow
 from flows.cli import app
+from flows.dataflow import steps
+from flows.dataflow.flow import Io, build_flow
 from flows.job import Run
 from flows.settings.load import load_settings
 from flows.state import STEPS, open_state

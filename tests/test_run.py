@@ -17,9 +17,9 @@ import pytest
 
 from flows.job import Run
 from flows.live import _Joining
+from flows.process.stopping import Stopping
 from flows.run import prepared_run
 from flows.settings.load import load_settings
-from flows.stopping import Stopping
 from tests.chaos.job import PATIENCE, Job, wait_until
 from tests.chaos.ledger import opened
 from tests.running import append, asked, command, free_port, has, runs_until, two_ports

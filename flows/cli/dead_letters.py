@@ -42,7 +42,7 @@ def list_letters(
     What is in them is not shown, for it may hold personal data.
     """
     from connectors.kafka.cluster import ClusterError
-    from flows.dead_letters import HEADERS, Selection, latest
+    from flows.kafka.dead_letters import HEADERS, Selection, latest
     from flows.settings.load import SettingsError, load_settings
     from flows.text import text_table
 
@@ -70,7 +70,7 @@ def replay(
     """
     from connectors.kafka.cluster import ClusterError
     from connectors.kafka.producer import PublishError
-    from flows.dead_letters import Replay, Selection
+    from flows.kafka.dead_letters import Replay, Selection
     from flows.settings.load import SettingsError, load_settings
 
     selection = Selection(frozenset(codes or ()), partition, frozenset(offsets or ()))

@@ -139,8 +139,8 @@ def _send(job: "Drive") -> None:
     from connectors.kafka.cluster import ClusterError
     from connectors.kafka.producer import PublishError
     from flows.generate.driving import send
+    from flows.process.stopping import Stopping, asked_by_signals
     from flows.settings.load import SettingsError
-    from flows.stopping import Stopping, asked_by_signals
 
     stopping = Stopping()
     with (

@@ -59,7 +59,7 @@ def run(
     The result is kept up to date until SIGTERM or SIGINT; then what was read is committed, and the
     next start goes on from there. Exits with 4 when an operator has to mend something.
     """
-    from flows.stopping import FAILED, Stopping, asked_by_signals
+    from flows.process.stopping import FAILED, Stopping, asked_by_signals
 
     stopping = Stopping()
     with asked_by_signals(stopping):  # first of all: to import the rest takes a second
@@ -69,8 +69,8 @@ def run(
         from connectors.state.errors import StateError
         from flows.inputs import check_inputs
         from flows.job import Run
-        from flows.logs import set_up_logs
-        from flows.monitor import MonitorError
+        from flows.monitoring.logs import set_up_logs
+        from flows.monitoring.server import MonitorError
         from flows.run import run_until_asked
         from flows.settings.load import SettingsError, load_settings
         from flows.state import sized_for

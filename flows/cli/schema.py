@@ -15,7 +15,7 @@ def schema(config: Config = None, overrides: Overrides = None) -> None:
     """
     import json
 
-    from flows.asyncapi import asyncapi
+    from flows.kafka.asyncapi import asyncapi
     from flows.settings.load import SettingsError, load_settings
 
     with told(SettingsError):

@@ -19,8 +19,8 @@ def create(config: Config = None, overrides: Overrides = None) -> None:
     Topics that exist stay as they are; `topics check` tells whether they will do.
     """
     from connectors.kafka.cluster import ClusterError
+    from flows.kafka.topics import create as create_missing
     from flows.settings.load import SettingsError, load_settings
-    from flows.topics import create as create_missing
 
     with told(SettingsError, ClusterError):
         made = create_missing(load_settings(config=config, overrides=overrides or []).settings)
@@ -37,8 +37,8 @@ def check(config: Config = None, overrides: Overrides = None) -> None:
     More partitions and a longer retention will do. Exits with 1 when anything is not so.
     """
     from connectors.kafka.cluster import ClusterError
+    from flows.kafka.topics import check as differences
     from flows.settings.load import SettingsError, load_settings
-    from flows.topics import check as differences
 
     with told(SettingsError, ClusterError):
         found = differences(load_settings(config=config, overrides=overrides or []).settings)

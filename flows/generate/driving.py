@@ -16,8 +16,8 @@ from flows.generate.live import LiveStream
 from flows.generate.outlets import Folder, Outlet, Topics
 from flows.generate.sources import registry_documents
 from flows.generate.spec import GenerateSpec
+from flows.kafka.topics import cluster_of
 from flows.settings.load import load_settings
-from flows.topics import cluster_of
 
 KAFKA: Final = "kafka"
 """What names the topics of the settings, where else a folder is named."""

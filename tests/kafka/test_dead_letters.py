@@ -23,7 +23,7 @@ from connectors.kafka.intake import KafkaIntakes
 from connectors.lanes.alignment import Alignment
 from connectors.lanes.source import LiveLane, LiveSource, Rules
 from flows.cli import app
-from flows.dead_letters import HEADERS
+from flows.kafka.dead_letters import HEADERS
 from tests.kafka.topics import IMPATIENT, WAIT_SECONDS_MAX, everything, new_topic
 from tests.kafka.wire import send_raw
 

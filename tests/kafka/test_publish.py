@@ -19,9 +19,9 @@ from connectors.kafka.conversions import Publisher, PublishSink, documents
 from connectors.kafka.producer import Patience, PublishError, for_a_while
 from flows import kafka_run
 from flows.kafka_run import OUTAGE_SECONDS, until_asked
+from flows.process.stopping import Stopping
 from flows.replay import Replay, replay
 from flows.settings.model import Settings
-from flows.stopping import Stopping
 from tests.kafka.brokers import Broker, running, tansu
 from tests.kafka.topics import everything, new_topic
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 from attribution.durations import parse_duration
 from attribution.policy import Policy
 from flows.cli import app
+from flows.kafka.topics import raw_retention
 from flows.settings.kafka import TopicNames
-from flows.topics import raw_retention
 
 DAY: Final = parse_duration("1d")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from connectors.state.recovery import RecoveryStore
-from flows.stopping import BROKEN, FAILED
+from flows.process.stopping import BROKEN, FAILED
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from flows.kafka.topics import planned_topics
 from flows.settings.kafka import OPTIONS
 from flows.settings.load import SettingsError, load_settings, render_config
 from flows.settings.model import Settings
-from flows.topics import planned_topics
 
 PAGE = (Path(__file__).parents[2] / "docs/kafka.md").read_text(encoding="utf-8")
 

@@ -9,7 +9,7 @@ import pytest
 
 from attribution.columnar.frames import START
 from connectors import metrics
-from flows.monitor import MonitorError, serve
+from flows.monitoring.server import MonitorError, serve
 
 
 def get(port: int, path: str) -> tuple[int, str]:

@@ -10,7 +10,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.run import cli_main
 from bytewax.testing import TestingSink, TestingSource
 
-from flows.placing import key_of
+from flows.dataflow.placement import key_of
 
 
 def placed(keys: list[str], workers: int) -> Counter[int]:

@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from connectors import metrics
-from flows.logs import set_up_logs
-from flows.status import Observer, Status, shown_status
+from flows.monitoring.logs import set_up_logs
+from flows.monitoring.status import Observer, Status, shown_status
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,8 @@ import pytest
 
 from connectors.state.directory import StateDir
 from flows import members
-from flows.stopping import Stopping
-from flows.supervisor import Limits, Process, Supervisor, end_all
+from flows.process.stopping import Stopping
+from flows.process.supervisor import Limits, Process, Supervisor, end_all
 
 LIMITS = Limits(restarts_max=2, backoff_min=0.01, drain_max=1.0)
 OBEYS = "import signal, sys\nsignal.signal(15, lambda *_: sys.exit(0))\n"
@@ -198,7 +198,7 @@ def test_one_that_does_not_drain_is_ended() -> None:
 def test_a_second_interrupt_does_not_wait() -> None:
     program = (
         "import os, signal, time\n"
-        "from flows.stopping import Stopping, asked_by_signals\n"
+        "from flows.process.stopping import Stopping, asked_by_signals\n"
         "stopping = Stopping()\n"
         "with asked_by_signals(stopping):\n"
         "    print('ready', flush=True)\n"

@@ -12,8 +12,17 @@ from bytewax.outputs import Sink
 from attribution.columnar.frames import Read, Rows
 from attribution.policy import Policy
 from connectors.state.segments import Segments
-from flows import routes
-from flows.steps import CHANGE, Builder, CreditStep, DedupStep, MatchStep, Size, Step, built
+from flows.dataflow import routes
+from flows.dataflow.steps import (
+    CHANGE,
+    Builder,
+    CreditStep,
+    DedupStep,
+    MatchStep,
+    Size,
+    Step,
+    built,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from connectors.dead_letters.letters import Letter, replayed
 from connectors.dead_letters.topic import DeadLetterReader
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.producer import Outbox, Outgoing
+from flows.kafka.topics import cluster_of
 from flows.settings.model import Settings
-from flows.topics import cluster_of
 
 HEADERS: Final = ("at", "topic", "partition", "offset", "code", "bytes", "message")
 """The columns of a list of dead letters."""

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from flows.stopping import BROKEN, FAILED, Stopping
+from flows.process.stopping import BROKEN, FAILED, Stopping
 
 Process = subprocess.Popen[bytes]
 

@@ -21,7 +21,7 @@ from connectors.files.folder import LogError
 from connectors.kafka.cluster import ClusterError, OutageError
 from connectors.kafka.producer import PublishError
 from connectors.state.errors import WAYS_OUT, StateError
-from flows.stopping import BROKEN, FAILED, restore_terminal
+from flows.process.stopping import BROKEN, FAILED, restore_terminal
 
 OPERATING: Final = (
     LogError,

@@ -18,9 +18,9 @@ from attribution.contract.published import PublishedConversion
 from connectors.dead_letters.letters import HEADERS, OMITTED, REPLAY_OF
 from connectors.kafka.topics import Topic
 from connectors.release import release
-from flows import wire_examples
+from flows.kafka import examples as wire_examples
+from flows.kafka.topics import planned_topics
 from flows.settings.model import Settings
-from flows.topics import planned_topics
 
 SCHEMAS: Final = "#/components/schemas/"
 MODELS: Final = (EnvelopeModel, Event, Impression, EventSource, PublishedConversion)

@@ -1,7 +1,7 @@
 """The keyed steps: a few lines of Bytewax around each part of the core.
 
 A step's logic belongs to one key group. It takes frames, advances to the minimum of the watermarks
-of its origins, and emits what has become final. Which frames go where is in `flows.routes`.
+of its origins, and emits what has become final. Which frames go where is in `routes`.
 
 A replay keeps nothing between epochs. A continuous run snapshots each group as a manifest of its
 immutable batches (`connectors.state.segments`); what is not in a batch is a few numbers.

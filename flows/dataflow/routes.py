@@ -16,8 +16,8 @@ from attribution.credit import Credited, Decided
 from attribution.match import Answers, match_queries
 from attribution.policy import Policy
 from connectors.decoding.counts import touchpoint_counts
-from flows.placing import key_of
-from flows.steps import Advance
+from flows.dataflow.placement import key_of
+from flows.dataflow.steps import Advance
 
 Keyed = tuple[str, Frame]
 Advanced = tuple[str, Advance]
