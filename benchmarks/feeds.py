@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from flows.generate import GenerateSpec
-from flows.generate.sources import registry_documents
+from flows.generate.spec import GenerateSpec
+from flows.generate.write import registry_documents
 from tests.kafka.topics import everything
 
 PARTITIONS: Final = 8

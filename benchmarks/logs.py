@@ -43,7 +43,8 @@ def _fingerprint() -> str:
 
 
 def _generate(folder: str, impressions: str, events: str) -> None:
-    from flows.generate import GenerateSpec, generate_log  # noqa: PLC0415  the bench stays small
+    from flows.generate.spec import GenerateSpec  # noqa: PLC0415  the bench stays small
+    from flows.generate.write import generate_log  # noqa: PLC0415  the bench stays small
 
     generate_log(Path(folder), GenerateSpec(impressions=int(impressions), events=int(events)))
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from bytewax.run import cli_main
 
 from flows.dataflow.flow import build_flow
-from flows.job import Run
 from flows.monitoring.logs import set_up_logs
 from flows.monitoring.server import serve
 from flows.monitoring.status import shown_status
 from flows.process.stopping import Stopping, asked_by_signals
-from flows.run import live_io, live_source, prepared_run
+from flows.run.job import Run
+from flows.run.run import live_io, live_source, prepared_run
 from flows.settings.load import load_settings
 
 

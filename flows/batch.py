@@ -15,7 +15,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from attribution.columnar.frames import Rows
 from connectors.database.file import create_database
 from connectors.database.replay_sink import DatabaseSink
-from flows.replay import Log, Replay, record, wire
+from flows.replay.replay import Log, Replay, record, wire
 from flows.settings.load import SettingsError, load_settings
 
 

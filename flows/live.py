@@ -25,12 +25,12 @@ from connectors.lanes.source import LiveSource
 from connectors.registry.kept import load_versions
 from connectors.state.directory import STATE, StateDir
 from connectors.state.facts import Facts
-from flows.edges import Source, SourcePartition
-from flows.job import Prepared, Run
 from flows.monitoring.logs import set_up_logs
 from flows.monitoring.server import serve
 from flows.process.stopping import Stopping, asked_by_signals
-from flows.run import live_source, prepared_run, wire
+from flows.run.guards import Source, SourcePartition
+from flows.run.job import Prepared, Run
+from flows.run.run import live_source, prepared_run, wire
 from flows.settings.load import SettingsError, load_settings
 
 STATE_SECONDS_MAX: Final = 60.0

@@ -16,7 +16,7 @@ from attribution.contract.published import PublishedConversion
 from attribution.contract.verdicts import Envelope, EventRecord, ImpressionRecord
 from attribution.policy import Policy
 from attribution.vocabulary import EVENT_TYPES
-from flows.cli import app
+from flows.cli.app import app
 from flows.kafka.asyncapi import CHANNELS, asyncapi
 from flows.kafka.topics import planned_topics
 from flows.settings.kafka import TopicNames

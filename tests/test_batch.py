@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.analysis.verify import verify
 from flows.batch import flow
 from flows.settings.load import SettingsError
-from flows.verify import verify
 
 ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "tests/fixtures/demo"

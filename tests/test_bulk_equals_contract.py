@@ -19,7 +19,8 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.lines import Lines
-from flows.generate import GenerateSpec, generate_log
+from flows.generate.spec import GenerateSpec
+from flows.generate.write import generate_log
 from tests.both_decoders import BothDecoders
 from tests.spoiled import FAULTS, ODD_LINES, VALUES, values_at
 from tests.trees import DOCUMENTS, PATHS, Place, Tree, put, rename, repeat, text, write

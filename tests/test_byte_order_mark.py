@@ -9,9 +9,9 @@ import pytest
 
 from attribution.policy import Policy
 from connectors.files.intake import Tails
-from flows.replay import Replay, replay
+from flows.analysis.verify import verify
+from flows.replay.replay import Replay, replay
 from flows.settings.model import Settings
-from flows.verify import verify
 from tests import raw
 from tests.actual import read_result
 from tests.oracle import compare, replay_oracle

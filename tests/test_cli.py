@@ -12,7 +12,7 @@ import duckdb
 import pytest
 from typer.testing import CliRunner, Result
 
-from flows.cli import app
+from flows.cli.app import app
 from tests import raw
 
 DEMO = Path(__file__).parent / "fixtures/demo"

@@ -27,12 +27,12 @@ from connectors.state.directory import StateDir
 from connectors.state.errors import StateError
 from connectors.state.manifests import files_of, sizes_of
 from connectors.state.sealing import sealed
-from flows.cli import app
+from flows.cli.app import app
 from flows.dataflow import steps
 from flows.dataflow.flow import Io, build_flow
-from flows.job import Run
+from flows.run.job import Run
+from flows.run.state import STEPS, open_state
 from flows.settings.load import load_settings
-from flows.state import STEPS, open_state
 
 KEEPING = {"input", "output", "stateful_batch"}
 """The engine's operators that keep something."""

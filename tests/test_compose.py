@@ -7,7 +7,7 @@ from typing import Any, Final
 import typer.main
 import yaml
 
-from flows.cli import app
+from flows.cli.app import app
 from flows.settings.model import KEYS, PREFIX
 
 ROOT: Final = Path(__file__).parents[1]

@@ -10,7 +10,7 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from flows.cli import app
+from flows.cli.app import app
 from tests.console import PAGES, ROOT, outputs, prepare, settled
 
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")

@@ -11,8 +11,8 @@ import pytest
 from attribution.policy import Policy
 from connectors.verify.expected import create_log
 from connectors.verify.near_misses import Place, near_misses
-from flows.explain import UnknownEventError, explain
-from flows.recorded import ResultError
+from flows.analysis.explain.explain import UnknownEventError, explain
+from flows.analysis.recorded import ResultError
 from tests import raw
 from tests.decoded import (
     CLICK_ID,

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 from attribution.policy import Policy
-from flows.verify import verify
+from flows.analysis.verify import verify
 from tests import raw
 from tests.actual import read_result
 from tests.chaos.job import Job

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from attribution.policy import Policy
-from flows.generate import GenerateSpec, Truth, generate_log
+from flows.generate.spec import GenerateSpec, Truth
+from flows.generate.write import generate_log
 from tests.oracle import replay_oracle
 
 _SPEC = GenerateSpec(

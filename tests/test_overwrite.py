@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from connectors.database import schema
-from flows.cli import app
+from flows.cli.app import app
 from tests import raw
 
 ONLY = "and --overwrite replaces only results of a replay; name another --db, or move that file"

@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from flows.query import QueryError, run_sql
-from flows.recorded import ResultError
-from flows.verify import verify
+from flows.analysis.recorded import ResultError
+from flows.analysis.sql import QueryError, run_sql
+from flows.analysis.verify import verify
 from tests.decoded import event, impression, write_result
 
 ASKED = """select event_id, event_time, value, is_probabilistic, carries, custom_data

@@ -15,10 +15,10 @@ from typing import Final
 
 import pytest
 
-from flows.job import Run
 from flows.live import _Joining
 from flows.process.stopping import Stopping
-from flows.run import prepared_run
+from flows.run.job import Run
+from flows.run.run import prepared_run
 from flows.settings.load import load_settings
 from tests.chaos.job import PATIENCE, Job, wait_until
 from tests.chaos.ledger import opened

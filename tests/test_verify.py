@@ -7,10 +7,10 @@ import duckdb
 import pytest
 
 from attribution.policy import Policy
-from flows.recorded import ResultError
-from flows.replay import Replay, replay
+from flows.analysis.recorded import ResultError
+from flows.analysis.verify import report, verify
+from flows.replay.replay import Replay, replay
 from flows.settings.model import Settings
-from flows.verify import report, verify
 from tests import raw
 
 

@@ -17,8 +17,8 @@ from connectors.decoding.arrivals import Readings
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.lines import Lines
 from connectors.files.folder import LogError
-from flows.explain import explain
-from flows.verify import report, verify
+from flows.analysis.explain.explain import explain
+from flows.analysis.verify import report, verify
 from tests import raw
 from tests.hand_fed import Chunk, Lane, line, run
 

@@ -7,8 +7,8 @@ import duckdb
 import pytest
 
 from attribution.policy import Policy
-from flows import verify as verifying
-from flows.replay import Replay, replay
+from flows.analysis import verify as verifying
+from flows.replay.replay import Replay, replay
 from flows.settings.model import Settings
 from tests import raw
 

@@ -31,7 +31,7 @@ def sql(
     In CSV, NULL is an empty field and an empty text is "". In JSON, NaN and infinities are texts.
     Of columns with the same name, the second is called name_1.
     """
-    from flows.query import QueryError, run_sql
+    from flows.analysis.sql import QueryError, run_sql
 
     with told(QueryError):
         typer.echo(run_sql(db, sys.stdin.read() if query == "-" else query, fmt))
@@ -54,9 +54,9 @@ def explain(
 
     from connectors.files.folder import LogError
     from connectors.kafka.cluster import ClusterError
-    from flows.explain import UnknownEventError
-    from flows.explain import explain as explanation
-    from flows.recorded import ResultError
+    from flows.analysis.explain.explain import UnknownEventError
+    from flows.analysis.explain.explain import explain as explanation
+    from flows.analysis.recorded import ResultError
     from flows.settings.load import SettingsError, load_settings
 
     with told(
@@ -84,10 +84,10 @@ def verify(
 
     from connectors.files.folder import LogError
     from connectors.kafka.cluster import ClusterError
-    from flows.recorded import ResultError
+    from flows.analysis.recorded import ResultError
+    from flows.analysis.verify import report
+    from flows.analysis.verify import verify as verified
     from flows.settings.load import SettingsError, load_settings
-    from flows.verify import report
-    from flows.verify import verify as verified
 
     with told(ResultError, LogError, ClusterError, SettingsError, duckdb.IOException):
         kafka = load_settings(config=config, overrides=overrides or []).settings.kafka

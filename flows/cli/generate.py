@@ -13,8 +13,8 @@ from flows.cli.failures import told, told_of
 from flows.cli.options import Config, Overrides
 
 if TYPE_CHECKING:
-    from flows.generate import GenerateSpec
-    from flows.generate.driving import Drive
+    from flows.generate.sender import Drive
+    from flows.generate.spec import GenerateSpec
 
 
 def generate(
@@ -73,7 +73,7 @@ def generate(
     """
     with told(ValueError, OSError):
         _check(folder, to, live=(rate, seconds), truth=truth)
-        from flows.generate import GenerateSpec
+        from flows.generate.spec import GenerateSpec
 
         spec = GenerateSpec(
             seed=_seed(seed, is_live=to is not None),
@@ -95,7 +95,7 @@ def generate(
     if folder is not None:
         _write_log(folder, spec)
     elif to is not None and rate is not None:
-        from flows.generate.driving import Drive
+        from flows.generate.sender import Drive
 
         _send(Drive(spec, to, rate, seconds, config, tuple(overrides or ())))
 
@@ -126,7 +126,7 @@ def _seed(seed: int | None, *, is_live: bool) -> int:
 
 
 def _write_log(folder: Path, spec: "GenerateSpec") -> None:
-    from flows.generate import generate_log
+    from flows.generate.write import generate_log
 
     with told_of(folder):
         planted = generate_log(folder, spec)
@@ -138,7 +138,7 @@ def _write_log(folder: Path, spec: "GenerateSpec") -> None:
 def _send(job: "Drive") -> None:
     from connectors.kafka.cluster import ClusterError
     from connectors.kafka.producer import PublishError
-    from flows.generate.driving import send
+    from flows.generate.sender import send
     from flows.process.stopping import Stopping, asked_by_signals
     from flows.settings.load import SettingsError
 

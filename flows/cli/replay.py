@@ -53,8 +53,8 @@ def replay(
     from connectors.database.file import DatabaseError
     from connectors.files.folder import LogError, look_into
     from connectors.files.hints import hints
-    from flows.replay import Replay
-    from flows.replay import replay as run
+    from flows.replay.replay import Replay
+    from flows.replay.replay import replay as run
     from flows.settings.load import SettingsError, load_settings
 
     started = perf_counter()
@@ -86,7 +86,7 @@ def _progress_bar(folder: Path, *, wanted: bool) -> Iterator[Callable[[int], Non
     if not wanted:
         yield None
         return
-    from flows.progress import progress_bar
+    from flows.replay.progress import progress_bar
 
     with progress_bar(folder) as advance:
         yield advance
@@ -95,7 +95,7 @@ def _progress_bar(folder: Path, *, wanted: bool) -> Iterator[Callable[[int], Non
 def _report(db: Path, *, seconds: float, quiet: bool, fail_on_rejects: bool) -> None:
     if quiet and not fail_on_rejects:
         return
-    from flows.summary import Summary
+    from flows.replay.summary import Summary
 
     summary = Summary.of(db)
     if not quiet:

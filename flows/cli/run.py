@@ -67,13 +67,13 @@ def run(
         from connectors.files.folder import LogError
         from connectors.kafka.cluster import ClusterError, OutageError
         from connectors.state.errors import StateError
-        from flows.inputs import check_inputs
-        from flows.job import Run
         from flows.monitoring.logs import set_up_logs
         from flows.monitoring.server import MonitorError
-        from flows.run import run_until_asked
+        from flows.run.inputs import check_inputs
+        from flows.run.job import Run
+        from flows.run.run import run_until_asked
+        from flows.run.state import sized_for
         from flows.settings.load import SettingsError, load_settings
-        from flows.state import sized_for
 
         set_up_logs()
         with (

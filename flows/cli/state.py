@@ -43,8 +43,8 @@ def init(
     `tributary run` makes one by itself; this is for making it beforehand.
     """
     from connectors.state.errors import StateError
+    from flows.run.state import init_state, sized_for
     from flows.settings.load import SettingsError, load_settings
-    from flows.state import init_state, sized_for
 
     with told(SettingsError, StateError):
         loaded = load_settings(config=config, overrides=overrides or [])
@@ -70,7 +70,7 @@ def check(
     """
     from connectors.database.file import DatabaseError
     from connectors.state.errors import StateError
-    from flows.state import check_state
+    from flows.run.state import check_state
 
     with told(StateError, DatabaseError):
         faults = check_state(directory, db)
@@ -89,7 +89,7 @@ def scrub(*, directory: Directory) -> None:
     """
     from connectors.state.errors import StateError
     from connectors.wording import counted
-    from flows.state import scrub_state
+    from flows.run.state import scrub_state
 
     with told(StateError):
         scrubbed = scrub_state(directory)
@@ -103,7 +103,7 @@ def scrub(*, directory: Directory) -> None:
 def show(*, directory: Directory) -> None:
     """Show what a state was made with and how far it is."""
     from connectors.state.errors import StateError
-    from flows.state import show_state
+    from flows.run.state import show_state
 
     with told(StateError):
         for line in show_state(directory):

@@ -13,10 +13,10 @@ import numpy as np
 from flows.generate.arrivals import arriving, in_envelopes
 from flows.generate.draws import Draws
 from flows.generate.events import envelope_lines, event_texts
+from flows.generate.impressions import touch_lines
 from flows.generate.rows import EVENT, SOURCES, TOUCH, Rows
 from flows.generate.spec import GenerateSpec
 from flows.generate.text import advertiser_name, impression_names
-from flows.generate.touches import touch_lines
 
 RECORDS_MAX: Final = 10_000_000_000
 """Of a stream without an end; nobody waits for the last one."""

@@ -13,16 +13,15 @@ from flows.generate.arrivals import arriving, in_envelopes
 from flows.generate.draws import Draws, Flags, Ints
 from flows.generate.events import envelope_lines, event_texts
 from flows.generate.faults import EVENT_REFUSED, TOUCH_REFUSED
+from flows.generate.impressions import touch_lines
 from flows.generate.rows import (
     CHANGED,
     SOURCES,
     UNREGISTERED,
     Rows,
 )
-from flows.generate.sources import registry_documents
 from flows.generate.spec import GenerateSpec, Truth
-from flows.generate.text import event_names, impression_names
-from flows.generate.touches import touch_lines
+from flows.generate.text import advertiser_name, currency, domain, event_names, impression_names
 
 _STREAMS: Final = ("events", "impressions")
 _OUT_OF_ORDER: Final = 0.003
@@ -174,3 +173,18 @@ def _causes(draws: Draws, events: Rows) -> Iterator[str]:
 def _dump(path: Path, document: object) -> None:
     text = json.dumps(document, indent=1, default=str)
     path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def registry_documents(spec: GenerateSpec) -> list[dict[str, object]]:
+    """Describe every source but the unregistered one."""
+    return [
+        {
+            "advertiser_id": advertiser_name(advertiser),
+            "event_source_id": source,
+            "name": f"{source.replace('_', ' ')} of {domain(advertiser)}",
+            "allowed_domains": [domain(advertiser)] if source == "website_pixel" else [],
+            "value_currencies": [currency(advertiser)],
+        }
+        for advertiser in range(spec.advertisers)
+        for source in SOURCES[:UNREGISTERED]
+    ]

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from connectors.database import compaction, live_sink
 from connectors.state import segments
-from flows import member, members
-from flows.cli import app
+from flows.cli.app import app
+from flows.run import member, members
 
 SMALL: Final[list[tuple[Any, str, object]]] = [
     (segments, "INLINE_BYTES", 2_000),

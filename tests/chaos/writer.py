@@ -18,7 +18,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from flows.generate import GenerateSpec, generate_log
+from flows.generate.spec import GenerateSpec
+from flows.generate.write import generate_log
 
 LAG_DIVISOR: Final = 30
 """The log is played in a fraction of its time; so is the time between event and arrival."""

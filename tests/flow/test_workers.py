@@ -12,8 +12,9 @@ import pyarrow as pa
 import pytest
 
 from attribution.policy import MATCHABLE, Policy
-from flows.generate import GenerateSpec, generate_log
-from flows.replay import Replay, replay
+from flows.generate.spec import GenerateSpec
+from flows.generate.write import generate_log
+from flows.replay.replay import Replay, replay
 from flows.settings.model import Settings
 from tests.actual import Flow, Shape, Tables, read_result
 from tests.oracle import compare, replay_oracle

@@ -18,7 +18,8 @@ import duckdb
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.envelope import judge_envelope
 from attribution.contract.verdicts import Refusal
-from flows.generate import GenerateSpec, generate_log
+from flows.generate.spec import GenerateSpec
+from flows.generate.write import generate_log
 from tests.both_decoders import SOURCES, BothDecoders
 from tests.fuzz.mutate import mutated
 from tests.trees import DOCUMENTS, write

@@ -22,7 +22,7 @@ from connectors.kafka.cluster import Cluster
 from connectors.kafka.intake import KafkaIntakes
 from connectors.lanes.alignment import Alignment
 from connectors.lanes.source import LiveLane, LiveSource, Rules
-from flows.cli import app
+from flows.cli.app import app
 from flows.kafka.dead_letters import HEADERS
 from tests.kafka.topics import IMPATIENT, WAIT_SECONDS_MAX, everything, new_topic
 from tests.kafka.wire import send_raw

@@ -9,11 +9,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from attribution.policy import Policy
-from flows.cli import app
-from flows.generate import GenerateSpec, live
-from flows.generate.drive import Driven, Pace, drive
+from flows.cli.app import app
+from flows.generate import live
 from flows.generate.live import LiveRecord, LiveStream
 from flows.generate.outlets import Folder
+from flows.generate.sender import Driven, Pace, drive
+from flows.generate.spec import GenerateSpec
 from tests.kafka.harness import Topics
 from tests.kafka.topics import everything
 from tests.oracle import replay_oracle

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from connectors.kafka import cluster
-from flows.cli import app
+from flows.cli.app import app
 from tests.kafka.brokers import free_port
 
 START_SECONDS = 1.0

@@ -17,10 +17,10 @@ from connectors.kafka import producer
 from connectors.kafka.cluster import Cluster, ClusterError, OutageError
 from connectors.kafka.conversions import Publisher, PublishSink, documents
 from connectors.kafka.producer import Patience, PublishError, for_a_while
-from flows import kafka_run
-from flows.kafka_run import OUTAGE_SECONDS, until_asked
 from flows.process.stopping import Stopping
-from flows.replay import Replay, replay
+from flows.replay.replay import Replay, replay
+from flows.run import kafka_inputs
+from flows.run.kafka_inputs import OUTAGE_SECONDS, until_asked
 from flows.settings.model import Settings
 from tests.kafka.brokers import Broker, running, tansu
 from tests.kafka.topics import everything, new_topic
@@ -174,7 +174,7 @@ def test_who_does_not_wait_for_a_broker_says_what_it_has_not_taken(
 ) -> None:
     """A run waits until it is asked to end, a command for a while."""
     monkeypatch.setattr(producer, "PUBLISH_SECONDS_MAX", 1.0)
-    monkeypatch.setattr(kafka_run, "OUTAGE_SECONDS", 1.0)
+    monkeypatch.setattr(kafka_inputs, "OUTAGE_SECONDS", 1.0)
     stopping = Stopping()
     with running(tansu(tmp_path)) as broker:
         topic = new_topic(broker.bootstrap_servers)

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.kafka.cluster import Cluster
-from flows.cli import app
+from flows.cli.app import app
 from flows.settings.kafka import DeadLetterSettings
 from tests import raw
 from tests.chaos.job import PATIENCE, wait_until

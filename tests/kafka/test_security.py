@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from connectors.kafka import cluster
-from flows.cli import app
+from flows.cli.app import app
 from tests import raw
 from tests.chaos.job import wait_until
 from tests.kafka.brokers import jars, running

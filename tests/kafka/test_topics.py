@@ -9,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from attribution.durations import parse_duration
 from attribution.policy import Policy
-from flows.cli import app
+from flows.cli.app import app
 from flows.kafka.topics import raw_retention
 from flows.settings.kafka import TopicNames
 

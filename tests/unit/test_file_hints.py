@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from connectors.files.folder import LogFile, find_files
 from connectors.files.hints import FILES_MAX, hint, hints
-from flows.cli import app
+from flows.cli.app import app
 from tests.raw import envelope, event, impression
 
 EVENTS = json.dumps(envelope(event())).encode()

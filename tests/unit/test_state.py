@@ -29,7 +29,7 @@ from connectors.state.errors import StateError
 from connectors.state.facts import Facts
 from connectors.state.manifests import files_of
 from connectors.state.sealing import sealed
-from flows.state import STEPS
+from flows.run.state import STEPS
 
 NOW = 1_777_000_000_000_000
 

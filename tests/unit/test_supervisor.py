@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from connectors.state.directory import StateDir
-from flows import members
 from flows.process.stopping import Stopping
 from flows.process.supervisor import Limits, Process, Supervisor, end_all
+from flows.run import members
 
 LIMITS = Limits(restarts_max=2, backoff_min=0.01, drain_max=1.0)
 OBEYS = "import signal, sys\nsignal.signal(15, lambda *_: sys.exit(0))\n"
@@ -121,7 +121,7 @@ def test_to_wait_for_a_cluster_is_no_silence(tmp_path: Path) -> None:
     state.recovery.folder.mkdir()
     waits = (
         "import time\nfrom pathlib import Path\nfrom connectors.state.directory import StateDir\n"
-        "from flows.kafka_run import until_asked\n"
+        "from flows.run.kafka_inputs import until_asked\n"
         f"waits = until_asked(lambda: False, StateDir(Path({str(tmp_path)!r})).note_waiting)\n"
         "end = time.monotonic() + 3\n"
         "while time.monotonic() < end: waits(1000.0); time.sleep(0.1)\n"

@@ -22,18 +22,17 @@ from connectors.preflight.preflight import preflight
 from connectors.preflight.resume import resumed_seq
 from connectors.state.directory import StateDir
 from flows.dataflow.flow import Io, build_flow
-from flows.edges import EndingSink, EndingSource, Source, ending
-from flows.inputs import inputs_of
-from flows.job import Prepared, Run, Seat, clock
-from flows.members import start_members
 from flows.monitoring.server import check_ports, serve
 from flows.monitoring.status import shown_status
 from flows.process.exits import quiet_engine
 from flows.process.stopping import Stopping, restore_terminal
 from flows.process.supervisor import Process, Supervisor
 from flows.process.tuning import forget_imports, quiet_panics, spare_searches
-from flows.registry_run import followed_registry, registry_of
-from flows.state import OpenState, open_state
+from flows.run.guards import EndingSink, EndingSource, Source, ending
+from flows.run.inputs import followed_registry, inputs_of, registry_of
+from flows.run.job import Prepared, Run, Seat, clock
+from flows.run.members import start_members
+from flows.run.state import OpenState, open_state
 
 LOG: Final = structlog.get_logger("tributary")
 

@@ -17,7 +17,7 @@ from connectors.verify.compare import Difference, TableCheck, compare
 from connectors.verify.expected import compute_expected, count_unsettled
 from connectors.verify.tables import COMPARISONS, PROVISIONAL_COMPARISONS
 from connectors.wording import counted
-from flows.recorded import Run, attach
+from flows.analysis.recorded import Run, attach
 from flows.settings.kafka import KafkaSettings
 
 MEMORY_LIMIT: Final = "1GB"

@@ -27,7 +27,6 @@ from connectors.files.whole_lines import CHUNK_BYTES
 from connectors.registry.file import REGISTRY, load_registry
 from connectors.registry.table import record_sources
 from flows.dataflow.flow import Io, build_flow
-from flows.halting import HaltingSink, HaltingSource
 from flows.process.tuning import (
     collect_rarely,
     forget_imports,
@@ -35,6 +34,7 @@ from flows.process.tuning import (
     quiet_panics,
     spare_searches,
 )
+from flows.replay.halting import HaltingSink, HaltingSource
 from flows.settings.model import Settings
 
 EPOCH: Final = timedelta(seconds=30)

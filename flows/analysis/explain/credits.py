@@ -5,7 +5,7 @@ from typing import Final
 
 from attribution.vocabulary import MODELS, Outcome, Reason
 from connectors.wording import counted
-from flows.explain.rows import Row, place, title
+from flows.analysis.explain.rows import Row, place, title
 from flows.text import instant, text_table
 
 

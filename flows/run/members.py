@@ -1,4 +1,4 @@
-"""Starts the processes of one run; what each of them does is `flows.member`.
+"""Starts the processes of one run; what each of them does is `flows.run.member`.
 
 Members inherit the lock of the state directory, so that nobody else starts while one is left.
 """
@@ -10,10 +10,10 @@ import sys
 from contextlib import ExitStack, suppress
 from typing import Final
 
-from flows.job import Prepared, Run, Seat
 from flows.process.supervisor import Process
+from flows.run.job import Prepared, Run, Seat
 
-MEMBER: Final = "flows.member"
+MEMBER: Final = "flows.run.member"
 """The module that each process runs."""
 
 

@@ -17,9 +17,9 @@ from connectors.preflight.input_log import Log
 from connectors.preflight.resume import partitions
 from connectors.registry.file import load_sources
 from connectors.state.directory import StateDir
-from flows.edges import Sink
-from flows.job import Run, clock
 from flows.kafka.topics import cluster_of
+from flows.run.guards import Sink
+from flows.run.job import Run, clock
 from flows.settings.kafka import KafkaSettings
 
 OUTAGE_SECONDS: Final = 5.0

@@ -10,7 +10,7 @@ import duckdb
 
 from attribution.vocabulary import Outcome, Reason
 from connectors.verify.near_misses import NearMiss, Place, Rule, near_misses
-from flows.explain.rows import Row
+from flows.analysis.explain.rows import Row
 from flows.text import instant, text_table
 
 

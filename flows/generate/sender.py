@@ -1,14 +1,25 @@
-"""Sends live records at a steady rate, by the clock."""
+"""Sends live records at a steady rate, to topics of a cluster or to files of a folder."""
 
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from connectors.wording import counted
 from flows.generate.live import LiveStream
-from flows.generate.outlets import Outlet
+from flows.generate.outlets import Folder, Outlet, Topics
+from flows.generate.spec import GenerateSpec
+from flows.generate.write import registry_documents
+from flows.kafka.topics import cluster_of
+from flows.settings.load import load_settings
 
 TICK_SECONDS: Final = 0.05
 """Between two sends: to make records costs some milliseconds, be it one or a hundred."""
@@ -95,3 +106,63 @@ def drive(
         on_progress(Driven(pace.seconds(), records, documents))
         pace.wait()
     return Driven(pace.seconds(), records, documents)
+
+
+KAFKA: Final = "kafka"
+"""What names the topics of the settings, where else a folder is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """What to send, where, how fast and for how long."""
+
+    spec: GenerateSpec
+    to: str
+    rate: float
+    seconds: float | None = None
+    config: Path | None = None
+    overrides: tuple[str, ...] = ()
+
+
+def send(job: Drive, stopping: Callable[[], bool]) -> Driven:
+    """Send until the time is over or it is asked to stop; tell what was sent.
+
+    Raises SettingsError, ClusterError, PublishError, ValueError or OSError.
+    """
+    stream = LiveStream(job.spec, rate=job.rate)
+    outlet = _outlet(job)
+    outlet.register(registry_documents(job.spec))
+    with _shown() as show:
+        done = drive(
+            stream,
+            outlet,
+            Pace(job.rate, job.seconds),
+            stopping=stopping,
+            on_progress=show,
+        )
+    outlet.close()
+    return done
+
+
+def _outlet(job: Drive) -> Outlet:
+    if job.to != KAFKA:
+        return Folder(Path(job.to), job.spec.files)
+    kafka = load_settings(config=job.config, overrides=list(job.overrides)).settings.kafka
+    names = kafka.topics
+    topics = {
+        "events": names.events,
+        "impressions": names.impressions,
+        "event_sources": names.event_sources,
+    }
+    return Topics(cluster_of(kafka), topics)
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[Driven], None]]:
+    """Give what shows how it goes on a terminal, in one line."""
+    console = Console(stderr=True)
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with Live(console=console, refresh_per_second=2, transient=True) as live:
+        yield lambda driven: live.update(Text(driven.line()))

@@ -5,7 +5,7 @@ from typing import Final
 
 import duckdb
 
-from flows.explain.rows import place, rows, title
+from flows.analysis.explain.rows import place, rows, title
 from flows.text import instant
 
 _DUPLICATES: Final = """select duplicates.*, first.received_at as first_received_at

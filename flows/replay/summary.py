@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from connectors.wording import counted
-from flows.query import open_result
+from flows.analysis.sql import open_result
 from flows.text import text_table
 
 CAMPAIGNS_SHOWN: Final = 3

@@ -1,4 +1,4 @@
-"""One of the processes of a run: `python -m flows.member`, started by `flows.members`.
+"""One of the processes of a run: `python -m flows.run.member`, started by `flows.run.members`.
 
 It is told what to run on its standard input, which stays open for as long as its supervisor lives:
 where it ends, the member ends too, whatever it is doing.
@@ -19,7 +19,7 @@ def main() -> int:
     stopping = Stopping()
     with asked_by_signals(stopping):
         from flows.monitoring.logs import set_up_logs
-        from flows.run import run_here
+        from flows.run.run import run_here
 
         set_up_logs()
         job, prepared, seat = pickle.load(sys.stdin.buffer)  # noqa: S301  from our own supervisor

@@ -24,7 +24,7 @@ from connectors.state.errors import RecoveryError, StateError
 from connectors.state.facts import EPOCH, Facts
 from connectors.state.manifests import inline_bytes, sizes_of
 from connectors.state.recovery import Scrubbed
-from flows.job import Run
+from flows.run.job import Run
 from flows.settings.load import Loaded
 from flows.settings.model import DEFAULT
 from flows.text import instant, text_table

@@ -13,11 +13,11 @@ import duckdb
 
 from connectors.files.folder import LogError
 from connectors.kafka.cluster import ClusterError
-from flows.explain.credits import summary_and_credits
-from flows.explain.misses import told_misses
-from flows.explain.others import other_outcomes
-from flows.explain.rows import rows
-from flows.recorded import ResultError, Run, attach
+from flows.analysis.explain.credits import summary_and_credits
+from flows.analysis.explain.misses import told_misses
+from flows.analysis.explain.others import other_outcomes
+from flows.analysis.explain.rows import rows
+from flows.analysis.recorded import ResultError, Run, attach
 from flows.settings.kafka import KafkaSettings
 
 

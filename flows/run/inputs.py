@@ -1,4 +1,4 @@
-"""What a continuous run reads, told apart in one place: a folder of files that grow, or topics."""
+"""What a continuous run reads: a folder of files that grow, or topics; and its registry of sources."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,15 +7,22 @@ from typing import Any, Final, Protocol
 import structlog
 
 from attribution.registry import Registry
+from connectors import metrics
 from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.files.folder import list_files
 from connectors.files.intake import Tails
 from connectors.intake import Intakes
 from connectors.preflight.input_log import Log
 from connectors.registry.file import load_registry
-from flows.edges import Sink
-from flows.job import Run
-from flows.kafka_run import KafkaInputs
+from connectors.registry.follow import Followed, KeptRegistry
+from connectors.registry.kept import update_registry
+from connectors.registry.reader import SourceTopic
+from connectors.registry.topic import RegistryTopic, known_registry
+from connectors.state.directory import StateDir
+from flows.kafka.topics import cluster_of
+from flows.run.guards import Sink
+from flows.run.job import Run, clock
+from flows.run.kafka_inputs import KafkaInputs
 from flows.settings.load import Loaded, SettingsError
 
 LOG: Final = structlog.get_logger("tributary")
@@ -112,3 +119,29 @@ class FolderInputs:
 
     def publish(self, stopping: Callable[[], bool]) -> None:
         """Publish nothing."""
+
+
+def registry_of(job: Run, state: StateDir) -> Registry:
+    """Give all versions of event sources, with those that hold now.
+
+    Raises StateError, LogError or ClusterError.
+    """
+    if job.follows_registry:
+        return known_registry(state, _topic(job), clock())
+    return update_registry(state, inputs_of(job).registry(), clock())
+
+
+def followed_registry(job: Run, state: StateDir) -> Callable[[int], Followed] | None:
+    """Give what lanes follow, by their numbers, if the registry is a topic.
+
+    One lane reads it, whichever process has that lane; else each would say for itself from when on
+    a version holds.
+    """
+    if not job.follows_registry:
+        return None
+    return lambda lane: KeptRegistry(state) if lane else RegistryTopic(_topic(job), state)
+
+
+def _topic(job: Run) -> SourceTopic:
+    kafka = job.settings.settings.kafka
+    return SourceTopic(cluster_of(kafka), kafka.topics.event_sources, metrics.kafka_error)

@@ -1,0 +1,58 @@
+"""The console command `tributary`: what it is called with, and which module answers.
+
+Every command imports what it needs inside, for starting up is paid every time.
+"""
+
+import os
+import sys
+
+import typer
+
+from flows.cli.ask import explain, sql, verify
+from flows.cli.config import config
+from flows.cli.dead_letters import dead_letters
+from flows.cli.failures import told, told_operating
+from flows.cli.generate import generate
+from flows.cli.options import Version
+from flows.cli.output import OutputError, lenient_stdout
+from flows.cli.replay import replay
+from flows.cli.run import run
+from flows.cli.schema import schema
+from flows.cli.state import state
+from flows.cli.topics import topics
+
+# There is no linear algebra in here: numpy's library of it need not start a thread per core.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+app = typer.Typer(
+    name="tributary",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+"""Help and tracebacks are plain text: the same on a terminal, in a file and in the docs."""
+
+
+@app.callback()
+def tributary(*, version: Version = False) -> None:
+    """Raw log events and impressions in, attributed conversions and match statistics out."""
+
+
+for command in (replay, run, sql, explain, verify, generate, config, schema):
+    app.command()(command)
+app.add_typer(state)
+app.add_typer(topics, name="topics")
+app.add_typer(dead_letters, name="dead-letters")
+
+
+def main() -> None:
+    """Answer the command line and exit; a mistake or an operating error is told in a line."""
+    output = lenient_stdout()
+    if output is not None:
+        sys.stdout = output
+    try:
+        with told_operating(), told(OutputError):
+            app()
+    except typer.Exit as end:  # of an error that no command has told
+        sys.exit(end.exit_code)
