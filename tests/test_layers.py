@@ -16,6 +16,51 @@ LAYERS: Final = {
     "connectors": {"attribution", "connectors"},
     "flows": {"attribution", "connectors", "flows"},
 }
+ROOMS: Final = {
+    "attribution": ["vocabulary", "durations", "policy", "placeholders", "columnar", "contract"],
+    "connectors": [
+        "wording",
+        "release",
+        "durable",
+        "regular_files",
+        "failpoints",
+        "metrics",
+        "duckdb_query",
+        "hashing",
+        "decoding",
+        "state",
+        "intake",
+        "progress",
+        "files",
+        "kafka",
+        "dead_letters",
+        "registry",
+        "verify",
+        "lanes",
+        "database",
+        "preflight",
+    ],
+    "flows": [
+        "text",
+        "settings",
+        "dataflow",
+        "process",
+        "monitoring",
+        "kafka",
+        "analysis",
+        "generate",
+        "run",
+        "replay",
+        "batch",
+        "live",
+        "cli",
+    ],
+}
+"""What is in a layer, from the ground up: each imports only itself and what stands before it.
+
+Of the domain only its ground; above that, its modules import each other as the rules do.
+"""
+
 OURS: Final = {*LAYERS, "tests", "benchmarks"}
 
 PURE_STDLIB: Final = {
@@ -146,6 +191,28 @@ def imported_at_start(tree: ast.Module, known: set[str]) -> set[str]:
         if isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return found & known
+
+
+def upward(layer: str) -> Iterator[str]:
+    """Yield the imports within a layer that point to what stands later in its list."""
+    ranks = {room: rank for rank, room in enumerate(ROOMS[layer])}
+    for path, tree in parsed(layer):
+        mine = ranks.get(path.with_suffix("").parts[1])
+        for module in imports(tree) if mine is not None else ():
+            room = module.split(".")[1] if module.startswith(f"{layer}.") else None
+            if room is not None and ranks.get(room, len(ranks)) > mine:
+                yield f"{path}: {module}"
+
+
+@pytest.mark.parametrize("layer", ROOMS)
+def test_rooms_are_in_order(layer: str) -> None:
+    assert list(upward(layer)) == []
+
+
+@pytest.mark.parametrize("layer", ["connectors", "flows"])
+def test_every_room_is_in_the_list(layer: str) -> None:
+    inside = {path.stem for path in (ROOT / layer).iterdir() if not path.name.startswith("_")}
+    assert inside == set(ROOMS[layer])
 
 
 def test_no_import_runs_in_a_circle() -> None:

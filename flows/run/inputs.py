@@ -1,4 +1,4 @@
-"""What a continuous run reads: a folder of files that grow, or topics; and its registry of sources."""
+"""What a continuous run reads: a folder of files that grow, or topics; and its event sources."""
 
 from collections.abc import Callable
 from pathlib import Path
