@@ -21,7 +21,7 @@ from typing import Final
 
 from confluent_kafka import Producer
 
-from benchmarks.logs import CACHE, cached_log
+from benchmarks.harness.logs import CACHE, cached_log
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.topics import Topic, create_topics
 from tests.kafka.brokers import apache, free_port, jars, running, tansu

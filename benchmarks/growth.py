@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Final
 
-from benchmarks.logs import CACHE, cached_log
-from benchmarks.processes import Cost, cost_of_replay, median_cost
+from benchmarks.harness.logs import CACHE, cached_log
+from benchmarks.harness.processes import Cost, cost_of_replay, median_cost
 
 _RECORDS: Final = (200_000, 1_000_000, 5_000_000)
 _EVENT_SHARE: Final = 6  # one record in six is an event, as in the replay bench

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.live_jobs import RUN, live_job, run_command
-from benchmarks.processes import Cost, median_cost
+from benchmarks.harness.live_jobs import RUN, live_job, run_command
+from benchmarks.harness.processes import Cost, median_cost
 
 EPOCH: Final = "flow.epoch_interval=1s"
 BACKLOG_SECONDS_MAX: Final = 900

@@ -17,11 +17,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
-from benchmarks.drives import driven
-from benchmarks.feeds import Feed, Files, Topics
-from benchmarks.latencies import Latencies, measure
-from benchmarks.latency_picture import draw
-from benchmarks.logs import ROOT
+from benchmarks.harness.drives import driven
+from benchmarks.harness.feeds import Feed, Files, Topics
+from benchmarks.harness.latencies import Latencies, measure
+from benchmarks.harness.latency_picture import draw
+from benchmarks.harness.logs import ROOT
 from tests.kafka.brokers import apache, jars, running, tansu
 
 RATES: Final = (1_000, 5_000, 10_000, 20_000, 30_000, 40_000)

@@ -14,8 +14,8 @@ from tempfile import mkdtemp
 from typing import Any, Final
 
 from benchmarks.changes import CHANGED_ROWS, EPOCHS, STATE_ROWS, Written, measure
+from benchmarks.harness.logs import CACHE, cached_log
 from benchmarks.keeping import compare_costs
-from benchmarks.logs import CACHE, cached_log
 from benchmarks.restarts import killed_state, restart
 
 RATIO_BAR: Final = 1.3

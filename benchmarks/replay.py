@@ -9,8 +9,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.logs import CACHE, cached_log
-from benchmarks.processes import Cost, cost_of_new, cost_of_replay, median_cost
+from benchmarks.harness.logs import CACHE, cached_log
+from benchmarks.harness.processes import Cost, cost_of_new, cost_of_replay, median_cost
 from benchmarks.state import bytes_per_key
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks.harness.live_jobs import live_job, run_command
+from benchmarks.harness.logs import ROOT
 from benchmarks.keeping import EPOCH, lines_of
-from benchmarks.live_jobs import live_job, run_command
-from benchmarks.logs import ROOT
 from connectors.preflight.resume import KEYED_STEPS
 from connectors.state.directory import StateDir
 from connectors.state.facts import FORMAT

@@ -15,11 +15,11 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
-from benchmarks.feeds import Files
-from benchmarks.live_jobs import LiveJob, live_job, run_command
-from benchmarks.logs import CACHE, ROOT
-from benchmarks.soak_picture import draw
-from benchmarks.soak_series import SERIES, Curves, Sample, Verdict, verdicts
+from benchmarks.harness.feeds import Files
+from benchmarks.harness.live_jobs import LiveJob, live_job, run_command
+from benchmarks.harness.logs import CACHE, ROOT
+from benchmarks.harness.soak_picture import draw
+from benchmarks.harness.soak_series import SERIES, Curves, Sample, Verdict, verdicts
 
 SHORT: Final = (
     "policy.post_click=30s",

@@ -8,14 +8,14 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from benchmarks.changes import measure
+from benchmarks.harness.logs import cached_log
+from benchmarks.harness.processes import Cost, cost_of, median_cost
+from benchmarks.harness.soak_picture import draw
+from benchmarks.harness.soak_series import SERIES, Curves, verdicts
 from benchmarks.keeping import UNKEPT, cost_of_backlog
-from benchmarks.logs import cached_log
-from benchmarks.processes import Cost, cost_of, median_cost
 from benchmarks.reference import run_reference
 from benchmarks.replay import Race, report
 from benchmarks.restarts import killed_state, restart
-from benchmarks.soak_picture import draw
-from benchmarks.soak_series import SERIES, Curves, verdicts
 
 
 def test_a_log_is_generated_once_and_read_by_the_reference(tmp_path: Path) -> None:

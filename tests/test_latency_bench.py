@@ -6,9 +6,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from benchmarks.drives import Drive
-from benchmarks.latencies import Latencies, measure
-from benchmarks.latency_picture import draw
+from benchmarks.harness.drives import Drive
+from benchmarks.harness.latencies import Latencies, measure
+from benchmarks.harness.latency_picture import draw
 
 CONVERSIONS = 400
 

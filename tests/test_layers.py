@@ -17,7 +17,14 @@ LAYERS: Final = {
     "flows": {"attribution", "connectors", "flows"},
 }
 ROOMS: Final = {
-    "attribution": ["vocabulary", "durations", "policy", "placeholders", "columnar", "contract"],
+    "attribution": [
+        "vocabulary",
+        "durations",
+        "policy",
+        "placeholders",
+        "columnar",
+        "contract",
+    ],
     "connectors": [
         "wording",
         "release",
@@ -197,10 +204,10 @@ def upward(layer: str) -> Iterator[str]:
     """Yield the imports within a layer that point to what stands later in its list."""
     ranks = {room: rank for rank, room in enumerate(ROOMS[layer])}
     for path, tree in parsed(layer):
-        mine = ranks.get(path.with_suffix("").parts[1])
-        for module in imports(tree) if mine is not None else ():
-            room = module.split(".")[1] if module.startswith(f"{layer}.") else None
-            if room is not None and ranks.get(room, len(ranks)) > mine:
+        mine = ranks.get(path.with_suffix("").parts[1], len(ranks))
+        for module in imports(tree):
+            first, _, rest = module.partition(".")
+            if first == layer and rest and ranks.get(rest.split(".")[0], len(ranks)) > mine:
                 yield f"{path}: {module}"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks.logs import ROOT
+from benchmarks.harness.logs import ROOT
 
 _KILOBYTES_PER_MB: Final = 1024
 

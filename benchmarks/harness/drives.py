@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.feeds import Feed, Place
-from benchmarks.logs import ROOT
+from benchmarks.harness.feeds import Feed, Place
+from benchmarks.harness.logs import ROOT
 from tests.kafka.brokers import free_port
 
 START_SECONDS_MAX: Final = 60

@@ -7,7 +7,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.drives import Drive
+from benchmarks.harness.drives import Drive
 
 WARM_SECONDS: Final = 5.0
 """Of the beginning that is left out: a start does everything for the first time."""

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.soak_series import Curves, Floats, Verdict
+from benchmarks.harness.soak_series import Curves, Floats, Verdict
 
 COLUMNS: Final = 2
 WIDTH, HEIGHT = 360, 130

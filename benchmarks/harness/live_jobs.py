@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.logs import ROOT
+from benchmarks.harness.logs import ROOT
 from tests.kafka.brokers import free_port
 
 RUN: Final = (sys.executable, "-m", "flows", "run")

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = Path(__file__).parents[2]
 CACHE: Final = ROOT / ".bench"
 _GENERATOR: Final = ROOT / "flows" / "generate"
 
@@ -30,7 +30,7 @@ def cached_log(cache: Path, *, impressions: int, events: int) -> Path:
         shutil.rmtree(stale)
     print(f"generating {impressions:,} impressions and {events:,} events ...", flush=True)
     unfinished = cache / f"{size}-unfinished"
-    command = [sys.executable, "-m", "benchmarks.logs", str(unfinished)]
+    command = [sys.executable, "-m", "benchmarks.harness.logs", str(unfinished)]
     subprocess.run([*command, str(impressions), str(events)], check=True, cwd=ROOT)
     return unfinished.rename(folder)
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.latencies import Latencies
+from benchmarks.harness.latencies import Latencies
 
 WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 70, 150, 48, 60

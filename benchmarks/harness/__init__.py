@@ -1,0 +1,1 @@
+"""What the benches share: logs, processes, feeds and pictures."""
