@@ -10,7 +10,9 @@ import hypothesis
 import pytest
 
 from tests.chaos.job import Job
-from tests.running import MANY, append, ended, has, new_job, runs_until
+from tests.support.running import MANY, append, ended, has, new_job, runs_until
+
+pytest_plugins = ["tests.support.brokers.fixtures"]
 
 # A deadline measures the machine, not the code; the blob reproduces a failure seen elsewhere.
 hypothesis.settings.register_profile("tributary", deadline=None, print_blob=True)

@@ -50,7 +50,7 @@ def _over_files(folder: Path, plan: Plan) -> Iterator[Campaign]:
 
 @contextmanager
 def _over_kafka(folder: Path, plan: Plan) -> Iterator[Campaign]:
-    from tests.kafka.long_form import campaign_over_kafka  # noqa: PLC0415  not for files
+    from tests.chaos.long_form import campaign_over_kafka  # noqa: PLC0415  not for files
 
     with campaign_over_kafka(folder, plan, _tell) as campaign:
         yield campaign

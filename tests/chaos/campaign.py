@@ -15,11 +15,11 @@ import duckdb
 from attribution.registry import Registry
 from connectors.failpoints import NAMES
 from connectors.registry.table import read_registry
-from tests.actual import read_tables
 from tests.chaos.job import POLICY, Job, wait_until
 from tests.chaos.ledger import Ledger, opened
 from tests.chaos.writer import Writer
 from tests.oracle import Noted, compare, replay_oracle
+from tests.support.actual import read_tables
 
 ONE: Final[tuple[str, ...]] = ()
 WORKERS: Final = ("--workers", "2")

@@ -20,9 +20,9 @@ from attribution.contract.envelope import judge_envelope
 from attribution.contract.verdicts import Refusal
 from flows.generate.spec import GenerateSpec
 from flows.generate.write import generate_log
-from tests.both_decoders import SOURCES, BothDecoders
 from tests.fuzz.mutate import mutated
-from tests.trees import DOCUMENTS, write
+from tests.support.both_decoders import SOURCES, BothDecoders
+from tests.support.trees import DOCUMENTS, write
 
 BATCH_LINES: Final = 40_000
 """Lines decoded together: DuckDB reports a fault far behind the first rows in another way."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tests.spoiled import FAULTS, ODD_LINES, VALUES
+from tests.support.spoiled import FAULTS, ODD_LINES, VALUES
 
 SOUND_SHARES: Final = (0.5, 0.9, 0.99)
 """How many lines stay as they are. Many faults reach deep; few leave each of them alone among sound

@@ -1,0 +1,41 @@
+"""A verify of a log with a hot key: memory follows the records, not the pairs they make."""
+
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pytest
+
+from attribution.policy import Policy
+from flows.analysis import verify as verifying
+from flows.replay.replay import Replay, replay
+from flows.settings.model import Settings
+from tests.support import raw
+
+RECORDS: Final = 20_000
+CONVERSIONS: Final = 1_500
+CANDIDATES: Final = 100
+LIMIT: Final = "256MB"
+"""The log and the touchpoints that count fit in it; thirty million pairs do not."""
+
+
+def test_a_hot_key_is_verified_in_little_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [
+        raw.impression(f"i{number:05}", time=raw.NOW - raw.DAY + number * raw.SECOND)
+        for number in range(RECORDS)
+    ]
+    sold = [raw.event(f"e{number}") for number in range(CONVERSIONS)]
+    raw.write_log(tmp_path, events=[raw.envelope(*sold)], impressions=shown)
+    result = tmp_path / "result.duckdb"
+    settings = Settings(policy=Policy(max_candidates=CANDIDATES))
+    replay(Replay(folder=tmp_path, database=result, settings=settings))
+
+    monkeypatch.setattr(verifying, "MEMORY_LIMIT", LIMIT)
+    assert verifying.verify(result).is_equal
+    with duckdb.connect(result, read_only=True) as connection:
+        paths = connection.execute("""
+            select distinct count(*), min(impression_id), max(impression_id)
+            from credits_final group by conversion_id""").fetchall()
+    assert paths == [(CANDIDATES, "i19900", "i19999")]
