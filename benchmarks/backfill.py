@@ -24,7 +24,7 @@ from confluent_kafka import Producer
 from benchmarks.harness.logs import CACHE, cached_log
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.topics import Topic, create_topics
-from tests.kafka.brokers import apache, free_port, jars, running, tansu
+from tests.support.brokers.broker import apache, free_port, jars, running, tansu
 
 IMPRESSIONS: Final = 400_000
 EVENTS: Final = 20_000

@@ -22,7 +22,7 @@ from benchmarks.harness.feeds import Feed, Files, Topics
 from benchmarks.harness.latencies import Latencies, measure
 from benchmarks.harness.latency_picture import draw
 from benchmarks.harness.logs import ROOT
-from tests.kafka.brokers import apache, jars, running, tansu
+from tests.support.brokers.broker import apache, jars, running, tansu
 
 RATES: Final = (1_000, 5_000, 10_000, 20_000, 30_000, 40_000)
 SECONDS: Final = 30

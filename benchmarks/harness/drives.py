@@ -15,7 +15,7 @@ from typing import Final
 
 from benchmarks.harness.feeds import Feed, Place
 from benchmarks.harness.logs import ROOT
-from tests.kafka.brokers import free_port
+from tests.support.brokers.broker import free_port
 
 START_SECONDS_MAX: Final = 60
 CATCH_UP_SECONDS: Final = 3

@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from flows.generate.spec import GenerateSpec
 from flows.generate.write import registry_documents
-from tests.kafka.topics import everything
+from tests.support.brokers.topics import everything
 
 PARTITIONS: Final = 8
 

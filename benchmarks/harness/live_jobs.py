@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.harness.logs import ROOT
-from tests.kafka.brokers import free_port
+from tests.support.brokers.broker import free_port
 
 RUN: Final = (sys.executable, "-m", "flows", "run")
 

@@ -336,13 +336,13 @@ SHOW_HEAVY = f"import sys; print([name for name in {HEAVY} if name in sys.module
 
 
 def test_help_loads_nothing_heavy() -> None:
-    code = "from flows.cli import app; app(['replay', '--help'], standalone_mode=False)"
+    code = "from flows.cli.app import app; app(['replay', '--help'], standalone_mode=False)"
     done = python("-c", f"{code}; {SHOW_HEAVY}")
     assert (done.stdout.splitlines()[-1], done.stderr) == ("[]", "")
 
 
 def test_a_quiet_replay_loads_nothing_for_show(log: Path, tmp_path: Path) -> None:
     words = ["replay", str(log), "--db", str(tmp_path / "r"), "--quiet"]
-    code = f"from flows.cli import app; app({words}, standalone_mode=False); {SHOW_HEAVY}"
+    code = f"from flows.cli.app import app; app({words}, standalone_mode=False); {SHOW_HEAVY}"
     done = python("-c", code)
     assert done.stdout == "['bytewax', 'duckdb', 'numpy', 'pyarrow']\n"

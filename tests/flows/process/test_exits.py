@@ -23,8 +23,8 @@ def test_what_an_operator_has_to_mend_is_told_from_what_a_new_start_may(
     error: str, code: int, *, is_sentence: bool
 ) -> None:
     program = f"""
-import connectors.cluster
-from flows.crashing import guarded
+import connectors.kafka.cluster
+from flows.process.exits import guarded
 
 def fails():
     raise {error}("why")
@@ -40,7 +40,7 @@ guarded(fails)
 def test_an_error_of_a_keyed_step_is_not_left_to_the_engine() -> None:
     program = """
 import operator
-from flows.edges import ending
+from flows.run.guards import ending
 
 class Failing:
     on_batch = snapshot = lambda self, *_: operator.truediv(1, 0)
@@ -64,7 +64,7 @@ def test_a_process_without_peers_looks_whether_the_disk_is_full(
     program = """
 import resource, sys
 from pathlib import Path
-from flows.crashing import quiet_engine
+from flows.process.exits import quiet_engine
 
 room = int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
@@ -88,7 +88,7 @@ from bytewax.recovery import RecoveryConfig
 from bytewax.run import cli_main
 from bytewax.testing import TestingSink, TestingSource
 
-from flows.crashing import quiet_engine
+from flows.process.exits import quiet_engine
 
 store = Path(sys.argv[1])
 flow = Dataflow("tributary")
