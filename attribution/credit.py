@@ -112,7 +112,7 @@ class _Stage:
 
 
 def _position_of(found: pa.RecordBatch, due: pa.RecordBatch) -> Ints:
-    """Give the row of `due` that each found row belongs to; -1 where that is not due yet."""
+    """Return the row of `due` that each found row belongs to; -1 where that is not due yet."""
     known = _Ids(due)
     order = np.argsort(known.word)
     wanted = _Ids(found)

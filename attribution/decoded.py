@@ -120,7 +120,7 @@ class Keys:
 
 
 @dataclass(frozen=True, slots=True)
-class Lift:
+class LateRecords:
     """Records of a partition that arrived below what was promised, and when they count instead.
 
     `first_offset` and `last_offset` are the outermost of them.
@@ -132,7 +132,7 @@ class Lift:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FutureRecords:
     """Records of a partition that are ahead of the clock they were read by, and what it said.
 
     `first_offset` and `last_offset` are the outermost of them.
@@ -167,11 +167,11 @@ class Delayed:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ChunkPart:
     """The lines of one partition in a chunk.
 
-    `watermark` is the partition's after them. `lift` tells which of them arrived below a promise,
-    and so count as later; `reading` which of them are ahead of the clock they were read by;
+    `watermark` is the partition's after them. `late` tells which of them arrived below a promise,
+    and so count as later; `future` which of them are ahead of the clock they were read by;
     `ignored` which are so far ahead that their own arrival does not count; `delayed` which the
     order of arrival has moved far.
     """
@@ -179,8 +179,8 @@ class Part:
     partition: str
     lines: int
     watermark: int
-    lift: Lift | None = None
-    reading: Reading | None = None
+    late: LateRecords | None = None
+    future: FutureRecords | None = None
     ignored: Ignored | None = None
     delayed: tuple[Delayed, ...] = ()
 
@@ -195,7 +195,7 @@ class Decoded:
     """
 
     stream: str
-    parts: tuple[Part, ...]
+    parts: tuple[ChunkPart, ...]
     offsets: Ints
     rows: pa.RecordBatch
     keys: Keys
@@ -204,7 +204,7 @@ class Decoded:
     records: int
 
     def places(self, lines: Ints) -> dict[str, pa.Array]:
-        """Give `source_partition` and `source_offset` of lines of the chunk."""
+        """Return `source_partition` and `source_offset` of lines of the chunk."""
         last = np.cumsum([part.lines for part in self.parts])
         codes = np.searchsorted(last, lines, side="right").astype(np.int32)
         names = pa.array([part.partition for part in self.parts])

@@ -22,7 +22,7 @@ from attribution.columnar.columns import (
     values,
 )
 from attribution.columnar.frames import START
-from attribution.columnar.runs import Runs
+from attribution.columnar.runs import SortedRuns
 from attribution.columnar.waiting import Waiting
 
 _KEY = ("key", "key_low", "received_at")
@@ -51,7 +51,7 @@ class Dedup:
         self._window = window
         self._remembered = [*_KEY, *remember]
         self._waiting = Waiting()
-        self.held = Runs(expire_by="received_at", retention=window)
+        self.held = SortedRuns(expire_by="received_at", retention=window)
 
     @property
     def state(self) -> dict[str, list[pa.RecordBatch]]:
@@ -73,13 +73,13 @@ class Dedup:
         if due is None:
             return None
         due = pick(due, np.argsort(values(due, "key")))
-        released = _Holders(due, self.held, self._window, self._remembered).release()
+        released = _FirstCopies(due, self.held, self._window, self._remembered).release()
         self.held.expire(watermark)
         self.held.insert(released.firsts.select(self._remembered), watermark=watermark)
         return released
 
 
-class _Holders:
+class _FirstCopies:
     """Finds for each row, sorted by key, the row that holds its key.
 
     `of[i] == i` for a first copy; `of[i] == j` for a repeat of row j of the same release;
@@ -87,7 +87,7 @@ class _Holders:
     """
 
     def __init__(
-        self, rows: pa.RecordBatch, held: Runs, window: int, remembered: list[str]
+        self, rows: pa.RecordBatch, held: SortedRuns, window: int, remembered: list[str]
     ) -> None:
         self._rows = rows
         self._window = window
@@ -152,8 +152,8 @@ class _Holders:
         return holder, until
 
 
-def _find_held(rows: pa.RecordBatch, held: Runs) -> tuple[pa.RecordBatch, Ints]:
-    """Give the held rows that share a 64-bit key with one of `rows`, and those rows' positions."""
+def _find_held(rows: pa.RecordBatch, held: SortedRuns) -> tuple[pa.RecordBatch, Ints]:
+    """Return the held rows that share a 64-bit key with one of `rows`, and where those are."""
     key = values(rows, "key")
     found, at = [rows.slice(0, 0)], []
     for run in held:
@@ -192,6 +192,6 @@ def _same_key(known: pa.RecordBatch, heads: pa.RecordBatch) -> Ints:
 
 
 def _groups(rows: pa.RecordBatch) -> Array:
-    """Give rows sorted by key the number of their key."""
+    """Return rows sorted by key the number of their key."""
     key, low = values(rows, "key"), values(rows, "key_low")
     return np.cumsum(np.r_[False, (key[1:] != key[:-1]) | (low[1:] != low[:-1])])

@@ -17,7 +17,7 @@ from attribution.columnar.columns import (
     ranks,
     values,
 )
-from attribution.columnar.runs import Run
+from attribution.columnar.runs import SortedRun
 from attribution.policy import Policy
 from attribution.vocabulary import KIND_CODES
 
@@ -57,7 +57,7 @@ FOUND = RECORD[2:]
 
 
 def sort_key(high: Hashes, time: Ints) -> Hashes:
-    """Give the word that runs are sorted by: first the key, then the time."""
+    """Return the word that runs are sorted by: first the key, then the time."""
     unit = np.clip((time >> _UNIT_BITS) - _ORIGIN, 0, (1 << _TIME_BITS) - 1).astype(np.uint64)
     return (high >> _TIME_BITS << _TIME_BITS) | unit
 
@@ -70,8 +70,8 @@ class Lookup:
         self._policy = policy
         self._column = {name: values(queries, name) for name in queries.schema.names}
 
-    def eligible(self, run: Run, windows: Ints) -> list[tuple[Ints, pa.RecordBatch]]:
-        """Give pairs (query position, record) in which the record is eligible; in blocks."""
+    def eligible(self, run: SortedRun, windows: Ints) -> list[tuple[Ints, pa.RecordBatch]]:
+        """Return pairs (query position, record) in which the record is eligible; in blocks."""
         column = self._column
         window = windows[column["event_type"]]
         probabilistic = np.minimum(window, self._policy.probabilistic_window)
@@ -87,7 +87,7 @@ class Lookup:
         ]
 
     def _compare(
-        self, run: Run, block: Ints, left: Ints, right: Ints, window: Ints
+        self, run: SortedRun, block: Ints, left: Ints, right: Ints, window: Ints
     ) -> tuple[Ints, pa.RecordBatch] | None:
         owner, row = expand(left[block], (right - left)[block])
         query = block[owner]
@@ -144,7 +144,7 @@ def _blocks(hit: Ints, counts: Ints) -> list[Ints]:
 def latest_pairs(
     query: Ints, rows: pa.RecordBatch, row: Ints, limit: int, *, ties: bool = True
 ) -> Array:
-    """Give the positions of the `limit` latest pairs of each query, by (time, impression_id).
+    """Return the positions of the `limit` latest pairs of each query, by (time, impression_id).
 
     With `ties`, everything as late as the last of them stays too, since only the whole of the runs
     can tell which of those count.

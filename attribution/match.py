@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from attribution.columnar.columns import Ints, keep, pick, values
 from attribution.columnar.frames import START
-from attribution.columnar.runs import Runs
+from attribution.columnar.runs import SortedRuns
 from attribution.columnar.waiting import Waiting
 from attribution.lookup import Lookup
 from attribution.outcomes import is_matchable
@@ -27,12 +27,12 @@ from attribution.vocabulary import EVENT_TYPES, KIND_CODES
 class _Index:
     """Records that share a window (us, by event type code)."""
 
-    runs: Runs
+    runs: SortedRuns
     windows: Ints
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Found:
     """What was found, a row per conversion key and eligible record; None where there was nothing.
 
     Columns: the conversion id, `FOUND` and `limited` (whether that key had more than
@@ -60,7 +60,7 @@ class Match:
 
     def _index(self, windows: list[int]) -> _Index:
         retention = max(windows) + self._policy.max_event_delay + self._policy.settle_delay
-        return _Index(Runs(expire_by="time", retention=retention), np.array(windows))
+        return _Index(SortedRuns(expire_by="time", retention=retention), np.array(windows))
 
     @property
     def state(self) -> dict[str, list[pa.RecordBatch]]:
@@ -99,10 +99,10 @@ class Match:
         if self._provisional:
             self._new.add(queries)
 
-    def advance(self, watermark: int) -> Answers | None:
+    def advance(self, watermark: int) -> Found | None:
         """Look up what has settled, and what is new; None when nothing had to be."""
         settled, new = self._waiting.release(watermark), self._new.release(watermark)
-        answers = Answers(*(due and self._look_up(due) for due in (settled, new)))
+        answers = Found(*(due and self._look_up(due) for due in (settled, new)))
         self._answered = watermark
         self.clicks.runs.expire(watermark)
         self.views.runs.expire(watermark)
@@ -124,7 +124,7 @@ _ASKED = ("event_time", "received_at", "conversion_high", "conversion_low")
 
 
 def match_queries(conversions: pa.RecordBatch, policy: Policy) -> pa.RecordBatch | None:
-    """Give a row per conversion and match key of a kind the policy uses; None without any.
+    """Return a row per conversion and match key of a kind the policy uses; None without any.
 
     Conversions that cannot earn credit (observed, too old) ask nothing.
     """

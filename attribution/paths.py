@@ -123,7 +123,7 @@ class _Candidates:
         return self._name[order], -self.time[order], -kind
 
     def in_order(self, order: Ints, limited: Ints) -> Touchpoints:
-        """Give the touchpoints in path order, with the winner of each path marked."""
+        """Return the touchpoints in path order, with the winner of each path marked."""
         owner = self.owner[order]
         start = starts_of(owner)
         length = lengths_of(start, len(owner))
@@ -153,7 +153,7 @@ def _strengths(policy: Policy) -> Array:
 
 
 def _representatives(rows: pa.RecordBatch, starts: Ints) -> Ints:
-    """Give the row that speaks for each group: its first click record, else its first record."""
+    """Return the row that speaks for each group: its first click record, else its first record."""
     chosen = starts.copy()
     lengths = lengths_of(starts, rows.num_rows)
     offset, part = values(rows, "source_offset"), ranks(rows["source_partition"])

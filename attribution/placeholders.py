@@ -53,5 +53,5 @@ _WHOLE: Final = re.compile(PATTERN)
 
 
 def is_placeholder(value: str) -> bool:
-    """Tell whether a value stands for no identifier at all."""
+    """Return whether a value stands for no identifier at all."""
     return _WHOLE.fullmatch(value) is not None

@@ -92,12 +92,12 @@ class Policy(_Frozen):
         return windows
 
     def post_click_of(self, event_type: str) -> int:
-        """Give the window of a click, or of any record matched by a click id."""
+        """Return the window of a click, or of any record matched by a click id."""
         own = self.windows.get(event_type, Windows()).post_click
         return self.post_click if own is None else own
 
     def post_view_of(self, event_type: str) -> int:
-        """Give the window of an impression."""
+        """Return the window of an impression."""
         own = self.windows.get(event_type, Windows()).post_view
         return self.post_view if own is None else own
 

@@ -47,7 +47,7 @@ class SourceVersion:
     valid_to: int = END_OF_TIME
 
     def allows_host(self, host: str) -> bool:
-        """Tell whether a host (lower case) is an allowed domain or lies under one."""
+        """Return whether a host (lower case) is an allowed domain or lies under one."""
         return not self.allowed_domains or any(
             host == domain or host.endswith(f".{domain}") for domain in self.allowed_domains
         )
@@ -109,7 +109,7 @@ def judge_source(version: SourceVersion, record: EventRecord) -> Rejection | Eve
 
 
 def version_of(source: EventSource) -> SourceVersion:
-    """Give an event source as it is for all time."""
+    """Return an event source as it is for all time."""
     types, currencies = source.event_types, source.value_currencies
     return SourceVersion(
         advertiser_id=source.advertiser_id,
@@ -146,7 +146,7 @@ def _fault(index: int, field: str | None, message: str) -> str:
 def following(
     versions: tuple[SourceVersion, ...], current: SourceVersion | None, now: int
 ) -> tuple[SourceVersion, ...]:
-    """Give the versions of a source that from `now` on is `current`, or deleted."""
+    """Return the versions of a source that from `now` on is `current`, or deleted."""
     new = None if current is None else replace(current, valid_from=now)
     is_open = bool(versions) and versions[-1].valid_to == END_OF_TIME
     if is_open and new != replace(versions[-1], valid_from=now):

@@ -58,7 +58,7 @@ def earned(share: Ints, paths: Paths, value: Ints) -> Ints:
 
 
 def _whole(floored: Ints, paths: Paths, total: Ints | int) -> Ints:
-    """Give the winners what rounding down left over."""
+    """Return the winners what rounding down left over."""
     if len(floored) == 0:
         return floored
     rest = total - np.add.reduceat(floored, paths.start)

@@ -83,7 +83,7 @@ def _written(state_rows: int, changed_rows: int, sizes: list[tuple[int, int]]) -
 def _epochs(
     step: MatchStep, frames: "_Frames", folder: Path, changed_rows: int, epochs: int
 ) -> Iterator[tuple[int, int]]:
-    """Give the bytes of segments and manifest, epoch by epoch."""
+    """Yield the bytes of segments and manifest, epoch by epoch."""
     known = set(folder.iterdir())
     for _ in range(epochs):
         step.on_batch([frames.of(changed_rows)])
@@ -109,7 +109,7 @@ class _Frames:
         self._at = rows.schema.get_field_index("key")
 
     def of(self, count: int) -> Frame:
-        """Give a frame of so many rows, by which no time passes."""
+        """Return a frame of so many rows, by which no time passes."""
         keys = np.sort(self._chance.integers(2**63, size=count, dtype=np.uint64))
         rows = pick(self._rows, self._chance.integers(len(self._rows), size=count))
         rows = rows.set_column(self._at, self._rows.schema.field(self._at), pa.array(keys))

@@ -34,7 +34,7 @@ Feeds = Callable[[Path], Feed]
 
 @contextmanager
 def feeds(over: str, folder: Path) -> Iterator[Feeds]:
-    """Give what makes a feed in a folder of its own: files, or topics of a broker of ours."""
+    """Yield what makes a feed in a folder of its own: files, or topics of a broker of ours."""
     if over == "folder":
         yield Files
         return

@@ -60,7 +60,7 @@ class Restart:
 
 
 def killed_state(cache: Path, log: Path) -> State:
-    """Give the state of a run that was killed when it had read a log; make it if it is new."""
+    """Return the state of a run that was killed when it had read a log; make it if it is new."""
     folder = cache.resolve() / f"state-{FORMAT}-of-{log.name}"  # another format is refused
     if not folder.exists():
         for stale in cache.glob("state-*"):

@@ -33,12 +33,12 @@ def bytes_per_key(folder: Path) -> float:
 
 
 def match_rows(folder: Path) -> pa.RecordBatch:
-    """Give the rows of views that MATCH would keep of the first chunk of a log."""
+    """Return the rows of views that MATCH would keep of the first chunk of a log."""
     return next(_chunks(folder))["views"]
 
 
 def _chunks(folder: Path) -> Iterator[dict[str, pa.RecordBatch]]:
-    """Give what MATCH is fed of a log of impressions, chunk by chunk."""
+    """Yield what MATCH is fed of a log of impressions, chunk by chunk."""
     registry = Registry.from_documents(
         json.loads((folder / "event_sources.json").read_bytes()), allow_unregistered=False
     )

@@ -16,7 +16,7 @@ from flows.monitoring.logs import set_up_logs
 from flows.monitoring.server import serve
 from flows.monitoring.status import shown_status
 from flows.process.stopping import Stopping, asked_by_signals
-from flows.run.job import Run
+from flows.run.job import RunOptions
 from flows.run.run import live_io, live_source, prepared_run
 from flows.settings.load import load_settings
 
@@ -25,7 +25,7 @@ def main() -> None:
     """Run until asked to stop."""
     given = _arguments()
     settings = load_settings(config=None, overrides=given.set)
-    job = Run(given.data, given.state, given.db, settings, metrics_port=given.metrics_port)
+    job = RunOptions(given.data, given.state, given.db, settings, metrics_port=given.metrics_port)
     set_up_logs()
     stopping = Stopping()
     with (

@@ -14,12 +14,12 @@ _THREAD: Final = threading.local()
 
 @cache
 def _engine() -> duckdb.DuckDBPyConnection:
-    """Give the process's in-memory engine; one thread per query, for frames are small."""
+    """Return the process's in-memory engine; one thread per query, for frames are small."""
     return duckdb.connect(config={"threads": 1})
 
 
 def _connection() -> duckdb.DuckDBPyConnection:
-    """Give the connection of this thread."""
+    """Return the connection of this thread."""
     if not hasattr(_THREAD, "connection"):
         _THREAD.connection = _engine().cursor()
     connection: duckdb.DuckDBPyConnection = _THREAD.connection
@@ -27,7 +27,7 @@ def _connection() -> duckdb.DuckDBPyConnection:
 
 
 def _stream(rows: pa.Table | pa.RecordBatch | None) -> Any:  # noqa: ANN401  a capsule, opaque
-    """Give rows as a stream: a table would be scanned as a dataset, a millisecond each time."""
+    """Return rows as a stream: a table would be scanned as a dataset, a millisecond each time."""
     return None if rows is None else rows.__arrow_c_stream__()
 
 

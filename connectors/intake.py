@@ -17,7 +17,7 @@ The second is the id of a topic, or a number where it is of a file."""
 
 
 def is_of_topic(position: Position) -> bool:
-    """Tell a position in a topic from one in a file, whatever their versions."""
+    """Return whether a position is one in a topic, not in a file, whatever its version."""
     return isinstance(position[1], str)
 
 
@@ -60,23 +60,23 @@ class Intake(Protocol):
         """Find partitions that are new, or may have more again. Never blocks for long."""
 
     def partitions(self) -> list[tuple[str, str]]:
-        """Give stream and name of every partition known now that is not at rest."""
+        """Return stream and name of every partition known now that is not at rest."""
 
     def poll(self, held: Collection[str]) -> list[Documents]:
-        """Give what is there now, at most some chunks of it; nothing of the partitions in `held`.
+        """Return what is there now, at most some chunks of it; nothing of the partitions in `held`.
 
         Nor of any that no look around has found: whoever holds must know of it before. Never
         blocks for long. A partition is given once at most.
         """
 
     def is_at_end(self, partition: str) -> bool:
-        """Tell whether all that was there at the last poll that did not hold it has been given."""
+        """Return whether everything seen by the last poll that did not hold it was returned."""
 
     def position(self, partition: str) -> Position:
-        """Give where to go on after what was given."""
+        """Return where to go on after what was given."""
 
     def next_offset(self, partition: str) -> int:
-        """Give the offset below which everything has been given."""
+        """Return the offset below which everything has been given."""
 
     def commit(self, positions: Mapping[str, Position]) -> None:
         """Note that a result holds all before these positions; called once for each epoch."""

@@ -41,8 +41,11 @@ LANE_WATERMARK: Final = Gauge(
 )
 
 # Records that came in late count as received later than they say. Many: clocks or a stuck sender.
-LIFTS: Final = Counter(
-    "tributary_lifts", "Records that arrived below the watermark", ["stream"], registry=REGISTRY
+LATE_RECORDS: Final = Counter(
+    "tributary_late_records",
+    "Records that arrived below the watermark",
+    ["stream"],
+    registry=REGISTRY,
 )
 
 # A sender's clock is wrong. Where: select * from ignored_arrivals.
@@ -257,7 +260,7 @@ SETTLED.set(NEVER)
 
 
 def values(metric: Counter | Gauge) -> list[float]:
-    """Give the values of a metric, one per combination of labels."""
+    """Return the values of a metric, one per combination of labels."""
     return [
         sample.value
         for family in metric.collect()

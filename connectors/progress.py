@@ -1,4 +1,4 @@
-"""How far a result has read its log: tables `lifts`, `readings` and `positions`, both ways.
+"""How far a result has read its log: its tables, written and read back.
 
 A continuous run records how far it has read each partition, which records it raised to the
 watermark because they arrived below it, and when it read those that were ahead of the clock. With
@@ -14,38 +14,38 @@ import numpy as np
 import pyarrow as pa
 
 from attribution.columnar.columns import timestamps
-from attribution.decoded import Decoded, Lift, Reading
-from connectors.decoding.arrivals import NONE, Readings
+from attribution.decoded import Decoded, FutureRecords, LateRecords
+from connectors.decoding.arrivals import NONE, ReadTimes
 
 
-def lifted(decoded: Decoded) -> pa.RecordBatch:
-    """Give the rows of table `lifts` for a chunk."""
-    lifts = [(part.partition, part.lift) for part in decoded.parts if part.lift]
+def late_record_rows(decoded: Decoded) -> pa.RecordBatch:
+    """Return the rows of table `late_records` for a chunk."""
+    late_records = [(part.partition, part.late) for part in decoded.parts if part.late]
     columns = {
-        "stream": [decoded.stream] * len(lifts),
-        "source_partition": pa.array([partition for partition, _ in lifts], pa.string()),
-        "first_offset": [lift.first_offset for _, lift in lifts],
-        "last_offset": [lift.last_offset for _, lift in lifts],
-        "received_at": timestamps(np.array([lift.received_at for _, lift in lifts])),
+        "stream": [decoded.stream] * len(late_records),
+        "source_partition": pa.array([partition for partition, _ in late_records], pa.string()),
+        "first_offset": [late.first_offset for _, late in late_records],
+        "last_offset": [late.last_offset for _, late in late_records],
+        "received_at": timestamps(np.array([late.received_at for _, late in late_records])),
     }
     return pa.RecordBatch.from_pydict(columns)
 
 
-def read_ahead(decoded: Decoded) -> pa.RecordBatch:
-    """Give the rows of table `readings` for a chunk."""
-    noted = [(part.partition, part.reading) for part in decoded.parts if part.reading]
+def future_record_rows(decoded: Decoded) -> pa.RecordBatch:
+    """Return the rows of table `future_records` for a chunk."""
+    noted = [(part.partition, part.future) for part in decoded.parts if part.future]
     columns = {
         "stream": [decoded.stream] * len(noted),
         "source_partition": pa.array([partition for partition, _ in noted], pa.string()),
-        "first_offset": [reading.first_offset for _, reading in noted],
-        "last_offset": [reading.last_offset for _, reading in noted],
-        "read_at": timestamps(np.array([reading.read_at for _, reading in noted])),
+        "first_offset": [future.first_offset for _, future in noted],
+        "last_offset": [future.last_offset for _, future in noted],
+        "read_at": timestamps(np.array([future.read_at for _, future in noted])),
     }
     return pa.RecordBatch.from_pydict(columns)
 
 
-def moved(stream: str, next_offsets: Mapping[str, int]) -> pa.RecordBatch:
-    """Give the rows of table `positions` for partitions that were read."""
+def read_offset_rows(stream: str, next_offsets: Mapping[str, int]) -> pa.RecordBatch:
+    """Return the rows of table `read_offsets` for partitions that were read."""
     columns = {
         "stream": [stream] * len(next_offsets),
         "source_partition": list(next_offsets),
@@ -58,37 +58,37 @@ def moved(stream: str, next_offsets: Mapping[str, int]) -> pa.RecordBatch:
 class Extent:
     """The records of a partition that a result is made of: those below `next_offset`.
 
-    `lifts` are in the order of their offsets.
+    `late_records` are in the order of their offsets.
     """
 
     stream: str
     partition: str
     next_offset: int
-    lifts: tuple[Lift, ...] = ()
-    readings: Readings = NONE
+    late_records: tuple[LateRecords, ...] = ()
+    read_times: ReadTimes = NONE
 
-    def lifts_among(self, first: int, beyond: int) -> list[Lift]:
-        """Give the lifts that begin at an offset from `first` to before `beyond`."""
-        return [lift for lift in self.lifts if first <= lift.first_offset < beyond]
+    def late_among(self, first: int, beyond: int) -> list[LateRecords]:
+        """Return the late_records that begin at an offset from `first` to before `beyond`."""
+        return [late for late in self.late_records if first <= late.first_offset < beyond]
 
 
 def read_extents(connection: duckdb.DuckDBPyConnection) -> list[Extent]:
     """Read from `result` how far each of its partitions was read, by name."""
     positions = connection.execute(
-        """select stream, source_partition, max(next_offset) from result.positions
+        """select stream, source_partition, max(next_offset) from result.read_offsets
         group by all having max(next_offset) > 0 order by all"""
     ).fetchall()
-    lifts: dict[tuple[str, str], list[Lift]] = {}
-    for stream, partition, *lift in _noted(connection, "lifts", "received_at"):
-        lifts.setdefault((stream, partition), []).append(Lift(*lift))
-    readings: dict[tuple[str, str], list[Reading]] = {}
-    for stream, partition, *reading in _noted(connection, "readings", "read_at"):
-        readings.setdefault((stream, partition), []).append(Reading(*reading))
+    late_records: dict[tuple[str, str], list[LateRecords]] = {}
+    for stream, partition, *late in _noted(connection, "late_records", "received_at"):
+        late_records.setdefault((stream, partition), []).append(LateRecords(*late))
+    read_times: dict[tuple[str, str], list[FutureRecords]] = {}
+    for stream, partition, *reading in _noted(connection, "future_records", "read_at"):
+        read_times.setdefault((stream, partition), []).append(FutureRecords(*reading))
     return [
         Extent(
             *(stream, partition, next_offset),
-            tuple(lifts.get((stream, partition), ())),
-            Readings.of(readings.get((stream, partition), ())),
+            tuple(late_records.get((stream, partition), ())),
+            ReadTimes.of(read_times.get((stream, partition), ())),
         )
         for stream, partition, next_offset in positions
     ]

@@ -23,7 +23,7 @@ class IrregularError(OSError):
 
 
 def kind_of(path: Path) -> str | None:
-    """Tell what is at a path that is no regular file; None where it is one. Never waits.
+    """Return the kind of what is at a path; None for a regular file. Never blocks.
 
     Raises OSError where that cannot be found out, FileNotFoundError where nothing is there.
     """

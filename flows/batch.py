@@ -15,7 +15,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from attribution.columnar.frames import Rows
 from connectors.database.file import create_database
 from connectors.database.replay_sink import DatabaseSink
-from flows.replay.replay import Log, Replay, record, wire
+from flows.replay.replay import InputLog, ReplayOptions, record, wire
 from flows.settings.load import SettingsError, load_settings
 
 
@@ -25,14 +25,14 @@ def flow() -> Dataflow:
     Raises SettingsError or LogError when it cannot; an existing result file ends the run.
     """
     settings = load_settings(config=None, overrides=[]).settings
-    job = Replay(
+    job = ReplayOptions(
         _path("TRIBUTARY_PATH"),
         _path("TRIBUTARY_DB"),
         settings,
         workers=settings.flow.lanes,
         key_groups=settings.flow.key_groups,
     )
-    log = Log.of(job)
+    log = InputLog.of(job)
     return wire(job, log.source(job), _NewDatabase(job, log))
 
 
@@ -47,8 +47,8 @@ def _path(name: str) -> Path:
 class _NewDatabase(FixedPartitionedSink[Rows, int]):
     """A result file that is created by the one worker that writes it."""
 
-    job: Replay
-    log: Log
+    job: ReplayOptions
+    log: InputLog
 
     def list_parts(self) -> list[str]:
         """Name the only partition."""

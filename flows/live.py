@@ -24,12 +24,12 @@ from attribution.registry import Registry
 from connectors.lanes.source import LiveSource
 from connectors.registry.kept import load_versions
 from connectors.state.directory import STATE, StateDir
-from connectors.state.facts import Facts
+from connectors.state.facts import StateFacts
 from flows.monitoring.logs import set_up_logs
 from flows.monitoring.server import serve
 from flows.process.stopping import Stopping, asked_by_signals
 from flows.run.guards import Source, SourcePartition
-from flows.run.job import Prepared, Run
+from flows.run.job import PreparedRun, RunOptions
 from flows.run.run import live_source, prepared_run, wire
 from flows.settings.load import SettingsError, load_settings
 
@@ -54,7 +54,7 @@ def flow() -> Dataflow:
     is_first = _index() == 0
     settings = load_settings(config=None, overrides=[])
     facts = _known(StateDir(state), wait=not is_first)
-    job = Run(
+    job = RunOptions(
         None if settings.settings.kafka.bootstrap_servers else _path("TRIBUTARY_DATA"),
         state,
         _path("TRIBUTARY_DB"),
@@ -71,12 +71,12 @@ def flow() -> Dataflow:
         prepared, _ = _HELD.enter_context(prepared_run(job))
         return wire(job, prepared, live_source(job, prepared, stopping), stopping)
     assert facts is not None
-    joined = Prepared(facts, Registry(versions={}))
+    joined = PreparedRun(facts, Registry(versions={}))
     return wire(job, joined, _Joining(job, facts, stopping), stopping)
 
 
 def _index() -> int:
-    """Give the number of this process, which the engine is told by a flag or the environment."""
+    """Return the number of this process, which the engine is told by a flag or the environment."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("-i", "--process-id", type=int)
     told, _ = parser.parse_known_args()
@@ -95,8 +95,8 @@ def _metrics_port() -> int | None:
     return int(text)
 
 
-def _known(state: StateDir, *, wait: bool) -> Facts | None:
-    """Give what a state was made with; None where there is none, unless one is to be waited for."""
+def _known(state: StateDir, *, wait: bool) -> StateFacts | None:
+    """Return what a state was created with; None without a state, unless it is waited for."""
     until = time.monotonic() + STATE_SECONDS_MAX
     while wait and not (state.path / STATE).exists() and time.monotonic() < until:
         time.sleep(0.1)
@@ -106,7 +106,7 @@ def _known(state: StateDir, *, wait: bool) -> Facts | None:
 class _Joining(Source):
     """The lanes of a process that is not the first: what they judge by is known when they open."""
 
-    def __init__(self, job: Run, facts: Facts, stopping: Stopping) -> None:
+    def __init__(self, job: RunOptions, facts: StateFacts, stopping: Stopping) -> None:
         self._job = job
         self._facts = facts
         self._stopping = stopping
@@ -126,7 +126,7 @@ class _Joining(Source):
         assert known is not None, "process 0 keeps it before it is connected"
         let_in = self._facts.allow_unregistered
         registry = Registry(versions=known.versions, allow_unregistered=let_in)
-        prepared = Prepared(self._facts, registry)
+        prepared = PreparedRun(self._facts, registry)
         return live_source(self._job, prepared, self._stopping)
 
 

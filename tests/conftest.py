@@ -39,7 +39,7 @@ def _garbage_is_collected() -> Iterator[None]:
 
 @pytest.fixture
 def job(tmp_path: Path) -> Iterator[Job]:
-    """Give a job over a small log, not started; it ends with the test."""
+    """Yield a job over a small log, not started; it ends with the test."""
     job = new_job(tmp_path)
     yield job
     ended(job)
@@ -56,7 +56,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ran(made: Path, tmp_path: Path) -> Iterator[Job]:
-    """Give a job that has run: log, state and result, of its own."""
+    """Yield a job that has run: log, state and result, of its own."""
     job = Job(shutil.copytree(made, tmp_path / "ran"))
     yield job
     ended(job)

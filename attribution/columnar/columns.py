@@ -87,7 +87,7 @@ def timestamps(micros: Ints, valid: Mask | None = None) -> pa.Array:
 
 
 def ranks(column: pa.Array) -> Array:
-    """Give each row of a dictionary column the rank of its value in byte order."""
+    """Return each row of a dictionary column the rank of its value in byte order."""
     names = column.dictionary.to_pylist()
     order = sorted(range(len(names)), key=lambda code: names[code].encode())
     rank_of = np.empty(len(names), dtype=np.int64)

@@ -49,11 +49,11 @@ class Watermarks:
 
 
 DEAD_LETTERS: Final = "dead_letters"
-"""Among the tables of a `Read`: documents refused as a whole, which no database is to have."""
+"""Among the tables of a `DecodedChunk`: refused documents, which no database is to have."""
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class DecodedChunk:
     """One chunk as the flow takes it.
 
     `lane` and `watermark`: who read it, and the promise of all the lane's partitions of `stream`.

@@ -17,7 +17,7 @@ MATCH_KEYS: Final = pa.list_(pa.struct({"kind": pa.uint8(), "key_high": HASH, "k
 
 
 def group_of(high: Hashes, groups: int) -> Ints:
-    """Give the key group of each key: 0 to `groups` - 1."""
+    """Return the key group of each key: 0 to `groups` - 1."""
     return ((high >> np.uint64(32)) * np.uint64(groups) >> np.uint64(32)).astype(np.int64)
 
 

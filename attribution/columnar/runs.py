@@ -31,7 +31,7 @@ RUN_ROWS: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Run:
+class SortedRun:
     """Rows sorted by `key`; `latest` is the largest of the times they expire by (us)."""
 
     key: Hashes
@@ -44,17 +44,17 @@ class Run:
         return len(self.key).bit_length() // (MERGE_AT.bit_length() - 1)
 
 
-class Runs:
+class SortedRuns:
     """A set of runs. Rows have a column `key` (uint64) and one of times, by which they expire."""
 
     def __init__(self, *, expire_by: str, retention: int) -> None:
         """Keep a row until the watermark passes its `expire_by` column plus `retention` (us)."""
-        self._runs: list[Run] = []
+        self._runs: list[SortedRun] = []
         self._expire_by = expire_by
         self._retention = retention
 
-    def __iter__(self) -> Iterator[Run]:
-        """Go over the runs; their order means nothing."""
+    def __iter__(self) -> Iterator[SortedRun]:
+        """Yield the runs, in no particular order."""
         return iter(self._runs)
 
     def __len__(self) -> int:
@@ -87,19 +87,19 @@ class Runs:
         """Drop the runs of which nothing is needed once the watermark has come this far."""
         self._runs = [run for run in self._runs if run.latest + self._retention > watermark]
 
-    def _run(self, rows: pa.RecordBatch) -> Run:
-        return Run(values(rows, "key"), rows, int(self._times(rows).max()))
+    def _run(self, rows: pa.RecordBatch) -> SortedRun:
+        return SortedRun(values(rows, "key"), rows, int(self._times(rows).max()))
 
     def _times(self, rows: pa.RecordBatch) -> Ints:
         return values(rows, self._expire_by)
 
-    def _full_class(self) -> list[Run]:
+    def _full_class(self) -> list[SortedRun]:
         newest = self._runs[-1].size_class if self._runs else -1
         small = (run for run in self._runs if len(run.key) < RUN_ROWS)
         same = [run for run in small if run.size_class == newest]
         return same if len(same) >= MERGE_AT else []
 
-    def _merge(self, runs: list[Run], watermark: int) -> list[Run]:
+    def _merge(self, runs: list[SortedRun], watermark: int) -> list[SortedRun]:
         rows = concat(run.rows for run in runs)
         rows = keep(rows, self._times(rows) + self._retention > watermark)
         if rows.num_rows == 0:

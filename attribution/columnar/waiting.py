@@ -98,7 +98,7 @@ class Waiting:
         return last if alike and len(last) == MERGE_AT else []
 
     def release(self, watermark: int) -> pa.RecordBatch | None:
-        """Give the rows whose time lies strictly below the watermark; None without any."""
+        """Return the rows whose time lies strictly below the watermark; None without any."""
         bound = self._bound(watermark)
         due, waiting = [], []
         for part in self._parts:

@@ -56,14 +56,16 @@ class Sound(Generic[Model]):
 
 
 @dataclass(frozen=True, slots=True)
-class Faulty:
+class FieldFault:
     """The first problem, and the top-level fields that have one (the others are valid)."""
 
     problem: Problem
     fields: frozenset[str]
 
 
-def check(model: type[Model], given: dict[str, Any], *, under: Path = ()) -> Sound[Model] | Faulty:
+def check(
+    model: type[Model], given: dict[str, Any], *, under: Path = ()
+) -> Sound[Model] | FieldFault:
     """Validate an object that lies `under` a path of its record."""
     try:
         return Sound(model.model_validate(given), given, ())
@@ -73,7 +75,7 @@ def check(model: type[Model], given: dict[str, Any], *, under: Path = ()) -> Sou
     faults = [_judge(detail, under) for detail in details]
     refused = [fault for fault in faults if isinstance(fault.verdict, Refuse)]
     if refused:
-        return Faulty(_problem(refused[0]), frozenset(str(fault.path[0]) for fault in refused))
+        return FieldFault(_problem(refused[0]), frozenset(str(fault.path[0]) for fault in refused))
     repairs: dict[Path, Repair] = {}
     for fault in faults:
         for repair in _repairs(fault, given):
@@ -83,7 +85,7 @@ def check(model: type[Model], given: dict[str, Any], *, under: Path = ()) -> Sou
 
 
 def without(given: dict[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
-    """Give a copy that lacks the fields at `paths`; what was repeated in it is there once."""
+    """Return a copy that lacks the fields at `paths`; what was repeated in it is there once."""
     # From the back, so that positions in arrays stay true.
     for path in sorted(paths, reverse=True):
         given = _remove(given, path)

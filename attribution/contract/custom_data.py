@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import Field
 
-from attribution.contract.check import Faulty, Problem, Repair, check, without
+from attribution.contract.check import FieldFault, Problem, Repair, check, without
 from attribution.contract.document import JsonObject, dump_json
 from attribution.contract.money import to_money
 from attribution.contract.shapes import MAX_BIGINT, Amount, Count, CurrencyCode, Shape
@@ -140,7 +140,7 @@ def _read_money(data: CustomData, *, event_type: str, policy: Policy) -> _Sum | 
 
 def _find_missing_progress(given: dict[str, Any] | None) -> Problem | None:
     checked = check(Progress, given or {}, under=(BLOCK,))
-    if isinstance(checked, Faulty):
+    if isinstance(checked, FieldFault):
         return checked.problem
     progress = checked.model
     is_missing = progress.progress_percent is None and progress.progress_seconds is None

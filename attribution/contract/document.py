@@ -102,7 +102,7 @@ def dump_json(value: object) -> str:
 
 
 def pairs_of(given: dict[str, object]) -> list[tuple[str, object]]:
-    """Give all pairs of an object in order, whoever made it."""
+    """Return all pairs of an object in order, whoever made it."""
     return given.pairs if isinstance(given, JsonObject) else list(given.items())
 
 

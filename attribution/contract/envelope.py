@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from attribution.contract.check import Faulty, Problem, check
+from attribution.contract.check import FieldFault, Problem, check
 from attribution.contract.shapes import Count, Id, Shape, Time
 from attribution.contract.times import parse_time
 from attribution.contract.verdicts import Envelope, Refusal
@@ -35,7 +35,7 @@ class EnvelopeModel(Shape):
 def judge_envelope(document: dict[str, Any]) -> Envelope | Refusal:
     """Judge the frame of one document; the first fault, in the order of `EnvelopeModel`, counts."""
     checked = check(EnvelopeModel, document)
-    if isinstance(checked, Faulty):
+    if isinstance(checked, FieldFault):
         return _refuse(document, checked.problem, checked.fields)
     sound = checked.model
     unsupported = _find_unsupported_version(sound)

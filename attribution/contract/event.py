@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from attribution.contract.check import Faulty, Problem, Repair, check, without
+from attribution.contract.check import FieldFault, Problem, Repair, check, without
 from attribution.contract.custom_data import CustomData, Payload, hoist, read_payload
 from attribution.contract.halves import mend_halves
 from attribution.contract.shapes import Id, Shape, Time
@@ -93,7 +93,7 @@ def judge_event(event: object, *, policy: Policy) -> EventRecord | Rejection:
     given = hoist(readable)
     pii = find_raw_pii(given.get("user_match"))
     checked = check(Event, without(given, [repair.path for repair in pii]) if pii else given)
-    if isinstance(checked, Faulty):
+    if isinstance(checked, FieldFault):
         return _reject(event, checked.problem, checked.fields)
     sound = checked.model
     problem = _NAME_REQUIRED if _lacks_name(sound) else None

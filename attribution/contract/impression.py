@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from attribution.contract.check import Faulty, Problem, check, without
+from attribution.contract.check import FieldFault, Problem, check, without
 from attribution.contract.halves import mend_halves
 from attribution.contract.money import to_money
 from attribution.contract.shapes import Amount, CurrencyCode, Id, Shape, Time
@@ -45,7 +45,7 @@ def judge_impression(
     pii = find_raw_pii(readable.get("user_match"))
     given = without(readable, [repair.path for repair in pii]) if pii else readable
     checked = check(Impression, given)
-    if isinstance(checked, Faulty):
+    if isinstance(checked, FieldFault):
         return _reject(document, checked.problem, checked.fields)
     sound = checked.model
     price = None if sound.price is None else to_money(sound.price)

@@ -56,5 +56,5 @@ def parse_time(text: object) -> ParsedTime | None:
 
 
 def is_in_future(event_time: int, *, received_at: int) -> bool:
-    """Tell whether an event is dated so far after its arrival that it deserves a warning."""
+    """Return whether an event is dated so far after its arrival that it deserves a warning."""
     return event_time > received_at + FUTURE_TOLERANCE

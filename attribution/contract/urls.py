@@ -48,7 +48,7 @@ def parse_url(text: object) -> ParsedUrl | None:
 
 
 def _find_host(authority: str) -> str | None:
-    """Give the host of `user@host:port`, empty where there is none, None where it is malformed."""
+    """Return the host of `user@host:port`, empty without one, None if it is malformed."""
     name = _PORT.sub("", authority.rpartition("@")[2])
     if name.startswith("[") and name.endswith("]"):
         return name.lower() if _is_ipv6(name[1:-1]) else None

@@ -139,7 +139,7 @@ def find_raw_pii(given: object) -> tuple[Repair, ...]:
 
 
 def identify(match: UserMatch | None, repairs: Iterable[Repair]) -> Identity:
-    """Say what a sound block carries; `repairs` are those its record needed.
+    """Return what a sound block carries; `repairs` are those its record needed.
 
     Where the record carries nothing, one warning says why: the one that came with the repair, or
     `insufficient_probabilistic_pair`, or, when neither did, `missing_user_match`.

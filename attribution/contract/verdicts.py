@@ -14,7 +14,7 @@ _WARNING_ORDER: Final = {warning: place for place, warning in enumerate(Warn)}
 
 
 def in_order(warnings: Iterable[Warn]) -> tuple[Warn, ...]:
-    """Give each warning once, in the order of the vocabulary."""
+    """Return each warning once, in the order of the vocabulary."""
     return tuple(sorted(set(warnings), key=_WARNING_ORDER.__getitem__))
 
 

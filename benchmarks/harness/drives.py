@@ -46,7 +46,7 @@ class Drive:
 
     @property
     def reached(self) -> int:
-        """Give the records per second that the generator says it sent."""
+        """Return the records per second that the generator says it sent."""
         found = re.search(r"([\d,]+) per second", self.said)
         assert found, self.said
         return int(found[1].replace(",", ""))
@@ -131,18 +131,18 @@ def _done(words: Sequence[str]) -> str:
 
 
 def _machine_ticks() -> tuple[int, int]:
-    """Give the time that was stolen from this machine, and all time of its CPUs."""
+    """Return the time that was stolen from this machine, and all time of its CPUs."""
     ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     return ticks[7], sum(ticks)
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Give the CPU time of a process, of all its threads."""
+    """Return the CPU time of a process, of all its threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def _resident_mb(pid: int) -> float:
-    """Give the peak of resident memory."""
+    """Return the peak of resident memory."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024

@@ -21,16 +21,16 @@ class Feed(Protocol):
     """Where records are sent and read."""
 
     def made(self) -> list[str]:
-        """Give the command that makes what there has to be first."""
+        """Return the command that makes what there has to be first."""
 
     def sent(self) -> list[str]:
-        """Give the generator's options."""
+        """Return the generator's options."""
 
     def read(self) -> list[str]:
-        """Give the job's options."""
+        """Return the job's options."""
 
     def appended(self) -> dict[Place, float]:
-        """Give when each document of events was appended, in seconds."""
+        """Return when each document of events was appended, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ _COUNTS: Final = """
 select (select coalesce(sum(received), 0) from match_stats),
   (select coalesce(sum(records), 0) from touchpoint_stats),
   (select coalesce(sum(events), 0) from rejections where stream = 'impressions'),
-  (select count(*) from lifts), (select count(*) from commits)
+  (select count(*) from late_records), (select count(*) from commits)
 """
 
 
@@ -52,7 +52,7 @@ class Figures:
     cpu_us_per_record: float
     cores: float
     resident_mb: int
-    lifts: int
+    late_records: int
     commits: int
     stolen: float
 
@@ -69,7 +69,7 @@ class Latencies:
         """Name the columns of a row."""
         names = ("rate/s", "sent/s", "p50 ms", "p95", "p99", "max", "steady")
         return "".join(
-            f"{name:>9}" for name in (*names, "us/rec", "cores", "RSS MB", "lifts", "stolen")
+            f"{name:>9}" for name in (*names, "us/rec", "cores", "RSS MB", "late_records", "stolen")
         )
 
     def row(self) -> str:
@@ -78,7 +78,10 @@ class Latencies:
         columns = (each.rate, each.reached, each.p50, each.p95, each.p99, each.longest)
         text = "".join(f"{column:>9,}" for column in columns)
         text += f"{'yes' if each.is_steady else 'no':>9}{each.cpu_us_per_record:>9.1f}"
-        return text + f"{each.cores:>9.2f}{each.resident_mb:>9,}{each.lifts:>9,}{each.stolen:>9.0%}"
+        return (
+            text
+            + f"{each.cores:>9.2f}{each.resident_mb:>9,}{each.late_records:>9,}{each.stolen:>9.0%}"
+        )
 
 
 def measure(drive: Drive) -> Latencies:
@@ -96,7 +99,7 @@ def measure(drive: Drive) -> Latencies:
 
 
 def _taken(drive: Drive, committed: list[tuple[Any, ...]]) -> tuple[Floats, Floats]:
-    """Give when each conversion was appended (s), in that order, and how long it took (ms).
+    """Return when each conversion was appended (s), in that order, and how long it took (ms).
 
     A commit notes when it is about to be made, so that what one takes comes on top.
     """
@@ -110,7 +113,7 @@ def _taken(drive: Drive, committed: list[tuple[Any, ...]]) -> tuple[Floats, Floa
 
 
 def _figures(drive: Drive, kept: Floats, counts: tuple[int, ...]) -> Figures:
-    received, touches, refused, lifts, commits = counts
+    received, touches, refused, late_records, commits = counts
     records = int(received + touches + refused)
     p50, p95, p99 = np.percentile(kept, [50, 95, 99])
     return Figures(
@@ -125,14 +128,14 @@ def _figures(drive: Drive, kept: Floats, counts: tuple[int, ...]) -> Figures:
         cpu_us_per_record=round(drive.cpu_seconds / records * 1e6, 1),
         cores=round(drive.cpu_seconds / drive.seconds, 2),
         resident_mb=round(drive.resident_mb),
-        lifts=lifts,
+        late_records=late_records,
         commits=commits,
         stolen=round(drive.stolen, 3),
     )
 
 
 def _is_steady(drive: Drive, kept: Floats) -> bool:
-    """Tell whether the job kept up: what came last waited no longer than what came before."""
+    """Return whether the job kept up: what came last waited no longer than what came before."""
     quarters = [float(np.median(part)) for part in np.array_split(kept, 4) if len(part)]
     grown = quarters[-1] - quarters[min(1, len(quarters) - 1)]
     return grown <= STEADY_MS and quarters[-1] <= LIVE_MS and drive.reached >= REACHED * drive.rate

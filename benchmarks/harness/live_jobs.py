@@ -38,7 +38,7 @@ class LiveJob:
     log: Path
 
     def metrics(self) -> Mapping[str, float]:
-        """Give the metrics, each added up over its labels; none before the job serves them."""
+        """Return the metrics, each added up over its labels; none before the job serves them."""
         try:
             address = f"http://127.0.0.1:{self.port}/metrics"
             with urllib.request.urlopen(address, timeout=30) as answer:
@@ -64,13 +64,13 @@ class LiveJob:
         return metrics
 
     def cpu_seconds(self) -> float:
-        """Give the CPU time so far, of all threads."""
+        """Return the CPU time so far, of all threads."""
         path = Path(f"/proc/{self.process.pid}/stat")
         fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def resident_mb(self) -> float:
-        """Give the memory in use that is the process's own, mapped files left out."""
+        """Return the memory in use that is the process's own, mapped files left out."""
         path = Path(f"/proc/{self.process.pid}/status")
         return int(path.read_text(encoding="utf-8").partition("RssAnon:")[2].split()[0]) / 1024
 
@@ -120,7 +120,7 @@ def live_job(command: Sequence[str], log: Path) -> Iterator[LiveJob]:
 
 
 def run_command(data: Path, folder: Path, *settings: str) -> list[str]:
-    """Give the command of a run over `data`, whose state and result are in `folder`."""
+    """Return the command of a run over `data`, whose state and result are in `folder`."""
     command = [*RUN, "--data", str(data), "--state", str(folder / "state")]
     command += ["--db", str(folder / "result.duckdb")]
     return command + [word for setting in settings for word in ("--set", setting)]

@@ -17,7 +17,7 @@ _GENERATOR: Final = ROOT / "flows" / "generate"
 
 
 def cached_log(cache: Path, *, impressions: int, events: int) -> Path:
-    """Give the folder of a log of that size; make it in a process of its own where it is new.
+    """Return the folder of a log of that size; make it in a process of its own where it is new.
 
     Its own process, because a process inherits the peak memory of the one that starts it.
     """

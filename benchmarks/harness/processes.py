@@ -42,7 +42,7 @@ def cost_of(command: Sequence[str]) -> Cost:
 
 
 def median_cost(costs: Sequence[Cost]) -> Cost:
-    """Give the median of each figure."""
+    """Return the median of each figure."""
     return Cost(
         median(cost.cpu for cost in costs),
         median(cost.wall for cost in costs),

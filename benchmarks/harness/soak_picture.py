@@ -85,6 +85,6 @@ def _path(times: Floats, heights: Floats) -> str:
 
 
 def _round_up(most: float) -> float:
-    """Give the next number with one digit, or half of one, above the largest value."""
+    """Return the next number with one digit, or half of one, above the largest value."""
     step = 10.0 ** np.floor(np.log10(max(most, 1e-3))) / 2
     return float(np.ceil(most / step) * step)

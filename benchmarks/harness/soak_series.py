@@ -54,11 +54,11 @@ class Curves:
     samples: Sequence[Sample]
 
     def of(self, name: str) -> Floats:
-        """Give one series, or `at`."""
+        """Return one series, or `at`."""
         return np.array([sample[name] for sample in self.samples])
 
     def quarters(self, name: str) -> tuple[Floats, Floats]:
-        """Give the values of the third and of the last quarter."""
+        """Return the values of the third and of the last quarter."""
         at, values = self.of("at"), self.of(name)
         is_last = at >= at[-1] * 0.75
         return values[(at >= at[-1] / 2) & ~is_last], values[is_last]
@@ -75,19 +75,19 @@ class Verdict:
 
     @property
     def is_level(self) -> bool:
-        """Tell whether it does not rise; what falls is no trouble."""
+        """Return whether it does not rise; what falls is no trouble."""
         return self.peak <= (1 + LEVEL_SHARE) * self.before
 
     @property
     def is_as_expected(self) -> bool:
-        """Tell whether it is level, where it should be."""
+        """Return whether it is level, where it should be."""
         if self.series.most is not None:
             return max(self.before, self.peak) <= self.series.most
         return self.series.grows or self.is_level
 
     @property
     def word(self) -> str:
-        """Say what it does."""
+        """Return the verdict in words."""
         if self.series.most is not None:
             return "bounded" if self.is_as_expected else "beyond its bound"
         return "level" if self.is_level else "grows"
@@ -106,7 +106,7 @@ class Verdict:
         return f"{'second half':<32}" + "".join(f"{name:>11}" for name in names)
 
     def figures(self) -> dict[str, Any]:
-        """Give the numbers."""
+        """Return the numbers."""
         return {
             "mean": round(self.mean, 2),
             "peak_before": round(self.before, 2),

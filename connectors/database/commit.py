@@ -36,7 +36,7 @@ class Epoch:
         return bool(self.batches or self.records)
 
     def tables(self) -> dict[str, pa.Table]:
-        """Give what waits, by table."""
+        """Return what waits, by table."""
         return {name: pa.Table.from_batches(batches) for name, batches in self.batches.items()}
 
 
@@ -89,8 +89,8 @@ def _instant(watermark: int) -> str:
     return "null" if watermark in (START, END) else f"make_timestamptz({watermark})"
 
 
-COUNTED_ONLY: Final = frozenset({"received", "touchpoint_deltas", "positions"})
-"""Names whose rows go in summed up only; those of `positions` are the furthest of the commit."""
+COUNTED_ONLY: Final = frozenset({"received", "touchpoint_deltas", "read_offsets"})
+"""Names whose rows go in summed up only; those of `read_offsets` are the furthest of the commit."""
 
 _BY = (
     "advertiser_id, event_source_id, event_type, time_bucket(interval 1 hour, received_at) as hour"
@@ -143,8 +143,8 @@ select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type, 
   sum(records)::bigint as records, sum(duplicates)::bigint as duplicates,
   sum(spend) as spend, currency, $seq as seq
 from batch group by all""",
-    "positions": """
-insert into positions by name
+    "read_offsets": """
+insert into read_offsets by name
 select stream, source_partition, max(next_offset) as next_offset, $seq as seq
 from batch group by all""",
 }

@@ -28,15 +28,15 @@ def count(tables: Mapping[str, pa.Table]) -> None:
             decided += number if stream == "events" else 0
     metrics.IN_FLIGHT.inc(_sum(tables["received"], "received") if "received" in tables else 0)
     metrics.IN_FLIGHT.dec(decided)
-    if "lifts" in tables:
-        _count_lifts(tables["lifts"])
+    if "late_records" in tables:
+        _count_late_records(tables["late_records"])
     if "ignored_arrivals" in tables:
         for ignored in tables["ignored_arrivals"].to_pylist():
             metrics.IGNORED_ARRIVALS.labels(ignored["stream"]).inc(ignored["records"])
 
 
 def _outcomes(table: str, rows: pa.Table) -> Iterator[tuple[str, str, int]]:
-    """Give (stream, outcome, number) of the rows of one table."""
+    """Yield (stream, outcome, number) of the rows of one table."""
     if table == "conversions_final":
         for value in pc.value_counts(rows["outcome"]).to_pylist():
             yield "events", value["values"], value["counts"]
@@ -54,9 +54,11 @@ def _outcomes(table: str, rows: pa.Table) -> Iterator[tuple[str, str, int]]:
         yield "impressions", Outcome.DUPLICATE, repeats
 
 
-def _count_lifts(rows: pa.Table) -> None:
-    for lift in rows.to_pylist():
-        metrics.LIFTS.labels(lift["stream"]).inc(lift["last_offset"] - lift["first_offset"] + 1)
+def _count_late_records(rows: pa.Table) -> None:
+    for late in rows.to_pylist():
+        metrics.LATE_RECORDS.labels(late["stream"]).inc(
+            late["last_offset"] - late["first_offset"] + 1
+        )
 
 
 def _sum(rows: pa.Table, column: str) -> Any:  # noqa: ANN401  pyarrow ships no types

@@ -38,7 +38,7 @@ select advertiser_id, event_source_id, event_type, hour,
 select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type, hour,
   sum(records)::bigint as records, sum(duplicates)::bigint as duplicates, sum(spend) as spend,
   currency""",
-    "positions": "select stream, source_partition, max(next_offset) as next_offset",
+    "read_offsets": "select stream, source_partition, max(next_offset) as next_offset",
 }
 """How rows of the same key become one."""
 
@@ -48,7 +48,7 @@ delete from {table} where seq <= $until and conversion_id in (
 
 
 @dataclass(slots=True)
-class Upkeep:
+class Compaction:
     """Does what is due in the transactions of one writer.
 
     `pruned` is the commit up to which final rows have been looked through. It need not survive a
@@ -59,7 +59,7 @@ class Upkeep:
     pruned: int
 
     @classmethod
-    def of(cls, connection: duckdb.DuckDBPyConnection) -> "Upkeep":
+    def of(cls, connection: duckdb.DuckDBPyConnection) -> "Compaction":
         """Go on with a file as it is."""
         ((oldest,),) = connection.execute(
             "select coalesce(min(seq), 1) from conversions_provisional"

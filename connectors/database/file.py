@@ -61,12 +61,12 @@ def holder_of(error: duckdb.Error) -> str | None:
 
 
 def absence(database: Path) -> str:
-    """Say that there is no such file."""
+    """Return the sentence for a result file that does not exist."""
     return f"there is no result file {database}; make it with: tributary replay PATH --db FILE"
 
 
 def refusal(database: Path, error: duckdb.Error) -> str:
-    """Say why DuckDB does not open a file that is there."""
+    """Return the sentence for an existing file that DuckDB does not open."""
     holder = holder_of(error)
     if holder:
         return (

@@ -56,7 +56,7 @@ class Handle:
 
 
 def handles() -> Iterator[Handle]:
-    """Give the open files of this process; none where the system does not show them."""
+    """Yield the open files of this process; none where the system does not show them."""
     with suppress(FileNotFoundError):
         for link in _HANDLES.iterdir():
             with suppress(OSError):  # one that was closed meanwhile
@@ -67,7 +67,7 @@ def handles() -> Iterator[Handle]:
 
 
 def found_at(path: Path) -> Identity | None:
-    """Tell which file lies at a path; None where there is none."""
+    """Return the identity of the file at a path; None without one."""
     try:
         return _identity(os.stat(path))  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):

@@ -19,7 +19,7 @@ from attribution.vocabulary import STREAMS
 from connectors import metrics
 from connectors.database import commit_metrics
 from connectors.database.commit import Commit, Epoch
-from connectors.database.compaction import Upkeep
+from connectors.database.compaction import Compaction
 from connectors.database.file import DatabaseError, wal_of
 from connectors.database.in_place import NOTHING, InPlace
 from connectors.database.ownership import last_seq, memory_of, open_live, writing
@@ -123,7 +123,7 @@ def _record(connection: duckdb.DuckDBPyConnection, start: Start) -> None:
     connection.commit()
 
 
-class Promises:
+class WatermarkTracker:
     """What lanes and key groups have promised; START for those that have not spoken yet."""
 
     def __init__(self, start: Start) -> None:
@@ -137,7 +137,7 @@ class Promises:
             self._watermarks.observe(Frame(port, origin, watermark, {}))
 
     def of(self, port: str) -> tuple[int, ...]:
-        """Give the promises of all who feed a port."""
+        """Return the promises of all who feed a port."""
         return dict(self._watermarks.held)[port]
 
     @property
@@ -168,8 +168,8 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         self._seq = seq
         self._opened = opened
         self._lasting = sink.lasting
-        self._upkeep = Upkeep.of(connection)
-        self._promises = Promises(sink.start)
+        self._upkeep = Compaction.of(connection)
+        self._promises = WatermarkTracker(sink.start)
         self._epoch = Epoch()
         # When the result last changed, while it is not known whether that has settled.
         self._unsettled = sink.clock() if seq else None
@@ -209,7 +209,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
             raise StateError(msg)
 
     def _has_settled(self) -> bool:
-        """Tell whether all that was committed is final by now, which is worth a row of its own."""
+        """Return whether everything committed is final by now, which is worth a row."""
         return self._unsettled is not None and self._promises.settled >= self._unsettled
 
     def _commit(self) -> None:

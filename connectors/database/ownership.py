@@ -99,7 +99,7 @@ def check_place(path: Path) -> None:
 
 
 def database_seq(path: Path, state_id: str) -> int | None:
-    """Give the latest commit of a run's result file, 0 when it has none; None without a file.
+    """Return the latest commit of a run's result file, 0 when it has none; None without a file.
 
     Raises DatabaseError as `open_live` does; nothing is written.
     """
@@ -113,7 +113,7 @@ def database_seq(path: Path, state_id: str) -> int | None:
 
 
 def last_seq(connection: duckdb.DuckDBPyConnection) -> int:
-    """Give the number of the latest commit, 0 before the first."""
+    """Return the number of the latest commit, 0 before the first."""
     ((seq,),) = connection.execute("select coalesce(max(seq), 0) from commits").fetchall()
     return int(seq)
 
@@ -158,7 +158,7 @@ def _unopened(path: Path, error: duckdb.Error, holder: str | None) -> DatabaseEr
 
 
 def _is_empty(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Tell whether nothing was ever made of the file, as when its creation was cut short."""
+    """Return whether nothing was ever made of the file, as when its creation was cut short."""
     ((tables,),) = connection.execute("select count(*) from duckdb_tables()").fetchall()
     return tables == 0
 
@@ -195,7 +195,7 @@ def _other_version(path: Path, version: int) -> str:
 
 
 def memory_of(connection: duckdb.DuckDBPyConnection) -> int:
-    """Give the bytes of memory that DuckDB takes for a file."""
+    """Return the bytes of memory that DuckDB takes for a file."""
     ((taken,),) = connection.execute(
         "select sum(memory_usage_bytes)::bigint from duckdb_memory()"
     ).fetchall()

@@ -25,7 +25,7 @@ REPLAY_AGAIN: Final = "make room or mend that, and replay again; no result was m
 def result_file(
     path: Path, *, overwrite: bool, log: Iterable[Path]
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a new result file, which takes its name, and the place of an old one, when complete.
+    """Yield a new result file, which takes its name, and the place of an old one, when complete.
 
     `log` are the files that are read. Raises DatabaseError when there is something that must not
     be replaced.
@@ -70,7 +70,7 @@ _WAY_OUT: Final = "name another --db, or move that file away"
 
 
 def _unlike_a_replay(path: Path) -> str | None:
-    """Say what a file is if it is not the finished result of a replay."""
+    """Return what a file is if it is not the finished result of a replay."""
     try:
         with closing(duckdb.connect(str(path), read_only=True)) as connection:
             owners = connection.execute("select state_id from database_info").fetchall()

@@ -10,7 +10,7 @@ import duckdb
 from attribution.policy import Policy
 from connectors.release import release
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def record_run(  # noqa: PLR0913  the columns of a row
@@ -28,7 +28,7 @@ def record_run(  # noqa: PLR0913  the columns of a row
         "insert into runs values (?, ?, ?, ?, ?, ?)",
         [
             run_id,
-            now if started_at is None else EPOCH + timedelta(microseconds=started_at),
+            now if started_at is None else UNIX_EPOCH + timedelta(microseconds=started_at),
             release(),
             policy.model_dump_json(),
             json.dumps(inputs),

@@ -9,7 +9,7 @@ from typing import Final
 
 import duckdb
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Goes up when a live run of this version could not go on with a file of the version before."""
 
 TABLES: Final = (
@@ -23,12 +23,12 @@ TABLES: Final = (
     "duplicates",
     "test_events",
     "event_sources",
-    "lifts",
-    "readings",
+    "late_records",
+    "future_records",
     "ignored_arrivals",
     "delayed_arrivals",
-    "positions",
-    "replays",
+    "read_offsets",
+    "resent_records",
     "runs",
     "commits",
     "database_info",

@@ -175,46 +175,46 @@ comment on column event_sources.valid_from is 'Events received from then on are 
 comment on column event_sources.valid_to is 'Events received before then are judged by this version';
 comment on column event_sources.seq is 'Commit that wrote the row; of a source only the rows of the highest one hold';
 
-create table lifts (
+create table late_records (
   stream varchar, source_partition varchar, first_offset bigint, last_offset bigint,
   received_at timestamptz, seq bigint);
-comment on table lifts is 'Records of a live run that arrived below the watermark and count as received then';
-comment on column lifts.first_offset is 'First offset of the lifted records';
-comment on column lifts.last_offset is 'Last offset of the lifted records';
+comment on table late_records is 'Records of a run that arrived below the watermark; they count as received at the watermark';
+comment on column late_records.first_offset is 'Offset of the first late record';
+comment on column late_records.last_offset is 'Offset of the last late record';
 
-create table readings (
+create table future_records (
   stream varchar, source_partition varchar, first_offset bigint, last_offset bigint,
   read_at timestamptz, seq bigint);
-comment on table readings is 'Records of a live run that are ahead of the clock they were read by; their sources and their arrival are judged as of the reading';
-comment on column readings.first_offset is 'First offset of the records that were ahead';
-comment on column readings.last_offset is 'Last offset of the records that were ahead';
-comment on column readings.read_at is 'When they were read, by the clock of the job';
+comment on table future_records is 'Records of a run whose received_at was ahead of the clock when they were read; the version of their event source is that of the moment of reading';
+comment on column future_records.first_offset is 'Offset of the first record that was ahead of the clock';
+comment on column future_records.last_offset is 'Offset of the last record that was ahead of the clock';
+comment on column future_records.read_at is 'When the records were read, by the clock of the job';
 
 create table ignored_arrivals (
   stream varchar, source_partition varchar, first_offset bigint, records bigint, seq bigint);
-comment on table ignored_arrivals is 'Records whose own received_at was ahead of their reader''s clock by more than clock_skew, so that it does not count';
-comment on column ignored_arrivals.first_offset is 'Where the first of them is: line from 0, or Kafka offset';
-comment on column ignored_arrivals.records is 'Number of such records in what was read at once';
+comment on table ignored_arrivals is 'Records whose received_at was ahead of the clock by more than clock_skew and was therefore ignored';
+comment on column ignored_arrivals.first_offset is 'Offset of the first such record: line number from 0, or Kafka offset';
+comment on column ignored_arrivals.records is 'Number of such records in one chunk';
 
 create table delayed_arrivals (
   stream varchar, source_partition varchar, source_offset bigint, received_at timestamptz,
   records bigint, seq bigint);
-comment on table delayed_arrivals is 'Records of a replay that count as received more than an hour later than they say, by the record before them that is why';
-comment on column delayed_arrivals.source_offset is 'Where the record is that is why: line from 0';
-comment on column delayed_arrivals.received_at is 'When that record counts as received, and with it those that follow';
-comment on column delayed_arrivals.records is 'Number of records it moved, among those read at once';
+comment on table delayed_arrivals is 'Records of a replay that count as received more than an hour later than they say, grouped by the earlier record that caused it';
+comment on column delayed_arrivals.source_offset is 'Line number (from 0) of the record that caused it';
+comment on column delayed_arrivals.received_at is 'When that record counts as received; the records after it count no earlier';
+comment on column delayed_arrivals.records is 'Number of records it delayed in one chunk';
 
-create table positions (
+create table read_offsets (
   stream varchar, source_partition varchar, next_offset bigint, seq bigint);
-comment on table positions is 'How far each partition of a live run has been read, in the commits in which it moved; the latest row counts';
-comment on column positions.next_offset is 'Every record of the partition below this offset is in this result';
+comment on table read_offsets is 'How far a run has read each partition, one row per commit in which it advanced; the highest seq is current';
+comment on column read_offsets.next_offset is 'All records of the partition below this offset are in this result';
 
-create table replays (
+create table resent_records (
   stream varchar, source_partition varchar, source_offset bigint,
   rejected_partition varchar, rejected_offset bigint, seq bigint);
-comment on table replays is 'Records that were sent again from the dead letters, and the rejections that they are linked to; those stay';
-comment on column replays.rejected_partition is 'Topic partition where the record was refused before, as in rejections';
-comment on column replays.rejected_offset is 'Its offset there';
+comment on table resent_records is 'Records that were sent again from the dead letters, each with the rejection it had before; that rejection stays';
+comment on column resent_records.rejected_partition is 'Topic partition of the earlier rejection, as in rejections';
+comment on column resent_records.rejected_offset is 'Offset of the earlier rejection';
 
 create table runs (
   run_id varchar, started_at timestamptz, version varchar, policy json, inputs json,

@@ -89,7 +89,7 @@ class Letter:
 def dead_letters_of(
     documents: Documents, refused: Mapping[int, dict[str, Any]]
 ) -> pa.RecordBatch | None:
-    """Give the rows (`LETTERS`) of the `refused_lines` of documents; None where there are none.
+    """Return the rows (`LETTERS`) of the `refused_lines` of documents; None where there are none.
 
     Documents of files have no dead letters: they stay where they are.
     """
@@ -102,7 +102,7 @@ def dead_letters_of(
 
 
 def refused_lines(documents: Documents, decoded: Decoded) -> dict[int, dict[str, Any]]:
-    """Give offset, code and message of the lines that were refused as a whole."""
+    """Return offset, code and message of the lines that were refused as a whole."""
     partitions = decoded.rejections["source_partition"]
     if pc.index(partitions, documents.partition).as_py() < 0:
         return {}
@@ -117,8 +117,8 @@ def refused_lines(documents: Documents, decoded: Decoded) -> dict[int, dict[str,
     }
 
 
-def replays_of(documents: Documents) -> pa.RecordBatch | None:
-    """Give the rows of table `replays`: records that come from dead letters; None without any."""
+def resent_records_of(documents: Documents) -> pa.RecordBatch | None:
+    """Return the rows of table `resent_records`; None where no record was a dead letter."""
     if documents.origins is None or not any(documents.origins.headers):
         return None
     rows = [
@@ -131,7 +131,7 @@ def replays_of(documents: Documents) -> pa.RecordBatch | None:
 
 
 def outgoing(row: Mapping[str, Any], topic: str, now: int) -> Outgoing:
-    """Give the record of a dead letter, from a row of `LETTERS`; `now` is in microseconds."""
+    """Return the record of a dead letter, from a row of `LETTERS`; `now` is in microseconds."""
     at = (_EPOCH + timedelta(microseconds=now)).isoformat(timespec="microseconds")
     ours = {
         REASON: row["code"],
@@ -168,7 +168,7 @@ def read_letter(key: bytes | None, value: bytes | None, headers: Headers) -> Let
 
 
 def replayed(letter: Letter) -> Outgoing:
-    """Give the refused record as it was, with a header that links it to its rejection."""
+    """Return the refused record as it was, with a header that links it to its rejection."""
     theirs = [header for header in letter.headers if not header[0].startswith(OURS)]
     headers = [*theirs, (REPLAY_OF, letter.place.encode())]
     return Outgoing(letter.topic, letter.value, letter.key, headers, letter.partition)
@@ -180,7 +180,7 @@ def _topic_of(partition: str) -> tuple[str, int]:
 
 
 def _original(origins: Origins, line: int) -> dict[str, Any]:
-    """Give what a record was, or how large where that is too much to be sent."""
+    """Return what a record was, or how large where that is too much to be sent."""
     key, value = origins.keys[line], origins.values[line]
     # Of an earlier stay among the dead letters only the link is kept.
     headers = [
@@ -197,7 +197,7 @@ def _original(origins: Origins, line: int) -> dict[str, Any]:
 
 
 def _rejected(headers: Headers) -> Iterator[dict[str, Any]]:
-    """Give the place that a record says it was refused at; anyone may have written the header."""
+    """Yield the place that a record says it was refused at; anyone may have written the header."""
     said = dict(headers).get(REPLAY_OF) or b""
     if place := _PLACE.fullmatch(said.decode(errors="replace")):
         yield {"rejected_partition": f"{place[1]}-{place[2]}", "rejected_offset": int(place[3])}

@@ -69,7 +69,7 @@ class DeadLetterWatch:
         }
 
     def set_aside(self, documents: Documents, decoded: Decoded) -> dict[str, pa.RecordBatch]:
-        """Give the dead letters of a partition's next documents, by table.
+        """Return the dead letters of a partition's next documents, by table.
 
         Raises TooManyDeadLettersError; then nothing of these documents may count.
         """
@@ -93,7 +93,7 @@ class DeadLetterWatch:
         self._latest[partition] = latest[max(len(latest) - self._limit.window + 1, 0) :]
 
     def _longest(self, partition: str, refused: Mask) -> int:
-        """Give the longest streak that these records make, and remember the one at the end."""
+        """Return the longest streak that these records make, and remember the one at the end."""
         before = self._streak.get(partition, 0)
         good: Ints = np.flatnonzero(~refused)
         ends = np.r_[good, len(refused)]
@@ -112,7 +112,7 @@ class DeadLetterWatch:
 
 
 def _most_in_a_row_of(flags: Mask, window: int) -> int:
-    """Give the largest number of flags in any `window` neighbours; 0 while there are fewer."""
+    """Return the largest number of flags in any `window` neighbours; 0 while there are fewer."""
     sums = np.cumsum(np.r_[0, flags])
     return int((sums[window:] - sums[:-window]).max(initial=0))
 

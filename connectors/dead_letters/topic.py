@@ -92,7 +92,7 @@ class DeadLetterReader:
     ends: dict[int, int] = field(default_factory=dict)
 
     def read(self) -> Iterator[Letter]:
-        """Give them partition by partition as they come; raises ClusterError."""
+        """Yield them partition by partition as they come; raises ClusterError."""
         until, self.ends = self.ends, {}
         told = require(self.cluster, self.topic)
         consumer = self.cluster.consumer(GROUP, _pass_over)
@@ -112,7 +112,7 @@ class DeadLetterReader:
     def _messages(
         self, consumer: Consumer, partitions: int, until: Mapping[int, int]
     ) -> Iterator[Any]:
-        """Give records until every partition has ended."""
+        """Yield records until every partition has ended."""
         heard = time.monotonic()
         while len(self.ends) < partitions:
             batch = consumer.consume(BATCH_MESSAGES, GATHER_SECONDS)
@@ -125,7 +125,7 @@ class DeadLetterReader:
                     yield message
 
     def _is_within(self, message: Any, until: Mapping[int, int]) -> bool:  # noqa: ANN401  librdkafka's
-        """Tell whether a message is a record to be read; note where a partition ends."""
+        """Return whether a message is a record to be read; note where a partition ends."""
         at, offset, error = message.partition(), message.offset(), message.error()
         if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  as above
             raise unreachable(self.cluster, KafkaException(error))

@@ -11,7 +11,7 @@ import numpy as np
 
 from attribution.columnar.columns import Ints, Mask
 from attribution.columnar.frames import END, START
-from attribution.decoded import Lift, Reading
+from attribution.decoded import FutureRecords, LateRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +35,30 @@ class Arrivals:
         self.maximum = max(self.maximum, received_at)
 
     def follow(
-        self, times: Times, *, promised: int = START, lifts: Sequence[Lift] = ()
-    ) -> tuple[Ints, Lift | None]:
-        """Give the effective `received_at` of the next lines, and move the maximum on.
+        self, times: Times, *, promised: int = START, late_records: Sequence[LateRecords] = ()
+    ) -> tuple[Ints, LateRecords | None]:
+        """Return the effective `received_at` of the next lines, and move the maximum on.
 
-        Nothing is to arrive below `promised` any more: records that would are lifted to it. `lifts`
-        are those that an earlier reading of these lines made, and that are made again.
+        Records that would arrive below the watermark `promised` count as received then. Those that
+        did when these lines were first read are `late_records`: they count so again.
         """
-        effective, lift = self._running(times, lifts), None
+        effective, late = self._running(times, late_records), None
         below = np.flatnonzero(times.is_record & (effective < promised))
         if len(below):
             self.raise_to(promised)
-            effective = self._running(times, lifts)
-            lift = Lift(int(times.offsets[below[0]]), int(times.offsets[below[-1]]), promised)
+            effective = self._running(times, late_records)
+            late = LateRecords(
+                int(times.offsets[below[0]]), int(times.offsets[below[-1]]), promised
+            )
         self.maximum = int(effective[-1]) if len(effective) else self.maximum
-        return effective, lift
+        return effective, late
 
-    def _running(self, times: Times, lifts: Sequence[Lift]) -> Ints:
-        """Give each line the largest `received_at` up to it."""
+    def _running(self, times: Times, late_records: Sequence[LateRecords]) -> Ints:
+        """Return each line the largest `received_at` up to it."""
         arrived = times.arrived.copy()
-        # The first record of each lift arrives no earlier than it says; the others follow it.
-        first = np.searchsorted(times.offsets, [lift.first_offset for lift in lifts])
-        np.maximum.at(arrived, first, [lift.received_at for lift in lifts])
+        # The first record of each late arrives no earlier than it says; the others follow it.
+        first = np.searchsorted(times.offsets, [late.first_offset for late in late_records])
+        np.maximum.at(arrived, first, [late.received_at for late in late_records])
         if self.maximum == START:
             known = np.flatnonzero((arrived != START) | (times.stand_in != START))
             if len(known) and arrived[known[0]] == START:
@@ -65,7 +67,7 @@ class Arrivals:
 
 
 @dataclass(frozen=True, slots=True)
-class Readings:
+class ReadTimes:
     """What a live run noted of one partition, in the order of offsets; no two overlap."""
 
     first: Ints
@@ -73,14 +75,14 @@ class Readings:
     read_at: Ints
 
     @classmethod
-    def of(cls, noted: Iterable[Reading]) -> Self:
+    def of(cls, noted: Iterable[FutureRecords]) -> Self:
         """Take what was noted, in order."""
         rows = [(each.first_offset, each.last_offset, each.read_at) for each in noted]
         first, last, read_at = np.array(rows, dtype=np.int64).reshape(-1, 3).T
         return cls(first, last, read_at)
 
     def read_at_of(self, offsets: Ints) -> Ints:
-        """Give when the records at some offsets were read; END where that was not noted."""
+        """Return when the records at some offsets were read; END where that was not noted."""
         if not len(self.first):
             return np.full(len(offsets), END)
         at = np.searchsorted(self.first, offsets, side="right") - 1
@@ -88,10 +90,10 @@ class Readings:
         return np.where(is_noted, self.read_at[at], END)
 
 
-NONE: Final = Readings.of(())
+NONE: Final = ReadTimes.of(())
 
 
-def reading_of(is_ahead: Mask, offsets: Ints, read_at: int) -> Reading | None:
+def future_records_of(is_ahead: Mask, offsets: Ints, read_at: int) -> FutureRecords | None:
     """Note the records that are ahead of their reading, if any are."""
     ahead = offsets[is_ahead]
-    return Reading(int(ahead[0]), int(ahead[-1]), read_at) if len(ahead) else None
+    return FutureRecords(int(ahead[0]), int(ahead[-1]), read_at) if len(ahead) else None

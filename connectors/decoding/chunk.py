@@ -49,7 +49,7 @@ ENVELOPES: Final = pa.schema(
 
 
 def or_start(time: int | None) -> int:
-    """Give a time, or START where there is none."""
+    """Return a time, or START where there is none."""
     return START if time is None else time
 
 
@@ -98,7 +98,7 @@ def together(parts: list[tuple[pa.RecordBatch, Keys]]) -> tuple[pa.RecordBatch, 
     return concat(rows for rows, _ in parts), Keys.concat(keys)
 
 
-def positions(keys: Keys, kept: Mask) -> Keys:
+def renumbered(keys: Keys, kept: Mask) -> Keys:
     """Keep the keys of kept rows, and count their rows among the kept ones."""
     keys = keys.at(kept[keys.row])
     return Keys((np.cumsum(kept) - 1)[keys.row], keys.kind, keys.value)

@@ -10,12 +10,12 @@ import pyarrow as pa
 from attribution.columnar.columns import Array, Ints, Mask, keep, values
 from attribution.columnar.frames import END, START
 from attribution.contract.times import FUTURE_TOLERANCE
-from attribution.decoded import EVENTS, REJECTIONS, TESTS, Decoded, Lift, Part
+from attribution.decoded import EVENTS, REJECTIONS, TESTS, ChunkPart, Decoded, LateRecords
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import WARNING_BITS, Warn
-from connectors.decoding.arrivals import NONE, Arrivals, Readings, Times, reading_of
-from connectors.decoding.chunk import Chunk, positions
+from connectors.decoding.arrivals import NONE, Arrivals, ReadTimes, Times, future_records_of
+from connectors.decoding.chunk import Chunk, renumbered
 from connectors.decoding.clock_skew import (
     add_stand_in,
     ignored_among,
@@ -26,7 +26,7 @@ from connectors.decoding.delays import Delays
 from connectors.decoding.events import read_events
 from connectors.decoding.impressions import read_impressions
 from connectors.decoding.lines import Lines
-from connectors.decoding.source_rules import Sources
+from connectors.decoding.source_rules import SourceRules
 
 
 class PartitionDecoder:
@@ -56,21 +56,23 @@ class PartitionDecoder:
         offsets: Ints,
         *,
         promised: int = START,
-        lifts: Sequence[Lift] = (),
-        readings: Readings = NONE,
+        late_records: Sequence[LateRecords] = (),
+        read_times: ReadTimes = NONE,
     ) -> Decoded:
         """Decode the lines that come next, as `decode_together` does."""
-        return decode_together([Next(self, lines, offsets, promised, END, lifts, readings)])
+        return decode_together(
+            [Next(self, lines, offsets, promised, END, late_records, read_times)]
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Next:
     """The lines that come next in a partition, and their `offsets` in it.
 
-    Nothing is to arrive below `promised` any more: records that would are lifted to it. They are
-    read at `read_at`: no registry of later is known, and what says that it arrived long after that
-    is not believed. `lifts` and `readings` are what an earlier reading of these lines noted, and
-    what holds again.
+    Records that would arrive below the watermark `promised` count as received then. All are read
+    at `read_at`: no later version of an event source is known, and an arrival far after that is
+    ignored. `late_records` and `read_times` are what was recorded when these lines were first
+    read, and hold again.
     """
 
     decoder: PartitionDecoder
@@ -78,8 +80,8 @@ class Next:
     offsets: Ints
     promised: int = START
     read_at: int = END
-    lifts: Sequence[Lift] = ()
-    readings: Readings = NONE
+    late_records: Sequence[LateRecords] = ()
+    read_times: ReadTimes = NONE
 
 
 def decode_together(nexts: Sequence[Next]) -> Decoded:
@@ -135,26 +137,28 @@ def _beginnings(nexts: Sequence[Next]) -> list[slice]:
     ]
 
 
-def _arrive(nexts: Sequence[Next], chunk: Chunk, ignored: Mask) -> tuple[Ints, tuple[Part, ...]]:
-    """Give the effective `received_at` of every line, and what that makes of the partitions."""
+def _arrive(
+    nexts: Sequence[Next], chunk: Chunk, ignored: Mask
+) -> tuple[Ints, tuple[ChunkPart, ...]]:
+    """Return the effective `received_at` of every line, and what that makes of the partitions."""
     received_at, parts = [], []
     for each, mine in _slices(nexts):
         times = Times(
             chunk.arrived[mine], chunk.stand_in[mine], chunk.is_record[mine], each.offsets
         )
         before = each.decoder.maximum
-        effective, lift = each.decoder.arrivals.follow(
-            times, promised=each.promised, lifts=each.lifts
+        effective, late = each.decoder.arrivals.follow(
+            times, promised=each.promised, late_records=each.late_records
         )
         is_ahead = _is_ahead(each, times, effective, ignored[mine])
         received_at.append(effective)
         parts.append(
-            Part(
+            ChunkPart(
                 each.decoder.partition,
                 len(each.lines),
                 each.decoder.maximum,
-                lift,
-                reading_of(is_ahead, each.offsets, each.read_at),
+                late,
+                future_records_of(is_ahead, each.offsets, each.read_at),
                 ignored_among(ignored[mine], each.offsets),
                 each.decoder.delays.follow(times, effective, before),
             )
@@ -173,8 +177,8 @@ def _is_ahead(each: Next, times: Times, effective: Ints, ignored: Mask) -> Mask:
 
 
 def _read_at(nexts: Sequence[Next]) -> Ints:
-    """Give when each line was read, as far as that matters."""
-    noted = [np.minimum(each.readings.read_at_of(each.offsets), each.read_at) for each in nexts]
+    """Return when each line was read, as far as that matters."""
+    noted = [np.minimum(each.read_times.read_at_of(each.offsets), each.read_at) for each in nexts]
     return np.concatenate(noted)
 
 
@@ -223,9 +227,9 @@ def _with(warnings: Array, warning: Warn, where: Mask) -> Array:
 def _hold_against_sources(
     chunk: Chunk, judged_at: Ints, registry: Registry, policy: Policy
 ) -> Chunk:
-    stays, refused, tests, warnings = Sources(chunk, judged_at, registry).judge(policy)
+    stays, refused, tests, warnings = SourceRules(chunk, judged_at, registry).judge(policy)
     rows = keep(_set(chunk.rows, "warnings", warnings), stays)
     assert rows.schema.equals(EVENTS)
     return replace(
-        chunk, rows=rows, keys=positions(chunk.keys, stays), refused=refused, tests=tests
+        chunk, rows=rows, keys=renumbered(chunk.keys, stays), refused=refused, tests=tests
     )

@@ -20,7 +20,7 @@ from attribution.vocabulary import (
     WARNING_BITS,
     Warn,
 )
-from connectors.decoding.chunk import positions, typed
+from connectors.decoding.chunk import renumbered, typed
 from connectors.decoding.identity import identify
 from connectors.decoding.json_reader import IDENTITY
 from connectors.decoding.proofs import (
@@ -158,7 +158,7 @@ class EventColumns:
     def rows(
         self, line: Ints, index: Ints, names: dict[str, pa.Array]
     ) -> tuple[pa.RecordBatch, Keys]:
-        """Give the rows that are vouched for, with their keys.
+        """Return the rows that are vouched for, with their keys.
 
         `names` are columns of the envelopes, by line.
         """
@@ -182,10 +182,10 @@ class EventColumns:
             "warnings": pa.array(self._warnings()),
             "dropped": pa.nulls(count, pa.list_(pa.string())),
         }
-        return typed(columns, EVENTS, self.proven), positions(self._identities.keys, self.proven)
+        return typed(columns, EVENTS, self.proven), renumbered(self._identities.keys, self.proven)
 
     def _warnings(self) -> Array:
-        """Give what the accepted rows are warned of; each source may add to that."""
+        """Return what the accepted rows are warned of; each source may add to that."""
         events = self._events
         no_url = _mask(pc.equal(events["action_source"], "website").fill_null(False))  # noqa: FBT003
         no_url &= ~self._there("event_source_url")

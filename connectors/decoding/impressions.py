@@ -22,7 +22,7 @@ from connectors.decoding.chunk import (
     judged_keys,
     judged_rows,
     or_start,
-    positions,
+    renumbered,
     together,
     typed,
     unreadable,
@@ -115,7 +115,7 @@ class _Bulk:
         return good
 
     def rows(self) -> tuple[pa.RecordBatch, Keys]:
-        """Give the rows that are vouched for, with their keys."""
+        """Return the rows that are vouched for, with their keys."""
         paid = self._there("price") & self._there("currency")
         columns = self._ids | {
             "line": pa.array(np.arange(len(paid))),
@@ -125,7 +125,7 @@ class _Bulk:
             "spend": micros_to_money(self._spend, paid),
             "currency": pc.if_else(pa.array(paid), self._leaves["currency"], None),
         }
-        keys = positions(self._identities.keys, self.proven)
+        keys = renumbered(self._identities.keys, self.proven)
         return typed(columns, IMPRESSIONS, self.proven), keys
 
 

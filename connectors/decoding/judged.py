@@ -9,7 +9,7 @@ from attribution.vocabulary import KIND_CODES, WARNING_BITS
 
 
 def envelope_row(line: int, envelope: Envelope) -> dict[str, Any]:
-    """Give the row of an envelope that was not refused whole."""
+    """Return the row of an envelope that was not refused whole."""
     return {
         "line": line,
         "advertiser_id": envelope.advertiser_id,
@@ -20,7 +20,7 @@ def envelope_row(line: int, envelope: Envelope) -> dict[str, Any]:
 
 
 def accepted_row(line: int, index: int, envelope: Envelope, record: EventRecord) -> dict[str, Any]:
-    """Give the row of an event that was accepted."""
+    """Return the row of an event that was accepted."""
     return {field.name: getattr(record, field.name, None) for field in EVENTS} | {
         "line": line,
         "source_index": index,
@@ -34,7 +34,7 @@ def accepted_row(line: int, index: int, envelope: Envelope, record: EventRecord)
 
 
 def refused_row(line: int, index: int, envelope: Envelope, verdict: Rejection) -> dict[str, Any]:
-    """Give the row of an event that was refused."""
+    """Return the row of an event that was refused."""
     return {
         "line": line,
         "source_index": index,
@@ -50,5 +50,5 @@ def refused_row(line: int, index: int, envelope: Envelope, verdict: Rejection) -
 
 
 def _mask_of(kinds: frozenset[str]) -> int:
-    """Give the bit mask of kinds of identifier."""
+    """Return the bit mask of kinds of identifier."""
     return sum(1 << KIND_CODES[kind] for kind in kinds)

@@ -50,7 +50,7 @@ def hash_keys(keys: Keys, advertiser: pa.Array, salts: Salts) -> KeyTable:
 
 
 def key_impressions(decoded: Decoded, salts: Salts) -> dict[str, pa.RecordBatch]:
-    """Give `unique` (rows to be counted once), and `clicks` and `views` (a row per match key)."""
+    """Return `unique` (rows to be counted once), and `clicks` and `views` (a row per match key)."""
     rows = decoded.rows
     hashed = query(
         f"select {salts.hash('impression_id', 'is_click', 'advertiser_id')} from input", rows
@@ -128,7 +128,7 @@ _CONTENT: Final = """hash(event_time, custom_event_name, action_source, event_so
 
 
 def key_events(decoded: Decoded, salts: Salts) -> pa.RecordBatch:
-    """Give rows for DEDUP: the decoded columns, keys, place, conversion id and content digest."""
+    """Return rows for DEDUP: the decoded columns, keys, place, conversion id and content digest."""
     rows = decoded.rows
     keys = hash_keys(decoded.keys, rows["advertiser_id"], salts)
     lists, keyed, identity = _grouped(keys, rows.num_rows)
@@ -163,7 +163,7 @@ def _type_codes(column: pa.Array) -> Array:
 
 
 def _grouped(keys: KeyTable, count: int) -> tuple[pa.Array, Array, Hashes]:
-    """Give each row its keys as a list, the bit mask of their kinds, and one word for all."""
+    """Return each row its keys as a list, the bit mask of their kinds, and one word for all."""
     order = np.lexsort((keys.low, keys.high, keys.row))
     keys = keys.at(order)
     again = (
@@ -191,7 +191,7 @@ def _grouped(keys: KeyTable, count: int) -> tuple[pa.Array, Array, Hashes]:
 def keyed(
     decoded: Decoded, salts: Salts
 ) -> tuple[dict[str, pa.RecordBatch], dict[str, pa.RecordBatch]]:
-    """Give the rows of a chunk for the keyed steps, and those that are finished, by table."""
+    """Return the rows of a chunk for the keyed steps, and those that are finished, by table."""
     tables = finished_rows(decoded)
     if decoded.rows.num_rows == 0:
         return {}, tables
@@ -203,7 +203,7 @@ def keyed(
 
 
 def finished_rows(decoded: Decoded) -> dict[str, pa.RecordBatch]:
-    """Give the rows of a chunk that no step has to look at."""
+    """Return the rows of a chunk that no step has to look at."""
     tables = {"rejections": _dated(decoded.rejections), "test_events": _dated(decoded.tests)}
     if decoded.stream == "events":
         tables["received"] = received(decoded)

@@ -83,11 +83,11 @@ class Lines:
         return self.chunk[self.start[row] : self.start[row + 1]].removesuffix(b"\n")
 
     def numbered(self, first: int) -> Ints:
-        """Give the lines the numbers from `first` on, as the offsets of a file go."""
+        """Return the lines the numbers from `first` on, as the offsets of a file go."""
         return np.arange(first, first + len(self))
 
     def is_record(self, row: int) -> bool:
-        """Tell whether a line counts: a blank one of a file does not."""
+        """Return whether a line counts: a blank one of a file does not."""
         return self.are_messages or bool(self[row].strip(WHITESPACE))
 
     def length(self) -> Ints:
@@ -95,7 +95,7 @@ class Lines:
         return np.diff(self.start)
 
     def as_text(self, readable: Mask) -> pa.Array:
-        """Give an Arrow array over the chunk itself, null where a line is not readable."""
+        """Return an Arrow array over the chunk itself, null where a line is not readable."""
         offsets = pa.py_buffer(self.start.astype(np.int32))
         buffers = [pa.array(readable).buffers()[1], offsets, pa.py_buffer(self.chunk)]
         return pa.Array.from_buffers(pa.string(), len(self), buffers)
@@ -113,7 +113,7 @@ class Lines:
         return good
 
     def strict(self) -> Mask:
-        """Give the lines that begin as an object and that no reader of JSON can fail on.
+        """Return the lines that begin as an object and that no reader of JSON can fail on.
 
         That several lines make a document together is not noticed: the reader that follows takes
         each for itself. Surrogate escapes, and messages with line feeds, are left to the contract.
@@ -142,7 +142,7 @@ class Lines:
         return row[feeds + 1 != self.start[row + 1]]
 
     def _next_fault(self, row: int, end: int) -> int:
-        """Give the first of the lines from `row` to `end` that breaks the syntax; -1 if none."""
+        """Return the first of the lines from `row` to `end` that breaks the syntax; -1 if none."""
         rest = memoryview(self.chunk)[self.start[row] : self.start[end]]
         try:
             _SYNTAX.decode_lines(rest)
@@ -180,7 +180,7 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _stretches(good: Mask) -> list[tuple[int, int]]:
-    """Give the begin and end of each stretch of good lines."""
+    """Return the begin and end of each stretch of good lines."""
     edges = np.flatnonzero(np.diff(np.r_[False, good, False])).tolist()
     return list(zip(edges[::2], edges[1::2], strict=True))
 
@@ -212,7 +212,7 @@ def _is_shallow(line: bytes) -> bool:
 
 
 def _pieces(line: bytes) -> Iterator[Bytes]:
-    """Go over a line in pieces: what counting takes is many times as much as what is counted."""
+    """Return the line in pieces, because counting takes many times the memory of what it counts."""
     text = np.frombuffer(line, dtype=np.uint8)
     return (text[at : at + _PIECE_BYTES] for at in range(0, len(text), _PIECE_BYTES))
 

@@ -23,7 +23,7 @@ _PROBES: Final = 32
 
 
 def byte_table(characters: str) -> Mask:
-    """Say true for the bytes of these characters."""
+    """Return a table that is true for the bytes of these characters."""
     table = np.zeros(256, dtype=bool)
     table[list(characters.encode())] = True
     return table
@@ -184,7 +184,7 @@ _SPELLINGS: Final = {
 
 
 def _matrix(text: Text, rows: Ints, length: int) -> Bytes:
-    """Give the bytes of rows that all have one length; a view where they lie side by side."""
+    """Return the bytes of rows that all have one length; a view where they lie side by side."""
     if len(rows) and text.start[rows[-1]] - text.start[rows[0]] == length * (len(rows) - 1):
         first = int(text.start[rows[0]])
         return text.data[first : first + length * len(rows)].reshape(-1, length)

@@ -24,7 +24,7 @@ from connectors.decoding.chunk import Chunk
 _UNKNOWN: Final = -1
 
 
-class Sources:
+class SourceRules:
     """The sources that a chunk's envelopes name, by line."""
 
     def __init__(self, chunk: Chunk, judged_at: Ints, registry: Registry) -> None:
@@ -57,7 +57,7 @@ class Sources:
     def judge(
         self, policy: Policy
     ) -> tuple[Mask, list[dict[str, Any]], list[dict[str, Any]], Array]:
-        """Give which rows stay, the refusals, the test rows, and the warnings of all rows."""
+        """Return which rows stay, the refusals, the test rows, and the warnings of all rows."""
         chunk = self._chunk
         lines = values(chunk.rows, "line")
         version = self._of_line[lines]
@@ -117,14 +117,14 @@ def _is_test(refusal: dict[str, Any], codes: dict[int, str]) -> bool:
 
 
 def _changes(registry: Registry, name: tuple[str, str]) -> Ints:
-    """Give the instants at which what holds may change, in order; between two nothing does."""
+    """Return the instants at which what holds may change, in order; between two nothing does."""
     versions = registry.versions.get(name, ())
     edges = {edge for each in versions for edge in (each.valid_from, each.valid_to)}
     return np.array(sorted(edges), dtype=np.int64)
 
 
 def _distinct(envelopes: pa.RecordBatch) -> tuple[Ints, list[tuple[str, str]]]:
-    """Give the (advertiser, source) pairs of a chunk numbers."""
+    """Return the (advertiser, source) pairs of a chunk numbers."""
     advertiser = envelopes["advertiser_id"].dictionary_encode()
     source = envelopes["event_source_id"].dictionary_encode()
     width = max(len(source.dictionary), 1)
@@ -139,7 +139,7 @@ def _distinct(envelopes: pa.RecordBatch) -> tuple[Ints, list[tuple[str, str]]]:
 def _broken_rules(
     rows: pa.RecordBatch, mine: Ints, source: SourceVersion
 ) -> list[tuple[int, tuple[Code, str]]]:
-    """Give the rows that break a rule of their source, with the first rule that each breaks."""
+    """Return the rows that break a rule of their source, with the first rule that each breaks."""
     broken: dict[int, tuple[Code, str]] = {}
     rules = (
         ("event_type", source.event_types, Code.INVALID_EVENT_TYPE, "event_type"),

@@ -46,7 +46,7 @@ class LogFile:
         return self.path.suffix in COMPRESSIONS
 
     def has_inode(self, inode: int) -> bool:
-        """Tell whether this is the file of an inode."""
+        """Return whether this is the file of an inode."""
         try:
             return self.path.stat().st_ino == inode
         except OSError:
@@ -59,7 +59,7 @@ class LogFile:
             return self.path.stat().st_size
 
     def is_there(self) -> bool:
-        """Tell whether there is a regular file to read, as far as that can be found out."""
+        """Return whether there is a regular file to read, as far as that can be found out."""
         try:
             return kind_of(self.path) is None
         except FileNotFoundError:
@@ -85,12 +85,12 @@ class Found:
     left: dict[str, str]
 
     def not_read(self) -> Iterator[str]:
-        """Say what is not read: an operator may not expect it."""
+        """Yield a sentence for each entry that is not read: an operator may not expect it."""
         if self.left:
             yield f"{self.folder} holds what is not read: {listed(self.left)}"
 
     def missing(self) -> Iterator[str]:
-        """Say which stream has no file."""
+        """Yield a sentence for each stream without a file."""
         for stream in sorted(set(STREAMS) - {file.stream for file in self.files}):
             yield f"{self.folder} holds no {stream}*.ndjson: nothing can be attributed without"
 
@@ -165,7 +165,7 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _kind(entry: "os.DirEntry[str]") -> str | None:
-    """Tell what an entry is that is no regular file; None also where that cannot be found out.
+    """Return the kind of an entry that is no regular file; None also if it cannot be determined.
 
     Reading it will then say what is wrong: to leave it alone would lose its records.
     """
@@ -179,7 +179,7 @@ def _kind(entry: "os.DirEntry[str]") -> str | None:
 
 @contextmanager
 def reading(file: LogFile) -> Iterator[None]:
-    """Say which file it was that could not be read."""
+    """Turn an error while reading into one that names the file."""
     try:
         yield
     except PermissionError as error:

@@ -14,8 +14,8 @@ from typing import IO
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from connectors.decoding.lines import Lines
 from connectors.files.folder import LogError, LogFile
-from connectors.files.position import Place
-from connectors.files.whole_lines import CHUNK_BYTES, Tail
+from connectors.files.position import FilePosition
+from connectors.files.whole_lines import CHUNK_BYTES, WholeLines
 from connectors.intake import Documents
 from connectors.regular_files import IrregularError, open_regular
 from connectors.wording import counted
@@ -28,7 +28,7 @@ def _stamp(status: stat_result) -> Stamp:
 
 
 @dataclass(slots=True)
-class Growing:
+class GrowingFile:
     """One file as far as it has come.
 
     `is_at_end`: the last read left nothing, unless a line that is not complete. `is_gone`: it found
@@ -36,11 +36,11 @@ class Growing:
     """
 
     file: LogFile
-    place: Place = field(default_factory=Place)
+    place: FilePosition = field(default_factory=FilePosition)
     is_at_end: bool = False
     is_gone: bool = False
     grew_at: float = 0.0
-    _tail: Tail | None = None
+    _tail: WholeLines | None = None
     _raw: IO[bytes] | None = None
     _feedless: int = 0
     _looked_at: Stamp = (0, 0, 0)
@@ -56,7 +56,7 @@ class Growing:
         return self._raw is not None
 
     def read(self, limit: int) -> Documents | None:
-        """Give the next whole lines, `limit` bytes of them or a single one; None without any."""
+        """Return the next whole lines, `limit` bytes of them or a single one; None without any."""
         if self.is_at_end and self.is_untouched():
             return None
         with self._explaining():
@@ -80,7 +80,7 @@ class Growing:
         self.file, self.is_at_end, self.is_gone = file, False, False
 
     def is_untouched(self) -> bool:
-        """Tell cheaply whether there is nothing to look at: most polls find most files so."""
+        """Return cheaply whether nothing has changed, as most polls find of most files."""
         try:
             return _stamp(self.file.path.stat()) == self._looked_at
         except OSError:
@@ -105,7 +105,7 @@ class Growing:
             raise LogError(msg) from error
 
     def _look(self, limit: int) -> tuple[bytes, int]:
-        """Give the next lines, and how many bytes of the content they are."""
+        """Return the next lines, and how many bytes of the content they are."""
         status = self.file.path.stat()
         self.is_gone = False
         self._looked_at = _stamp(status)
@@ -138,7 +138,7 @@ class Growing:
             return self._read_long_line(content, status)
 
     def _read_long_line(self, content: IO[bytes], status: stat_result) -> tuple[bytes, int]:
-        """Give one line; of one beyond the limit for documents just enough to be refused."""
+        """Return one line; of one beyond the limit for documents just enough to be refused."""
         begin = self.place.byte
         end, is_complete = self._find_feed(content, begin + self._feedless)
         self._feedless = end - begin
@@ -152,7 +152,7 @@ class Growing:
         return content.read(MAX_DOCUMENT_BYTES + 1) + b"\n", end - begin
 
     def _find_feed(self, content: IO[bytes], at: int) -> tuple[int, bool]:
-        """Give the end of the line that goes on at `at`, and whether it has one."""
+        """Return the end of the line that goes on at `at`, and whether it has one."""
         content.seek(at)
         while part := content.read(CHUNK_BYTES):
             if found := part.find(b"\n") + 1:
@@ -169,7 +169,7 @@ class Growing:
                 self.is_at_end = True
                 return b"", 0
             self._skip(content)
-            self._tail = Tail(content, limit)
+            self._tail = WholeLines(content, limit)
         self._tail.chunk_bytes = limit
         before = self._tail.taken
         part, taken = self._tail.read(), self._tail.taken - before
@@ -206,8 +206,8 @@ class Growing:
         )
 
 
-def is_copy(file: LogFile, place: Place) -> bool:
-    """Tell whether a file begins with what was read of another, up to that place."""
+def is_copy(file: LogFile, place: FilePosition) -> bool:
+    """Return whether a file begins with what was read of another, up to that place."""
     try:
         content, raw = file.open()
         with raw:

@@ -17,10 +17,10 @@ from typing import Final
 from zlib import crc32
 
 from connectors.files.folder import LogError, LogFile
-from connectors.files.growing_file import Growing, is_copy
+from connectors.files.growing_file import GrowingFile, is_copy
 from connectors.files.listing import Listing, View
-from connectors.files.polling import Watched
-from connectors.files.position import Place
+from connectors.files.polling import PollSchedule
+from connectors.files.position import FilePosition
 from connectors.files.whole_lines import CHUNK_BYTES
 from connectors.intake import Documents, Position
 
@@ -43,11 +43,11 @@ DOUBT_LISTINGS: Final = 5
 
 
 def ignore(told: str) -> None:
-    """Tell nobody."""
+    """Do nothing."""
     del told
 
 
-class Tails:
+class TailIntakes:
     """Opens the files of a folder; those of a name are always the same lane's."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Tails:
 
     def open(self, lane: int, positions: Mapping[str, Position]) -> "TailIntake":
         """Open the files of a lane; those in `positions` go on from there."""
-        places = {name: Place.of(position) for name, position in positions.items()}
+        places = {name: FilePosition.of(position) for name, position in positions.items()}
         return TailIntake(self._listing, (lane, self._lanes), places, self._chunk_bytes)
 
     def commit(self, positions: Mapping[str, Position]) -> None:
@@ -88,17 +88,21 @@ class TailIntake:
     """The files of one lane."""
 
     def __init__(
-        self, listing: Listing, lane: tuple[int, int], places: dict[str, Place], chunk_bytes: int
+        self,
+        listing: Listing,
+        lane: tuple[int, int],
+        places: dict[str, FilePosition],
+        chunk_bytes: int,
     ) -> None:
         """Be the first of so many lanes, or another one; go on in files that have a place."""
         self._listing = listing
         self._lane, self._lanes = lane
         self._chunk_bytes = chunk_bytes
-        self._files = Watched()
+        self._files = PollSchedule()
         self._missing = {name: place for name, place in places.items() if not place.is_gone}
         self._gone = {name: place for name, place in places.items() if place.is_gone}
         self._doubts: dict[str, _Doubt] = {}
-        self._unpacking: dict[str, Growing] = {}
+        self._unpacking: dict[str, GrowingFile] = {}
         self._epochs = 0
         self._look = self._version = 0
         listing.resumed |= {name for name, place in places.items() if place.byte}
@@ -114,7 +118,7 @@ class TailIntake:
             self._files.look_around()
 
     def poll(self, held: Collection[str]) -> list[Documents]:
-        """Give new lines, a chunk or two at most, first of files that were not at their end."""
+        """Return new lines, a chunk or two at most, first of files that were not at their end."""
         self._dispel_doubts()
         mine = [
             (name, file)
@@ -134,20 +138,20 @@ class TailIntake:
         return given
 
     def partitions(self) -> list[tuple[str, str]]:
-        """Give stream and name of every file that is not at rest."""
+        """Return stream and name of every file that is not at rest."""
         return [(file.file.stream, name) for name, file in self._files.awake.items()]
 
     def is_at_end(self, partition: str) -> bool:
-        """Tell whether a file held no further whole line when it was last looked at."""
+        """Return whether a file held no further whole line when it was last looked at."""
         file = self._files.get(partition)
         return file.is_at_end if file is not None else self._place(partition).is_whole
 
     def position(self, partition: str) -> Position:
-        """Give the place in a file, and by what it is known again."""
+        """Return the place in a file, and by what it is known again."""
         return self._place(partition).position
 
     def next_offset(self, partition: str) -> int:
-        """Give the number of the next line."""
+        """Return the number of the next line."""
         return self._place(partition).line
 
     def commit(self, positions: Mapping[str, Position]) -> None:
@@ -160,7 +164,7 @@ class TailIntake:
         for file in self._unpacking.values():
             file.close()
 
-    def _place(self, partition: str) -> Place:
+    def _place(self, partition: str) -> FilePosition:
         if (file := self._files.get(partition)) is not None:
             return file.place
         return self._missing.get(partition) or self._gone[partition]
@@ -191,12 +195,12 @@ class TailIntake:
         """Take in a file, and leave it alone at first where it may be one that was renamed."""
         place = self._missing.pop(name, None) or self._gone.pop(name, None)
         if place is None:
-            place = Place()
+            place = FilePosition()
             if name in view.former:
                 wait = DOUBT_LISTINGS * self._listing.interval
                 self._doubts[name] = _Doubt(self._epochs + DOUBT_EPOCHS, time.monotonic() + wait)
         file = next((each for each in files if each.has_inode(place.inode)), files[0])
-        self._files.awake[name] = Growing(file, place, grew_at=time.monotonic())
+        self._files.awake[name] = GrowingFile(file, place, grew_at=time.monotonic())
 
     def _dispel_doubts(self) -> None:
         now = time.monotonic()
@@ -204,7 +208,7 @@ class TailIntake:
             if self._epochs >= doubt.epochs and now >= doubt.until:
                 del self._doubts[name]
 
-    def _read(self, name: str, file: Growing) -> Documents | None:
+    def _read(self, name: str, file: GrowingFile) -> Documents | None:
         limit = self._chunk_bytes if file.place.byte else min(FIRST_BYTES, self._chunk_bytes)
         documents = file.read(limit)
         if file.is_gone:
@@ -216,7 +220,7 @@ class TailIntake:
                 self._unpacking.pop(next(iter(self._unpacking))).close()
         return documents
 
-    def _look_for(self, name: str, file: Growing) -> None:
+    def _look_for(self, name: str, file: GrowingFile) -> None:
         """See what has become of a file that was still listed."""
         self._take_in(self._listing.view(now=True))
         if self._files.get(name) is file and not file.file.is_there():
@@ -244,7 +248,7 @@ class TailIntake:
             raise LogError(msg)
         self._gone[name] = place.gone()
 
-    def _check_renamed(self, name: str, place: Place, others: Sequence[LogFile]) -> None:
+    def _check_renamed(self, name: str, place: FilePosition, others: Sequence[LogFile]) -> None:
         """Refuse a file that goes on under another name, unless that has a place of its own."""
         known = self._listing.resumed
         for other in others:

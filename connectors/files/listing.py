@@ -80,7 +80,7 @@ class Listing:
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def view(self, *, now: bool = False) -> View:
-        """Give what is there; just listed if `now`. Raises LogError when it is no folder."""
+        """Return what is there; just listed if `now`. Raises LogError when it is no folder."""
         with self._lock:
             at = time.monotonic()
             if now or at - self._looked_at >= self.interval:
@@ -89,12 +89,12 @@ class Listing:
             return self._view
 
     def plain(self, partition: str) -> LogFile:
-        """Give the plain file of a partition, there or not."""
+        """Return the plain file of a partition, there or not."""
         stream = next(stream for stream in STREAMS if partition.startswith(stream))
         return LogFile(stream, self.path / partition)
 
     def with_inode(self, inode: int) -> Sequence[LogFile]:
-        """Give the files that have an inode; all files are asked once for each version."""
+        """Return the files that have an inode; all files are asked once for each version."""
         with self._lock:
             if self._by_inode[0] != self._view.version:
                 self._by_inode = self._view.version, _by_inode(self._view)

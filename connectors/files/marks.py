@@ -17,13 +17,13 @@ _ENDS_BYTES: Final = 65_536
 
 
 def marks(paths: Iterable[Path]) -> dict[str, Mark]:
-    """Give the marks of files, by name; a file that is gone has none."""
+    """Return the marks of files, by name; a file that is gone has none."""
     found = {path.name: _mark(path) for path in paths}
     return {name: mark for name, mark in found.items() if mark is not None}
 
 
 def changes(noted: Mapping[str, Mark], paths: Iterable[Path]) -> Iterator[str]:
-    """Say what has become of files that were marked: which have grown, are others, come or gone."""
+    """Yield how files differ from their marks: grown, replaced, new or missing."""
     found = {path.name: path for path in paths}
     for name, (size, checksum) in sorted(noted.items()):
         if (path := found.pop(name, None)) is None or (now := _mark(path)) is None:

@@ -24,7 +24,7 @@ _RECORDS: Final = re.compile(rf".*\.({_FORMATS})(\.\w+)?", re.DOTALL | re.IGNORE
 
 
 def why_not_read(name: str, *, is_folder: bool) -> str | None:
-    """Tell why something is not read that may hold records; None where it hardly does."""
+    """Return why an entry that may hold records is not read; None if it hardly holds any."""
     if name in _KNOWN or name.startswith("."):
         return None
     if is_folder:

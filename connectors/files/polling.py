@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from connectors.files.growing_file import Growing
+from connectors.files.growing_file import GrowingFile
 
 IDLE_AFTER: Final = 10.0
 """Seconds after which a file that has not grown is looked at only as often as the folder is. Each
@@ -24,27 +24,27 @@ ASLEEP_LOOKS: Final = 100
 
 
 @dataclass(slots=True)
-class Watched:
+class PollSchedule:
     """Files by the name of their partition; those `awake` may have something to give."""
 
-    awake: dict[str, Growing] = field(default_factory=dict)
-    _idle: dict[str, Growing] = field(default_factory=dict)
-    _asleep: dict[str, Growing] = field(default_factory=dict)
+    awake: dict[str, GrowingFile] = field(default_factory=dict)
+    _idle: dict[str, GrowingFile] = field(default_factory=dict)
+    _asleep: dict[str, GrowingFile] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[str]:
-        """Go over all names."""
+        """Yield all names."""
         yield from [*self.awake, *self._idle, *self._asleep]
 
-    def get(self, name: str) -> Growing | None:
-        """Give a file, if there is one of that name."""
+    def get(self, name: str) -> GrowingFile | None:
+        """Return a file, if there is one of that name."""
         return self.awake.get(name) or self._idle.get(name) or self._asleep.get(name)
 
-    def pop(self, name: str) -> Growing:
+    def pop(self, name: str) -> GrowingFile:
         """Take a file out."""
         holder = next(each for each in (self.awake, self._idle, self._asleep) if name in each)
         return holder.pop(name)
 
-    def wake(self, name: str) -> Growing:
+    def wake(self, name: str) -> GrowingFile:
         """Look at a file each time, for there may be more of it."""
         file = self.awake[name] = self.pop(name)
         file.is_at_end = False  # for all we know: nobody has looked

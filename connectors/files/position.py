@@ -14,7 +14,7 @@ HEAD_BYTES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class FilePosition:
     """How far a file has been read.
 
     `byte` and `line` are the next ones. `head` is the checksum of the first `head_size` bytes.
@@ -31,7 +31,7 @@ class Place:
     is_whole: bool = False
 
     @classmethod
-    def of(cls, position: Position) -> "Place":
+    def of(cls, position: Position) -> "FilePosition":
         """Read plain values."""
         version, *values = position
         assert version == VERSION, f"a place of version {version} is not one of a file"
@@ -53,15 +53,15 @@ class Place:
         """Whether the file never had a byte when it was looked at."""
         return not self.byte and not self.size
 
-    def gone(self) -> "Place":
+    def gone(self) -> "FilePosition":
         """Note that the file is not there, and nothing lost; its inode may be another's by now."""
         return replace(self, inode=0, is_whole=True)
 
     def is_of(self, content: bytes) -> bool:
-        """Tell whether content begins as this file did."""
+        """Return whether content begins as this file did."""
         return crc32(content[: self.head_size]) == self.head
 
-    def after(self, content: bytes, *, taken: int, lines: int) -> "Place":
+    def after(self, content: bytes, *, taken: int, lines: int) -> "FilePosition":
         """Move behind the next `taken` bytes, which begin with `content`."""
         is_in_head = self.byte == self.head_size
         more = content[: HEAD_BYTES - self.head_size] if is_in_head else b""

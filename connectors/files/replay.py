@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from attribution.columnar.frames import END, START, Read
+from attribution.columnar.frames import END, START, DecodedChunk
 from attribution.decoded import Decoded
 from attribution.policy import Policy
 from attribution.registry import Registry
@@ -23,7 +23,7 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class FileSource(FixedPartitionedSource[Read, None]):
+class FileSource(FixedPartitionedSource[DecodedChunk, None]):
     """The files of a folder, dealt out to a fixed number of lanes.
 
     They are all read at `read_at`, which is when the replay began. `progress` is told how many
@@ -43,11 +43,11 @@ class FileSource(FixedPartitionedSource[Read, None]):
         """Name the lanes."""
         return [str(lane) for lane in range(self.lanes)]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_LanePartition":
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_ReplayLane":
         """Open one lane."""
         del step_id, resume_state
         lane = int(for_part)
-        return _LanePartition(lane, self._lane(lane), self.salts, self.progress)
+        return _ReplayLane(lane, self._lane(lane), self.salts, self.progress)
 
     def _lane(self, lane: int) -> Lane:
         files = self.files[lane :: self.lanes]
@@ -60,7 +60,7 @@ class FileSource(FixedPartitionedSource[Read, None]):
         return Partition(file, decoder, self.read_at)
 
 
-class _LanePartition(StatefulSourcePartition[Read, None]):
+class _ReplayLane(StatefulSourcePartition[DecodedChunk, None]):
     def __init__(self, number: int, lane: Lane, salts: Salts, progress: Progress | None) -> None:
         self._number = number
         self._lane = lane
@@ -69,7 +69,7 @@ class _LanePartition(StatefulSourcePartition[Read, None]):
         self._consumed = 0
         self._sent = dict.fromkeys(STREAMS, START)
 
-    def next_batch(self) -> Iterable[Read]:
+    def next_batch(self) -> Iterable[DecodedChunk]:
         """Read and decode one chunk; promise the end of time once all files have ended."""
         read = self._lane.read()
         if read is None:
@@ -93,15 +93,15 @@ class _LanePartition(StatefulSourcePartition[Read, None]):
         self._sent[stream] = self._lane.watermark(stream)
         return self._sent[stream]
 
-    def _promise(self, stream: str) -> Read:
-        return Read(stream, self._number, self._watermark(stream), {}, {}, 0)
+    def _promise(self, stream: str) -> DecodedChunk:
+        return DecodedChunk(stream, self._number, self._watermark(stream), {}, {}, 0)
 
-    def _keyed(self, stream: str, decoded: Decoded) -> Read:
+    def _keyed(self, stream: str, decoded: Decoded) -> DecodedChunk:
         watermark = self._watermark(stream)
         rows, tables = keyed(decoded, self._salts)
         if any(part.delayed for part in decoded.parts):
             tables["delayed_arrivals"] = delayed_rows(decoded)
-        return Read(stream, self._number, watermark, rows, tables, decoded.records)
+        return DecodedChunk(stream, self._number, watermark, rows, tables, decoded.records)
 
     def next_awake(self) -> datetime | None:
         """Ask again at once: a replay has nothing to wait for."""

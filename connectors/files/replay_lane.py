@@ -14,7 +14,7 @@ from connectors.decoding.clock_skew import limit_of
 from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.lines import Lines
 from connectors.files.folder import LogFile, reading
-from connectors.files.whole_lines import CHUNK_BYTES, SMALLEST_PART, Tail, size_at_most
+from connectors.files.whole_lines import CHUNK_BYTES, SMALLEST_PART, WholeLines, size_at_most
 
 PEEK_BYTES: Final = 1_000_000
 """Bytes looked at to learn when a file begins."""
@@ -33,11 +33,11 @@ class Partition:
     watermark: int = START
     consumed: int = 0
     is_over: bool = False
-    _tail: Tail | None = None
+    _tail: WholeLines | None = None
     _raw: IO[bytes] | None = None
 
     def __lt__(self, other: "Partition") -> bool:
-        """Tell whether this one lags behind another in arrival time."""
+        """Return whether this one lags behind another in arrival time."""
         mine, its = self.file.partition, other.file.partition
         return (self.watermark, mine) < (other.watermark, its)
 
@@ -59,7 +59,7 @@ class Partition:
         with reading(self.file):
             if self._tail is None:
                 content, self._raw = self.file.open()
-                self._tail = Tail(content, limit)
+                self._tail = WholeLines(content, limit)
             assert self._raw is not None
             self._tail.chunk_bytes = min(limit, size_at_most(self.file, self._raw))
             chunk, first = self._tail.read(), self._tail.lines
@@ -92,12 +92,12 @@ class Lane:
             heappush(self._open[partition.file.stream], partition)
 
     def watermark(self, stream: str) -> int:
-        """Give the promise of all partitions of a stream; the end of time without any."""
+        """Return the promise of all partitions of a stream; the end of time without any."""
         laggards = self._open[stream]
         return laggards[0].watermark if laggards else END
 
     def read(self) -> tuple[str, Decoded | None] | None:
-        """Give the next chunk, or the stream all of whose files have ended; None when all have.
+        """Return the next chunk, or the stream all of whose files have ended; None when all have.
 
         A chunk is of the stream that lags: lines of the partitions that lag most, of as many as it
         takes to fill it, since to decode a few lines costs as much as to decode many.

@@ -24,7 +24,7 @@ UNPACKED_TIMES: Final = 32
 
 
 @dataclass(slots=True)
-class Tail:
+class WholeLines:
     """Whole lines of a file that is complete, chunk by chunk.
 
     `taken` counts the bytes of the lines given, those that were left out of a long one included.
@@ -39,7 +39,7 @@ class Tail:
     _rest: bytes = b""
 
     def read(self) -> bytes:
-        """Give whole lines, about a chunk of them; nothing at the end.
+        """Return whole lines, about a chunk of them; nothing at the end.
 
         Of a line beyond the limit for documents just enough is kept to see that it is beyond.
         """
@@ -71,11 +71,11 @@ class Tail:
 
 
 def read_whole_lines(file: LogFile, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """Give the content of a file in chunks of whole lines; raises LogError."""
+    """Yield the content of a file in chunks of whole lines; raises LogError."""
     with reading(file):
         content, raw = file.open()
     with raw:
-        tail = Tail(content, min(chunk_bytes, size_at_most(file, raw)))
+        tail = WholeLines(content, min(chunk_bytes, size_at_most(file, raw)))
         while True:
             with reading(file):
                 chunk = tail.read()
@@ -103,12 +103,12 @@ def decode_in_turn(nexts: Iterable[Next], chunk_bytes: int = CHUNK_BYTES) -> Ite
 
 
 def _may_follow(before: Next, each: Next) -> bool:
-    """Tell whether both may be in one chunk: of one stream, and no partition twice."""
+    """Return whether both may be in one chunk: of one stream, and no partition twice."""
     return before.decoder is not each.decoder and before.decoder.stream == each.decoder.stream
 
 
 def size_at_most(file: LogFile, raw: IO[bytes]) -> int:
-    """Tell what to read of an open file at once, for as much is allocated: hardly is there more.
+    """Return how many bytes to read of an open file at once: as many are allocated.
 
     A packed file with more is read in more chunks.
     """

@@ -93,7 +93,7 @@ class Cluster:
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def admin(self) -> AdminClient:
-        """Give a client for questions and for making topics."""
+        """Return a client for questions and for making topics."""
         return self._client(AdminClient, {})
 
     def consumer(
@@ -104,7 +104,7 @@ class Cluster:
         on_commit: OnCommit | None = None,
         on_statistics: Callable[[str], None] | None = None,
     ) -> Consumer:
-        """Give a consumer that is told what to read, and never jumps or commits by itself."""
+        """Return a consumer that is told what to read, and never jumps or commits by itself."""
         self._check_fetch_wait()
         ours = {
             "group.id": group,
@@ -126,7 +126,7 @@ class Cluster:
         return self._client(Consumer, ours)
 
     def producer(self, record_bytes_max: int, on_error: Callable[[KafkaError], None]) -> Producer:
-        """Give a producer that keeps the order of a key and loses nothing without saying so.
+        """Return a producer that keeps the order of a key and loses nothing without saying so.
 
         It tries for as long as it lives, unless a broker says that there is no use in it.
         """

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from connectors.kafka.partitions import LanePartition, LanePartitions
+from connectors.kafka.partitions import LaneTopicPartitions, TopicPartitionState
 from connectors.kafka.records import name_of
 
 TURN_SPAN: Final = 24 * 3_600_000
@@ -42,7 +42,7 @@ class Fetched:
         self._full: set[str] = set()
 
     def __contains__(self, partition: str) -> bool:
-        """Tell whether anything of a partition waits."""
+        """Return whether anything of a partition waits."""
         return partition in self._waiting
 
     def add(self, messages: Iterable[Message]) -> None:
@@ -73,7 +73,7 @@ class Fetched:
         return self._full
 
     def take(self, held: Collection[str]) -> Iterator[tuple[str, list[Message]]]:
-        """Give a turn to each partition that is not in `held`, until POLL_BYTES are given.
+        """Yield a turn to each partition that is not in `held`, until POLL_BYTES are given.
 
         The next turn begins with those that got none, for what has more moves behind them.
         """
@@ -88,7 +88,7 @@ class Fetched:
             yield name, given
 
     def _share(self, name: str) -> float:
-        """Tell how much of a partition waits, as a share of what may."""
+        """Return how full the buffer of a partition is, as a share of its limit."""
         return max(len(self._waiting[name]) / WAITING_MAX, self._bytes[name] / WAITING_BYTES_MAX)
 
     def _share_max(self, name: str) -> float:
@@ -142,7 +142,7 @@ RANGE_SECONDS_MAX: Final = 5.0
 class Fetching:
     """Fetches the partitions of a lane."""
 
-    def __init__(self, consumer: Consumer, partitions: LanePartitions) -> None:
+    def __init__(self, consumer: Consumer, partitions: LaneTopicPartitions) -> None:
         """Fetch nothing yet; partitions may be added until `begin`, and before each next one."""
         self._consumer = consumer
         self._partitions = partitions
@@ -157,7 +157,7 @@ class Fetching:
         self._consumer.assign([each.place for each in self._partitions])
 
     def poll(self, held: Collection[str]) -> Iterator[tuple[str, list[Message]]]:
-        """Give what has been fetched, by partition: records, and errors in their places.
+        """Return what has been fetched, by partition: records, and errors in their places.
 
         Partitions in `held` are fetched too, until enough of them waits.
         """
@@ -165,21 +165,21 @@ class Fetching:
         self._fetched.add(self._messages())
         return self._fetched.take(held)
 
-    def has_given_all(self, known: LanePartition) -> bool:
-        """Tell whether all has been given that the broker had when it last answered a fetch."""
+    def has_given_all(self, known: TopicPartitionState) -> bool:
+        """Return whether all has been given that the broker had when it last answered a fetch."""
         if not known.has_ended or known.name in self._fetched:
             return False
         # Comes with each answer; to ask for it apart would be slower, and some brokers make it up.
         _, high = self._consumer.get_watermark_offsets(known.place, cached=True)
         return bool(high <= known.offset)
 
-    def range(self, known: LanePartition) -> tuple[int, int]:
+    def range(self, known: TopicPartitionState) -> tuple[int, int]:
         """Ask for the first offset there is, and the one behind the last; raises KafkaException."""
         low, high = self._consumer.get_watermark_offsets(known.place, timeout=RANGE_SECONDS_MAX)
         return low, high
 
     def commit(self, places: list[TopicPartition]) -> None:
-        """Tell the group's offsets; raises KafkaException."""
+        """Commit offsets to the consumer group; raises KafkaException."""
         self._consumer.commit(offsets=places, asynchronous=True)
 
     def close(self) -> None:

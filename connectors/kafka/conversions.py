@@ -56,7 +56,7 @@ order by key
 
 
 def documents(conversions: pa.RecordBatch, credits: pa.RecordBatch) -> list[tuple[bytes, bytes]]:
-    """Give key and document of every attributed conversion, as they are sent."""
+    """Return key and document of every attributed conversion, as they are sent."""
     rows = query(_DOCUMENTS, conversions, credits)
     keys, texts = (rows[name].cast(pa.binary()).to_pylist() for name in ("key", "document"))
     return list(zip(keys, texts, strict=True))

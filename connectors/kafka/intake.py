@@ -23,14 +23,14 @@ from connectors.decoding.lines import Lines
 from connectors.intake import Documents, Origins, Position
 from connectors.kafka.cluster import Cluster, ClusterError, OnError, ignore, unreachable
 from connectors.kafka.consumer import Fetching
-from connectors.kafka.liveness import Answers
+from connectors.kafka.liveness import BrokerLiveness
 from connectors.kafka.metadata import Described, describe
 from connectors.kafka.offsets import count_refused, first_offsets, tell
 from connectors.kafka.partitions import (
     REFRESH_SECONDS,
-    LanePartition,
-    LanePartitions,
-    Newcomers,
+    LaneTopicPartitions,
+    NewPartitions,
+    TopicPartitionState,
     place_of,
 )
 from connectors.kafka.records import headers_of, name_of
@@ -72,7 +72,7 @@ class KafkaIntakes:
         return KafkaIntake(self, lane, found, positions)
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Tell the group's offsets when no lane is open any more; waits a few seconds at most."""
+        """Commit the group's offsets when no lane is open any more; waits a few seconds at most."""
         places = [place_of(name, position) for name, position in positions.items()]
         tell(self.cluster, self.group, places, self.on_error)
 
@@ -89,14 +89,14 @@ class KafkaIntake:
     ) -> None:
         """Start reading; `found` is what the cluster says about the topics."""
         self._settings = settings
-        self._partitions = LanePartitions(lane, settings.lanes, settings.topics, positions)
+        self._partitions = LaneTopicPartitions(lane, settings.lanes, settings.topics, positions)
         self._partitions.add(self._partitions.new_among(found))
         self._partitions.resume(positions)
         places = [each.place for each in self._partitions.without_offset()]
         self._partitions.begin(first_offsets(settings.cluster, places))
         admin, seconds = settings.cluster.admin(), settings.refresh_seconds
-        self._newcomers = Newcomers(admin, self._partitions, seconds)
-        self._answers = Answers(partial(settings.on_error, "BROKER_SILENT"))
+        self._newcomers = NewPartitions(admin, self._partitions, seconds)
+        self._answers = BrokerLiveness(partial(settings.on_error, "BROKER_SILENT"))
         self._is_unsure = False
         self._told_all_at = time.monotonic()
         consumer = settings.cluster.consumer(
@@ -117,19 +117,19 @@ class KafkaIntake:
             self._note(error.args[0])
 
     def partitions(self) -> list[tuple[str, str]]:
-        """Give stream and name of every partition known now."""
+        """Return stream and name of every partition known now."""
         return [(each.stream, each.name) for each in self._partitions]
 
     def position(self, partition: str) -> Position:
-        """Give where to go on after what was given."""
+        """Return where to go on after what was given."""
         return self._partitions[partition].position
 
     def next_offset(self, partition: str) -> int:
-        """Give the offset below which everything that there is has been given."""
+        """Return the offset below which everything that there is has been given."""
         return self._partitions[partition].offset
 
     def is_at_end(self, partition: str) -> bool:
-        """Tell whether all has been given that the broker had when it last answered a fetch.
+        """Return whether all has been given that the broker had when it last answered a fetch.
 
         Not where that is long ago: a broker that hangs has not reached its end.
         """
@@ -137,7 +137,7 @@ class KafkaIntake:
         return is_known and self._fetching.has_given_all(self._partitions[partition])
 
     def poll(self, held: Collection[str]) -> list[Documents]:
-        """Give what has been fetched, about POLL_BYTES of it; nothing of partitions in `held`."""
+        """Return what has been fetched, about POLL_BYTES of it; nothing of partitions in `held`."""
         if self._is_unsure:
             self._ask_for_ends()
         given, others = [], []
@@ -151,7 +151,7 @@ class KafkaIntake:
         return given
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Tell the group's offsets to Kafka, once a result holds all that is below them.
+        """Commit the group's offsets, once a result holds all that is below them.
 
         Only for tools that watch the lag: nothing is ever read from there, so failing is no harm.
         """
@@ -212,14 +212,14 @@ class KafkaIntake:
             self._note(error)
 
     @staticmethod
-    def _meet_end(known: LanePartition, message: Message) -> None:
+    def _meet_end(known: TopicPartitionState, message: Message) -> None:
         end = message.offset()
         assert end is not None
         known.has_ended = True
         # Behind the last record there may be marks of transactions, which are never given.
         known.offset = max(known.offset, end)
 
-    def _meet_gap(self, known: LanePartition) -> None:
+    def _meet_gap(self, known: TopicPartitionState) -> None:
         """Stop where records are gone, or go on behind them when that was accepted."""
         low, high = self._range(known)
         if known.offset < low:
@@ -231,14 +231,14 @@ class KafkaIntake:
             self._settings.on_error("OFFSET_OUT_OF_RANGE")
         self._fetching.begin()
 
-    def _meet_expired(self, known: LanePartition, low: int, high: int) -> None:
+    def _meet_expired(self, known: TopicPartitionState, low: int, high: int) -> None:
         if not self._settings.accept_gap:
             way_out = ", or go on without those between: --set kafka.accept_gap=true"
             raise known.gone(low, high, "expired before they were read", way_out)
         self._settings.on_error("GAP_ACCEPTED")
         known.offset = low
 
-    def _range(self, known: LanePartition) -> tuple[int, int]:
+    def _range(self, known: TopicPartitionState) -> tuple[int, int]:
         try:
             return self._fetching.range(known)
         except KafkaException as error:

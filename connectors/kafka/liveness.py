@@ -41,7 +41,7 @@ class _Statistics(msgspec.Struct, gc=False):
 _STATISTICS: Final = msgspec.json.Decoder(_Statistics)
 
 
-class Answers:
+class BrokerLiveness:
     """When the brokers of partitions last answered."""
 
     def __init__(self, on_silence: Callable[[], None]) -> None:
@@ -52,7 +52,7 @@ class Answers:
         self._silent: set[int] = set()
 
     def are_recent(self, partition: str) -> bool:
-        """Tell whether the broker of a partition has answered lately."""
+        """Return whether the broker of a partition has answered lately."""
         answered_at = self._answered_at.get(partition, float("-inf"))
         return time.monotonic() - answered_at < SILENT_SECONDS
 
@@ -83,7 +83,7 @@ class Answers:
 
 
 def _broker_of(told: _Statistics) -> dict[str, int]:
-    """Give the broker that each partition is fetched from; those without one are left out."""
+    """Return the broker that each partition is fetched from; those without one are left out."""
     return {
         f"{topic}-{number}": each.broker
         for topic, its in told.topics.items()

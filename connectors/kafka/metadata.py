@@ -20,7 +20,7 @@ class Described:
     partitions: int
 
 
-class Question:
+class MetadataRequest:
     """Asks what a cluster says about topics, and does not wait for the answer."""
 
     def __init__(self, admin: AdminClient, topics: Collection[str]) -> None:
@@ -31,7 +31,7 @@ class Question:
         )
 
     def is_answered(self) -> bool:
-        """Tell whether the answer is there."""
+        """Return whether the answer is there."""
         return all(answer.done() for answer in self._answers.values())
 
     def answer(self) -> dict[str, Described]:
@@ -49,15 +49,15 @@ class Question:
 
 
 def describe(cluster: Cluster, topics: Collection[str]) -> dict[str, Described]:
-    """Give those of the topics that exist. Raises ClusterError when the cluster does not answer."""
+    """Return the topics that exist. Raises ClusterError when the cluster does not answer."""
     try:
-        return Question(cluster.admin(), topics).answer()
+        return MetadataRequest(cluster.admin(), topics).answer()
     except KafkaException as error:
         raise unreachable(cluster, error) from error
 
 
 def require(cluster: Cluster, topic: str) -> Described:
-    """Give a topic that there has to be. Raises ClusterError when it does not exist."""
+    """Return a topic that there has to be. Raises ClusterError when it does not exist."""
     found = describe(cluster, [topic])
     if topic not in found:
         raise missing(topic)
@@ -78,7 +78,7 @@ def deleted(topic: str) -> ClusterError:
     )
 
 
-class Lookout:
+class MetadataPoller:
     """Asks about topics again and again, and never waits for an answer."""
 
     def __init__(self, admin: AdminClient, topics: Collection[str], seconds: float) -> None:
@@ -87,20 +87,20 @@ class Lookout:
         self._topics = topics
         self._seconds = seconds
         self._asked_at = time.monotonic()
-        self._question: Question | None = None
+        self._question: MetadataRequest | None = None
 
     def look_again(self, seconds: float) -> None:
         """Ask next when `seconds` have passed."""
         self._asked_at = time.monotonic() + seconds - self._seconds
 
     def news(self) -> dict[str, Described] | None:
-        """Give an answer that has come: the topics that exist. Raises KafkaException if it failed.
+        """Return the topics that exist, once an answer is there. Raises KafkaException on failure.
 
         None when there is no answer yet, or when it is not yet time to ask.
         """
         if self._question is None:
             if time.monotonic() - self._asked_at >= self._seconds:
-                self._question = Question(self._admin, self._topics)
+                self._question = MetadataRequest(self._admin, self._topics)
                 self._asked_at = time.monotonic()
             return None
         if not self._question.is_answered():

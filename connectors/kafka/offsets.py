@@ -28,7 +28,7 @@ AGAIN_SECONDS: Final = 0.2
 """Until a partition without a leader is asked for again."""
 
 
-class Beginnings:
+class EarliestOffsets:
     """Asks where partitions begin, and does not wait for the answer."""
 
     def __init__(self, admin: AdminClient, places: Collection[TopicPartition]) -> None:
@@ -41,7 +41,7 @@ class Beginnings:
             self._answers = admin.list_offsets(asked, request_timeout=ANSWER_SECONDS_MAX)
 
     def is_answered(self) -> bool:
-        """Tell whether the answer is there."""
+        """Return whether the answer is there."""
         return all(answer.done() for answer in self._answers.values())
 
     def answer(self) -> dict[str, int]:
@@ -53,7 +53,7 @@ class Beginnings:
 
 
 def beginnings(cluster: Cluster, topics: Collection[str]) -> dict[str, int]:
-    """Give the first offset that there is of each partition, by its name; 0 goes without saying.
+    """Return the first offset that there is of each partition, by its name; 0 goes without saying.
 
     Raises ClusterError.
     """
@@ -67,11 +67,11 @@ def beginnings(cluster: Cluster, topics: Collection[str]) -> dict[str, int]:
 
 
 def first_offsets(cluster: Cluster, places: Collection[TopicPartition]) -> dict[str, int]:
-    """Give the first offset of each of these partitions, by its name; raises ClusterError."""
+    """Return the first offset of each of these partitions, by its name; raises ClusterError."""
     admin, until = cluster.admin(), time.monotonic() + ANSWER_SECONDS_MAX
     while True:
         try:
-            return Beginnings(admin, places).answer()
+            return EarliestOffsets(admin, places).answer()
         except KafkaException as error:
             if error.args[0].code() not in LEADERLESS or time.monotonic() > until:
                 raise unreachable(cluster, error) from error
@@ -92,7 +92,7 @@ def count_refused(
 
 
 def tell(cluster: Cluster, group: str, places: Sequence[TopicPartition], on_error: OnError) -> None:
-    """Tell the offsets of a group that nobody reads with any more, and wait for the answer."""
+    """Commit the offsets of a group without a running consumer, and wait for the answer."""
     asked = [ConsumerGroupTopicPartitions(group, list(places))]
     admin = cluster.admin()
     answers = admin.alter_consumer_group_offsets(asked, request_timeout=TELL_SECONDS_MAX)

@@ -9,15 +9,15 @@ from confluent_kafka.admin import AdminClient
 
 from connectors.intake import Position
 from connectors.kafka.cluster import ClusterError
-from connectors.kafka.metadata import Described, Lookout, deleted, missing
-from connectors.kafka.offsets import AGAIN_SECONDS, Beginnings
+from connectors.kafka.metadata import Described, MetadataPoller, deleted, missing
+from connectors.kafka.offsets import AGAIN_SECONDS, EarliestOffsets
 
 VERSION: Final = 1
 """Of the positions: (VERSION, topic id, next offset or OFFSET_BEGINNING)."""
 
 
 @dataclass(slots=True)
-class LanePartition:
+class TopicPartitionState:
     """One topic-partition: where to go on, and whether its end has been seen.
 
     `has_ended` once the broker had nothing more to give, since fetching began the last time.
@@ -49,7 +49,7 @@ class LanePartition:
         return VERSION, self.topic_id, self.offset
 
     def due(self, position: Position) -> TopicPartition | None:
-        """Give a position as the library has it; None when the group was told, or has no use."""
+        """Return a position as the library has it; None when the group was told, or has no use."""
         if position[2] in (self.committed, OFFSET_BEGINNING):
             return None
         self.committed = position[2]
@@ -63,7 +63,7 @@ class LanePartition:
         )
 
 
-class LanePartitions:
+class LaneTopicPartitions:
     """The partitions of one lane, by name: those with `number % lanes == lane`."""
 
     def __init__(
@@ -77,14 +77,14 @@ class LanePartitions:
         self._lanes = lanes
         self._topics = topics
         self._read_topics = {name.rpartition("-")[0] for name in read}
-        self._known: dict[str, LanePartition] = {}
+        self._known: dict[str, TopicPartitionState] = {}
 
-    def __iter__(self) -> Iterator[LanePartition]:
-        """Go over all of them."""
+    def __iter__(self) -> Iterator[TopicPartitionState]:
+        """Iterate over all partitions."""
         return iter(self._known.values())
 
-    def __getitem__(self, name: str) -> LanePartition:
-        """Give one of them."""
+    def __getitem__(self, name: str) -> TopicPartitionState:
+        """Return one of them."""
         return self._known[name]
 
     @property
@@ -92,29 +92,29 @@ class LanePartitions:
         """The topics that they are of."""
         return self._topics.values()
 
-    def new_among(self, found: Mapping[str, Described]) -> list[LanePartition]:
-        """Give those that are not known yet. Raises ClusterError when a topic is another now."""
+    def new_among(self, found: Mapping[str, Described]) -> list[TopicPartitionState]:
+        """Return those that are not known yet. Raises ClusterError when a topic is another now."""
         new = []
         for stream, topic in self._topics.items():
             if topic not in found:
                 raise deleted(topic) if self._was_read(topic) else missing(topic)
             told = found[topic]
             for number in range(self._lane, told.partitions, self._lanes):
-                each = LanePartition(stream, topic, number, told.topic_id)
+                each = TopicPartitionState(stream, topic, number, told.topic_id)
                 if each.name not in self._known:
                     new.append(each)
                 else:
                     _check_same(self._known[each.name], told.topic_id)
         return new
 
-    def add(self, partitions: Iterable[LanePartition]) -> None:
+    def add(self, partitions: Iterable[TopicPartitionState]) -> None:
         """Take on partitions that are new."""
         for each in partitions:
             assert each.name not in self._known
             self._known[each.name] = each
 
     def resume(self, positions: Mapping[str, Position]) -> None:
-        """Go on from positions that were kept."""
+        """Go on from read_offsets that were kept."""
         for name, (version, topic_id, offset) in positions.items():
             assert version == VERSION
             if name not in self._known:
@@ -122,8 +122,8 @@ class LanePartitions:
             _check_same(self._known[name], topic_id)
             self._known[name].offset = offset
 
-    def without_offset(self) -> list[LanePartition]:
-        """Give those of which it is not known yet where they begin."""
+    def without_offset(self) -> list[TopicPartitionState]:
+        """Return those of which it is not known yet where they begin."""
         return [each for each in self if each.offset == OFFSET_BEGINNING]
 
     def begin(self, first: Mapping[str, int]) -> None:
@@ -145,12 +145,12 @@ class LanePartitions:
 
 
 def place_of(name: str, position: Position) -> TopicPartition:
-    """Give the place of a partition that is not known any more, from its name and position."""
+    """Return the place of a partition that is not known any more, from its name and position."""
     topic, _, number = name.rpartition("-")
     return TopicPartition(topic, int(number), position[2])
 
 
-def _check_same(known: LanePartition, topic_id: str) -> None:
+def _check_same(known: TopicPartitionState, topic_id: str) -> None:
     if known.topic_id != topic_id:
         msg = (
             f"topic {known.topic} was deleted and made again since it was read, so that its "
@@ -163,16 +163,16 @@ REFRESH_SECONDS: Final = 10.0
 """How long a new partition may go unnoticed."""
 
 
-class Newcomers:
+class NewPartitions:
     """New partitions of one lane; never waits for the cluster."""
 
-    def __init__(self, admin: AdminClient, partitions: LanePartitions, seconds: float) -> None:
+    def __init__(self, admin: AdminClient, partitions: LaneTopicPartitions, seconds: float) -> None:
         """Look for new ones every so many seconds, and add them to `partitions`."""
         self._admin = admin
-        self._lookout = Lookout(admin, partitions.topics, seconds)
+        self._lookout = MetadataPoller(admin, partitions.topics, seconds)
         self._partitions = partitions
-        self._coming: list[LanePartition] = []
-        self._question: Beginnings | None = None
+        self._coming: list[TopicPartitionState] = []
+        self._question: EarliestOffsets | None = None
 
     def join(self) -> bool:
         """Take on those of which it is now known where they begin; tell whether there are any.
@@ -185,10 +185,10 @@ class Newcomers:
         if (found := self._lookout.news()) is not None:
             self._coming = self._partitions.new_among(found)
             if self._coming:
-                self._question = Beginnings(self._admin, [each.place for each in self._coming])
+                self._question = EarliestOffsets(self._admin, [each.place for each in self._coming])
         return False
 
-    def _take_on(self, answered: Beginnings) -> bool:
+    def _take_on(self, answered: EarliestOffsets) -> bool:
         self._question = None
         try:
             first = answered.answer()

@@ -101,7 +101,7 @@ class Outbox:
                 return
 
     def _look(self) -> None:
-        """Tell apart what is slow, what is refused, and what nobody answers to."""
+        """Distinguish slow, refused and unanswered records."""
         self._check()
         waited = time.monotonic() - self._taken_at
         if not self._waits(waited):

@@ -14,7 +14,7 @@ its error would come up anywhere later."""
 
 
 def headers_of(message: Message, on_unreadable: Callable[[], None]) -> Headers | None:
-    """Give the headers of a record; a name that is not UTF-8 makes all of them unreadable.
+    """Return the headers of a record; a name that is not UTF-8 makes all of them unreadable.
 
     A record with headers that cannot be read counts as one without, and `on_unreadable` is told.
     """

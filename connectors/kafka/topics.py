@@ -49,7 +49,7 @@ def create_topics(cluster: Cluster, topics: Sequence[Topic], *, replication: int
 
 
 def check_topics(cluster: Cluster, topics: Sequence[Topic]) -> list[str]:
-    """Give one line for each thing that is missing or not as it is to be."""
+    """Return one line for each thing that is missing or not as it is to be."""
     found = describe(cluster, [topic.name for topic in topics])
     there = [topic for topic in topics if topic.name in found]
     configs = _configs(cluster, [topic.name for topic in there])

@@ -2,7 +2,7 @@
 
 A partition's watermark is the latest arrival in it, but no later than the clock. One that was read
 to its end and is idle is carried along with the clock, or it would hold back all the others; a
-record that arrives below the watermark then is lifted to it, and the lift is kept with the result;
+record that arrives below the watermark then is lifted to it, and the late is kept with the result;
 so is the instant at which a record was read that is ahead of the clock.
 
 Is told the time, and what has been read; reads nothing itself.
@@ -14,7 +14,7 @@ from typing import Final
 
 from attribution.columnar.frames import END, START
 from connectors.decoding.decoder import PartitionDecoder
-from connectors.lanes.snapshot import Resting
+from connectors.lanes.snapshot import IdlePartitions
 
 BACKLOG: Final = 10_000_000
 """How far (us of arrival time) a partition that has more to read is behind the clock before others
@@ -64,7 +64,7 @@ class LivePartitions:
     opened: int
     idle_grace: int
     by_name: dict[str, LivePartition] = field(default_factory=dict)
-    resting: Resting = field(default_factory=Resting)
+    resting: IdlePartitions = field(default_factory=IdlePartitions)
     rested: int = START
 
     def meet(self, decoder: PartitionDecoder, watermark: int, now: int) -> None:
@@ -143,7 +143,7 @@ class LivePartitions:
         return low
 
     def _low(self, stream: str, now: int) -> int:
-        """Give what can be promised of a stream; without partitions that is an idle one's."""
+        """Return what can be promised of a stream; without partitions that is an idle one's."""
         marks = [each.watermark for each in self.by_name.values() if each.stream == stream]
         if self.resting.any_of(stream):
             marks.append(self.rested)

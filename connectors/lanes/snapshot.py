@@ -15,7 +15,7 @@ from attribution.vocabulary import STREAMS
 from connectors.dead_letters.limit import LimitState
 from connectors.intake import Position
 
-Snapshot = tuple[
+LaneState = tuple[
     str, int, dict[str, tuple[str, Position, int, int]], dict[str, int], LimitState, bytes
 ]
 """`lane`, version, (stream, position, maximum, watermark) by partition, promise by stream, what the
@@ -24,12 +24,12 @@ while (`connectors.lanes.snapshot`)."""
 
 VERSION: Final = 2
 
-NEW: Final[Snapshot] = ("lane", VERSION, {}, {}, {}, b"")
+NEW: Final[LaneState] = ("lane", VERSION, {}, {}, {}, b"")
 """Of a lane that has not read anything."""
 
 
-def partitions_of(snapshot: Snapshot) -> dict[str, tuple[str, Position, int, int]]:
-    """Give (stream, position, maximum, watermark) by partition, of those at rest too."""
+def partitions_of(snapshot: LaneState) -> dict[str, tuple[str, Position, int, int]]:
+    """Return (stream, position, maximum, watermark) by partition, of those at rest too."""
     _, _, others, promised, _, piece = snapshot
     at_rest = {
         name: (stream, position, maximum, promised[stream])
@@ -46,7 +46,7 @@ IdlePartition = tuple[str, str, Position, int]
 
 
 @dataclass(slots=True)
-class Resting:
+class IdlePartitions:
     """The partitions at rest, by stream and name, each with the latest arrival in it."""
 
     _maxima: dict[str, dict[str, int]] = field(
@@ -56,7 +56,7 @@ class Resting:
     _piece: bytes = b""
 
     def any_of(self, stream: str) -> bool:
-        """Tell whether any partition of a stream is at rest."""
+        """Return whether any partition of a stream is at rest."""
         return bool(self._maxima[stream])
 
     def add(self, stream: str, name: str, maximum: int) -> None:
@@ -70,7 +70,7 @@ class Resting:
         return self._maxima[stream].pop(name, None)
 
     def keep(self, position: Callable[[str], Position]) -> tuple[list[IdlePartition], bytes]:
-        """Give what has to be kept: some partitions one by one, and the piece with the others.
+        """Return what has to be kept: some partitions one by one, and the piece with the others.
 
         The piece also names partitions that have been woken since; what is known of them otherwise
         is newer.
@@ -91,7 +91,7 @@ class Resting:
 
 
 def unpack(piece: bytes) -> Iterator[IdlePartition]:
-    """Give the partitions of a piece."""
+    """Yield the partitions of a piece."""
     if piece:
         for stream, name, position, maximum in msgspec.msgpack.decode(zlib.decompress(piece)):
             yield stream, name, tuple(position), maximum

@@ -14,13 +14,13 @@ import pyarrow as pa
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from attribution.columnar.columns import concat
-from attribution.columnar.frames import END, START, Read
+from attribution.columnar.frames import END, START, DecodedChunk
 from attribution.decoded import Decoded
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import STREAMS
 from connectors import metrics
-from connectors.dead_letters.letters import replays_of
+from connectors.dead_letters.letters import resent_records_of
 from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.keys import keyed
@@ -29,8 +29,8 @@ from connectors.hashing import DEFAULT_SALTS, Salts
 from connectors.intake import Documents, Intakes, Position
 from connectors.lanes.alignment import Alignment
 from connectors.lanes.partitions import LivePartitions
-from connectors.lanes.snapshot import NEW, VERSION, Snapshot, partitions_of
-from connectors.progress import lifted, moved, read_ahead
+from connectors.lanes.snapshot import NEW, VERSION, LaneState, partitions_of
+from connectors.progress import future_record_rows, late_record_rows, read_offset_rows
 from connectors.registry.follow import Followed
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)
@@ -44,7 +44,7 @@ Clock = Callable[[], int]
 
 
 def _ignore(_stream: str, _records: int, _watermark: int) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveSource(FixedPartitionedSource[Read, Snapshot]):
+class LiveSource(FixedPartitionedSource[DecodedChunk, LaneState]):
     """Partitions that keep coming, dealt out to a fixed number of lanes.
 
     Lanes end once `stopping` says so. `alignment` is shared by all of them; `untold` are the last
@@ -87,21 +87,21 @@ class LiveSource(FixedPartitionedSource[Read, Snapshot]):
         """Name the lanes."""
         return [str(lane) for lane in range(self.lanes)]
 
-    def build_part(self, step_id: str, for_part: str, resume_state: Snapshot | None) -> "LiveLane":
+    def build_part(self, step_id: str, for_part: str, resume_state: LaneState | None) -> "LiveLane":
         """Open a lane where its snapshot left off."""
         del step_id
         return LiveLane(self, int(for_part), resume_state or NEW)
 
     def tell_stored(self) -> None:
-        """Tell how far the result is, once the engine has come to its end: all is stored then."""
+        """Commit the offsets of the result once the engine has ended: everything is stored then."""
         if self.untold:
             self.intakes.commit(self.untold)
 
 
-class LiveLane(StatefulSourcePartition[Read, Snapshot]):
+class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
     """The partitions of one lane."""
 
-    def __init__(self, source: LiveSource, number: int, resumed: Snapshot) -> None:
+    def __init__(self, source: LiveSource, number: int, resumed: LaneState) -> None:
         """Open the partitions; those in the snapshot go on from there."""
         kind, version, _, promised, refused, _ = resumed
         assert (kind, version) == ("lane", VERSION), "preflight lets no other through"
@@ -128,8 +128,8 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         self._has_given = False
         self._due_at = datetime.now(UTC)
 
-    def next_batch(self) -> Iterable[Read]:
-        """Give what came since the last look, and promises where time has gone on."""
+    def next_batch(self) -> Iterable[DecodedChunk]:
+        """Return what came since the last look, and promises where time has gone on."""
         self._tell_stored()
         if self._source.stopping():
             raise StopIteration
@@ -153,8 +153,8 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         """Read on at once while there is a backlog and it comes; else let some documents gather."""
         return None if self._has_backlog and self._has_given else self._due_at
 
-    def snapshot(self) -> Snapshot:
-        """Give where to go on, and what was promised."""
+    def snapshot(self) -> LaneState:
+        """Return where to go on, and what was promised."""
         reach("source.snapshot")
         metrics.epoch_ended()
         partitions = {
@@ -178,7 +178,7 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             self._followed.close()
 
     def _tell_stored(self) -> None:
-        """Tell how far the result is: the engine reads on only when the last snapshot is stored."""
+        """Commit the stored offsets: the engine reads on only when the last snapshot is stored."""
         if self._stored is not None:
             self._intake.commit(self._stored)
             self._stored = None
@@ -199,12 +199,12 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             return set()
         return self._partitions.of("events")
 
-    def _news(self, now: int) -> list[Read]:
-        """Give what changed in the registry."""
+    def _news(self, now: int) -> list[DecodedChunk]:
+        """Return what changed in the registry."""
         news = None if self._followed is None else self._followed.news()
         return [self._given("events", now, {}, {"event_sources": news}, 0)] if news else []
 
-    def _read(self, documents: list[Documents], now: int) -> Read:
+    def _read(self, documents: list[Documents], now: int) -> DecodedChunk:
         """Decode what came of one stream, together: that costs the same for one and for many."""
         read = {each.partition: self._partitions.by_name[each.partition] for each in documents}
         if self._followed is not None:
@@ -220,21 +220,21 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
             partition.active_at = now
             partition.advance(now, self._rules.idle_grace)
         rows, tables = keyed(decoded, self._rules.salts)
-        if any(part.lift for part in decoded.parts):
-            tables["lifts"] = lifted(decoded)
-        if any(part.reading for part in decoded.parts):
-            tables["readings"] = read_ahead(decoded)
+        if any(part.late for part in decoded.parts):
+            tables["late_records"] = late_record_rows(decoded)
+        if any(part.future for part in decoded.parts):
+            tables["future_records"] = future_record_rows(decoded)
         next_offsets = {name: self._intake.next_offset(name) for name in read}
-        tables["positions"] = moved(decoded.stream, next_offsets)
+        tables["read_offsets"] = read_offset_rows(decoded.stream, next_offsets)
         tables |= self._set_aside(documents, decoded)
         return self._given(decoded.stream, now, rows, tables, decoded.records)
 
     def _set_aside(self, documents: list[Documents], decoded: Decoded) -> dict[str, pa.RecordBatch]:
-        """Give dead letters, and links of those that came back, by table."""
+        """Return dead letters, and links of those that came back, by table."""
         found: dict[str, list[pa.RecordBatch]] = defaultdict(list)
         for each in documents:
-            if (replays := replays_of(each)) is not None:
-                found["replays"].append(replays)
+            if (resent := resent_records_of(each)) is not None:
+                found["resent_records"].append(resent)
             if self._dead_letters is not None:
                 for name, letters in self._dead_letters.set_aside(each, decoded).items():
                     found[name].append(letters)
@@ -246,7 +246,7 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         self._has_backlog = backlog < END
         self._source.alignment.note(self._number, backlog)
 
-    def _due_promises(self, now: int) -> list[Read]:
+    def _due_promises(self, now: int) -> list[DecodedChunk]:
         due = self._partitions.due(now, self._rules.watermark_interval)
         return [self._given(stream, now, {}, {}, 0) for stream in due]
 
@@ -257,7 +257,7 @@ class LiveLane(StatefulSourcePartition[Read, Snapshot]):
         rows: dict[str, pa.RecordBatch],
         tables: dict[str, pa.RecordBatch],
         records: int,
-    ) -> Read:
+    ) -> DecodedChunk:
         low = self._partitions.promise(stream, now)
         self._rules.on_read(stream, records, low)
-        return Read(stream, self._number, low, rows, tables, records)
+        return DecodedChunk(stream, self._number, low, rows, tables, records)

@@ -11,26 +11,26 @@ from typing import Any, Final
 
 from connectors.durable import write_lasting
 from connectors.files.folder import LogError, LogFile, list_files
-from connectors.files.position import Place
+from connectors.files.position import FilePosition
 from connectors.preflight.resume import partitions
 from connectors.state.directory import StateDir
 from connectors.state.errors import WAYS_OUT, StateError
 
 FORMAT: Final = 1
 
-Log = Mapping[str, Any]
+InputIdentity = Mapping[str, Any]
 """`folder`, by its full name, or `topics` by stream."""
 
 
-def keep_log(state: StateDir, log: Log) -> None:
+def keep_log(state: StateDir, log: InputIdentity) -> None:
     """Remember what a run reads; raises OSError."""
     if kept_log(state) != log:
         text = json.dumps({"format": FORMAT, **log}, indent=2)
         write_lasting(state.log_file, [text.encode(), b"\n"])
 
 
-def kept_log(state: StateDir) -> Log | None:
-    """Give what was read; None before the first start. Raises StateError."""
+def kept_log(state: StateDir) -> InputIdentity | None:
+    """Return what was read; None before the first start. Raises StateError."""
     path = state.log_file
     if not path.exists():
         return None
@@ -43,8 +43,8 @@ def kept_log(state: StateDir) -> Log | None:
         raise StateError(msg) from error
 
 
-def other_log(state: StateDir, log: Log) -> Iterator[str]:
-    """Say why a log is not the one that was read, if it is not; raises StateError."""
+def other_log(state: StateDir, log: InputIdentity) -> Iterator[str]:
+    """Raise StateError if a log is not the one that was read."""
     known = kept_log(state)
     if known is None or known == log:
         return
@@ -59,19 +59,19 @@ def other_log(state: StateDir, log: Log) -> Iterator[str]:
     )
 
 
-def _named(log: Log) -> str:
+def _named(log: InputIdentity) -> str:
     if "folder" in log:
         return f"the folder {log['folder']}"
     return "the topics " + ", ".join(sorted(log["topics"].values()))
 
 
 def _differences(state: StateDir, folder: Path) -> Iterator[str]:
-    """Say by what a folder is not the one that was read, at another place; raises StateError."""
+    """Yield how a folder differs from the one that was read; raises StateError."""
     try:
         there = {file.partition: file for file in list_files(folder)}
     except LogError as error:
         raise StateError(str(error)) from error
-    read = {name: Place.of(position) for name, _, position, _ in partitions(state)}
+    read = {name: FilePosition.of(position) for name, _, position, _ in partitions(state)}
     for name, place in read.items():
         if name in there and not _begins(there[name], place):
             yield f"has another {name}"
@@ -81,8 +81,8 @@ def _differences(state: StateDir, folder: Path) -> Iterator[str]:
         yield "has none of the files that were read"
 
 
-def _begins(file: LogFile, place: Place) -> bool:
-    """Tell whether a file begins as it did when it was read."""
+def _begins(file: LogFile, place: FilePosition) -> bool:
+    """Return whether a file begins as it did when it was read."""
     try:
         content, raw = file.open()
         with raw:

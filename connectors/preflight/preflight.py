@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from attribution.policy import Policy
 from connectors.database.live_sink import RESUME_BEHIND_MAX
-from connectors.preflight.input_log import Log, keep_log, kept_log, other_log
+from connectors.preflight.input_log import InputIdentity, keep_log, kept_log, other_log
 from connectors.preflight.resume import manifests, resumed_seq, strange
 from connectors.registry.kept import load_versions
 from connectors.state.directory import StateDir
 from connectors.state.errors import WAYS_OUT, StateError
-from connectors.state.facts import Facts
+from connectors.state.facts import StateFacts
 from connectors.state.manifests import files_of
 from connectors.state.segments import absent, faults, unnamed
 
@@ -31,7 +31,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class RequestedConfig:
     """What a run would go on with; None where the state's own is as good as any."""
 
     policy: Policy
@@ -41,7 +41,7 @@ class Wanted:
     steps: tuple[str, ...]
 
 
-def check_facts(state: StateDir, facts: Facts, wanted: Wanted) -> None:
+def check_facts(state: StateDir, facts: StateFacts, wanted: RequestedConfig) -> None:
     """Hold what a run wants against what the state was made with.
 
     Raises StateError, which lists what differs: old -> new.
@@ -63,8 +63,8 @@ def check_facts(state: StateDir, facts: Facts, wanted: Wanted) -> None:
 _OPTIONAL: Final = {"flow.key_groups", "flow.lanes"}
 
 
-def _settings(of: Facts | Wanted) -> dict[str, str]:
-    """Give everything that has to stay the same, by the names that people know."""
+def _settings(of: StateFacts | RequestedConfig) -> dict[str, str]:
+    """Return everything that has to stay the same, by the names that people know."""
     tree = {
         "policy": of.policy.model_dump(mode="json", exclude_none=True),
         "flow": {"key_groups": of.key_groups, "lanes": of.lanes},
@@ -84,7 +84,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
 
 
 def preflight(
-    state: StateDir, facts: Facts, database_seq: int | None, log: Log | None = None
+    state: StateDir, facts: StateFacts, database_seq: int | None, log: InputIdentity | None = None
 ) -> Ready:
     """Check that the state can go on and the database with it, then scrub and sweep.
 
@@ -115,9 +115,9 @@ def _put_in_order(state: StateDir) -> Ready:
 
 
 def problems(
-    state: StateDir, facts: Facts, database_seq: int | None, *, thoroughly: bool = False
+    state: StateDir, facts: StateFacts, database_seq: int | None, *, thoroughly: bool = False
 ) -> Iterator[str]:
-    """Say what keeps the state from going on, a sentence each; `thoroughly` reads every byte."""
+    """Yield a sentence for each reason not to resume the state; `thoroughly` reads every byte."""
     try:
         if found := list(store_problems(state, facts)):
             yield from found
@@ -129,8 +129,8 @@ def problems(
         yield str(error)
 
 
-def store_problems(state: StateDir, facts: Facts) -> Iterator[str]:
-    """Say what is wrong with all but the batches; raises StateError."""
+def store_problems(state: StateDir, facts: StateFacts) -> Iterator[str]:
+    """Yield what is wrong with everything but the batches; raises StateError."""
     if found := list(_out_of_reach(state)):
         yield from found
     elif not state.recovery.is_complete():
@@ -142,7 +142,7 @@ def store_problems(state: StateDir, facts: Facts) -> Iterator[str]:
 
 
 def _out_of_reach(state: StateDir) -> Iterator[str]:
-    """Say what is not there, or not to be written: SQLite would only speak of an error."""
+    """Yield which files are missing or not writable: SQLite would only report an error."""
     for folder in (state.path, state.recovery.folder, state.segments.folder):
         if not folder.is_dir():
             yield f"{folder} is missing; {WAYS_OUT}"
@@ -157,7 +157,7 @@ def _out_of_reach(state: StateDir) -> Iterator[str]:
 
 
 def _halves(state: StateDir) -> Iterator[str]:
-    """Say what of a state that has run is gone without a trace."""
+    """Yield which halves of a state that has run are missing."""
     if not state.recovery.is_consistent():
         yield (
             f"{state.recovery.folder} holds snapshots, but not how far they were committed; "

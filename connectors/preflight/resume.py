@@ -14,7 +14,7 @@ from connectors.lanes.snapshot import VERSION as LANE
 from connectors.lanes.snapshot import partitions_of
 from connectors.state.directory import StateDir
 from connectors.state.errors import WAYS_OUT
-from connectors.state.facts import Facts
+from connectors.state.facts import StateFacts
 from connectors.state.manifests import Manifest
 from connectors.state.recovery import FIRST_EPOCH
 
@@ -32,33 +32,33 @@ SNAPSHOT: Final = 1
 
 
 def manifests(state: StateDir) -> Iterator[Manifest]:
-    """Go over the manifests of all key groups that would be resumed."""
+    """Yield the manifests of all key groups that would be resumed."""
     for step in KEYED_STEPS:
         for snapshot in state.recovery.snapshots(step).values():
             yield snapshot[-1]
 
 
 def resumed_seq(state: StateDir) -> int:
-    """Give the number of the last commit that the state belongs to; 0 before the first."""
+    """Return the number of the last commit that the state belongs to; 0 before the first."""
     return max(state.recovery.snapshots(WRITER).values(), default=0)
 
 
 def partitions(state: StateDir) -> Iterator[tuple[str, str, Position, int]]:
-    """Go over (name, stream, position, watermark) of all partitions of all lanes."""
+    """Yield (name, stream, position, watermark) of all partitions of all lanes."""
     for snapshot in state.recovery.snapshots(READ).values():
         for name, (stream, position, _, watermark) in partitions_of(snapshot).items():
             yield name, stream, position, watermark
 
 
-def strange(state: StateDir, facts: Facts) -> Iterator[str]:
-    """Say what there is that this program does not go on with, and what is not there."""
+def strange(state: StateDir, facts: StateFacts) -> Iterator[str]:
+    """Yield which snapshots this program cannot resume, and which are missing."""
     if found := sorted(state.recovery.steps().keys() - set(facts.steps)):
         yield f"{state.path} holds state of a step {found[0]}, which does not exist; {WAYS_OUT}"
     yield from _other_numbers(state, facts)
     yield from _other_versions(state)
 
 
-def _other_numbers(state: StateDir, facts: Facts) -> Iterator[str]:
+def _other_numbers(state: StateDir, facts: StateFacts) -> Iterator[str]:
     """Compare how many there are with what the state was made with.
 
     An epoch that is committed has a snapshot of every lane. The groups of a step are fed together:
@@ -81,7 +81,7 @@ def _miscounted(state: StateDir, found: str, expected: int) -> str:
 
 
 def _other_versions(state: StateDir) -> Iterator[str]:
-    """Tell of the first snapshot or place of another version."""
+    """Yield the first snapshot or position of another version."""
     for what, found, expected in _versions(state):
         if found != expected:
             yield (
@@ -92,7 +92,7 @@ def _other_versions(state: StateDir) -> Iterator[str]:
 
 
 def _versions(state: StateDir) -> Iterator[tuple[str, object, object]]:
-    """Go over all that has a version; places last, for where they lie is a lane's version's."""
+    """Yield all that has a version; places last, for where they lie is a lane's version's."""
     for step in KEYED_STEPS:
         for snapshot in state.recovery.snapshots(step).values():
             yield "snapshot", snapshot[:2], (SNAPSHOT, step)

@@ -29,10 +29,10 @@ class Followed(Protocol):
         """Take in what is new; tell whether it is known what holds now. Never waits for long."""
 
     def current(self) -> Registry:
-        """Give the registry as it is known now."""
+        """Return the registry as it is known now."""
 
     def news(self) -> pa.RecordBatch | None:
-        """Give rows of table `event_sources` for sources that changed since the last time."""
+        """Return rows of table `event_sources` for sources that changed since the last time."""
 
     def close(self) -> None:
         """Let go of it."""
@@ -63,11 +63,11 @@ class KeptRegistry:
         return now <= self._horizon.up_to
 
     def current(self) -> Registry:
-        """Give the registry as it was kept last."""
+        """Return the registry as it was kept last."""
         return self._registry
 
     def news(self) -> None:
-        """Give none: who reads the topic does."""
+        """Return none: who reads the topic does."""
 
     def close(self) -> None:
         """Nothing is open."""

@@ -20,14 +20,14 @@ Versions = dict[Key, tuple[SourceVersion, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class TopicOffsets:
     """How far a topic was read: the next offset by partition. A topic made anew has another id."""
 
     topic_id: str = ""
     offsets: Mapping[str, int] = field(default_factory=dict)
 
 
-NOTHING_READ: Final = Read()
+NOTHING_READ: Final = TopicOffsets()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class Known:
     """All versions that were kept, where they were read, and how often they were kept."""
 
     versions: Versions
-    read: Read = NOTHING_READ
+    read: TopicOffsets = NOTHING_READ
     number: int = 1
 
 
 def update_registry(
-    state: StateDir, current: Registry, now: int, read: Read = NOTHING_READ
+    state: StateDir, current: Registry, now: int, read: TopicOffsets = NOTHING_READ
 ) -> Registry:
     """Take in what holds from `now` (us) on, and give all versions; what came first always held.
 
@@ -72,7 +72,7 @@ def load_versions(state: StateDir) -> Known | None:
             key = (version.advertiser_id, version.event_source_id)
             versions[key] = (*versions.get(key, ()), version)
         offsets = {str(name): int(offset) for name, offset in tree.get("read", {}).items()}
-        read = Read(str(tree.get("topic_id", "")), offsets)
+        read = TopicOffsets(str(tree.get("topic_id", "")), offsets)
         number = int(tree.get("number", 0))
     except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f"{path} cannot be read: {error}; {WAYS_OUT}"

@@ -24,7 +24,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Faulty:
+class UnreadableMessage:
     """A message that says nothing of use; what was known stays. Names no identifier."""
 
     reason: str
@@ -32,19 +32,23 @@ class Faulty:
 
 def read_message(
     key: bytes | None, value: bytes | None, known: Iterable[Key]
-) -> Change | Faulty | None:
+) -> Change | UnreadableMessage | None:
     """Read a message; None where it deletes what is not `known`."""
     if value is None:
         return next((Change(each, None) for each in known if _spelled(each) == key), None)
     document = read_document(value)
     if isinstance(document, Unreadable):
-        return Faulty(document.message)
+        return UnreadableMessage(document.message)
     source = judge_event_source(document)
     if not isinstance(source, EventSource):
-        return Faulty("; ".join(f"{each.field or 'document'}: {each.message}" for each in source))
+        return UnreadableMessage(
+            "; ".join(f"{each.field or 'document'}: {each.message}" for each in source)
+        )
     named = (source.advertiser_id, source.event_source_id)
     if _spelled(named) != key:
-        return Faulty("the key is expected to be advertiser_id/event_source_id of the document")
+        return UnreadableMessage(
+            "the key is expected to be advertiser_id/event_source_id of the document"
+        )
     return Change(named, version_of(source))
 
 
@@ -83,7 +87,7 @@ class Words:
         return True
 
     def tell_of(self, key: Key) -> bool:
-        """Tell whether there is a source, be it one that is said to be what it cannot be."""
+        """Return whether there is a source, be it one that is said to be what it cannot be."""
         word = self._last.get(_spelled(key))
         return word is not None and word.is_value
 

@@ -22,9 +22,9 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, OnError, ignore
-from connectors.kafka.metadata import Lookout, require
+from connectors.kafka.metadata import MetadataPoller, require
 from connectors.kafka.partitions import REFRESH_SECONDS
-from connectors.registry.kept import Read
+from connectors.registry.kept import TopicOffsets
 
 BATCH_MESSAGES: Final = 1000
 
@@ -59,22 +59,22 @@ class SourceReader:
         self._ended: set[str] = set()
         self._question: Ends | None = None
         admin, topics = source.cluster.admin(), [source.topic]
-        self._lookout = Lookout(admin, topics, source.refresh_seconds)
+        self._lookout = MetadataPoller(admin, topics, source.refresh_seconds)
         self._consumer: Consumer = source.cluster.consumer(GROUP, self._note)
         self._begin()
 
     @property
-    def read(self) -> Read:
-        """Tell how far that is."""
-        return Read(self._topic_id, dict(self._next))
+    def read(self) -> TopicOffsets:
+        """Return how far the topic has been read."""
+        return TopicOffsets(self._topic_id, dict(self._next))
 
     @property
     def is_asked(self) -> bool:
-        """Tell whether the last question is still open."""
+        """Return whether the last question is still open."""
         return self._question is not None
 
     def messages(self, seconds: float = 0.0) -> list[Message]:
-        """Give the next messages; waits for the first for so long."""
+        """Return the next messages; waits for the first for so long."""
         self._look_around()
         given = []
         for message in self._consumer.consume(BATCH_MESSAGES, seconds):
@@ -109,9 +109,9 @@ class SourceReader:
         self._question = Ends({str(at.partition): each for at, each in answers.items()})
 
     def has_given_all(self) -> bool:
-        """Tell whether all has been given that there was at the last question, which so is closed.
+        """Return whether everything up to the last known end was returned; closes that question.
 
-        It is closed too where it was not answered: then ask again.
+        It is closed as well if it was not answered: then ask again.
         """
         if self._question is None or not self._question.are_known():
             return False
@@ -131,7 +131,7 @@ class SourceReader:
         self._consumer.close()
 
     def _is_at_end(self, partition: str, end: int) -> bool:
-        """Tell whether a partition was read to its end: what a leader says of it may be short."""
+        """Return whether a partition was read to its end: what a leader says of it may be short."""
         place, read = self._place(partition), self._next[partition]
         if partition not in self._ended or read < end:
             return False
@@ -191,7 +191,7 @@ class Ends:
         self.asked_at = time.monotonic()
 
     def are_known(self) -> bool:
-        """Tell whether the answer is there."""
+        """Return whether the answer is there."""
         return all(answer.done() for answer in self._answers.values())
 
     def offsets(self) -> dict[str, int]:

@@ -52,7 +52,7 @@ def record_sources(connection: duckdb.DuckDBPyConnection, registry: Registry) ->
 
 
 def source_rows(versions: Iterable[SourceVersion]) -> pa.RecordBatch:
-    """Give the rows of table `event_sources` for versions."""
+    """Return the rows of table `event_sources` for versions."""
     rows = [
         {
             "advertiser_id": source.advertiser_id,

@@ -20,7 +20,7 @@ from connectors.registry.kept import (
     Horizon,
     Key,
     Known,
-    Read,
+    TopicOffsets,
     Versions,
     load_horizon,
     load_versions,
@@ -28,7 +28,7 @@ from connectors.registry.kept import (
     save_versions,
     update_registry,
 )
-from connectors.registry.messages import Change, Faulty, Words, read_message
+from connectors.registry.messages import Change, UnreadableMessage, Words, read_message
 from connectors.registry.reader import SourceReader, SourceTopic
 from connectors.registry.table import source_rows
 from connectors.state.directory import StateDir
@@ -45,7 +45,7 @@ WAIT_SECONDS: Final = 0.1
 
 
 def known_registry(state: StateDir, source: SourceTopic, now: int) -> Registry:
-    """Give the versions that a state knows; a state that has not read the topic reads it whole.
+    """Return the versions that a state knows; a state that has not read the topic reads it whole.
 
     Raises StateError or ClusterError.
     """
@@ -59,7 +59,7 @@ def known_registry(state: StateDir, source: SourceTopic, now: int) -> Registry:
     return update_registry(state, current, up_to + 1, read)
 
 
-def read_whole(source: SourceTopic) -> tuple[Registry, Read]:
+def read_whole(source: SourceTopic) -> tuple[Registry, TopicOffsets]:
     """Read a topic to its present end: the sources there are, for all time, and how far that was.
 
     Raises ClusterError.
@@ -123,11 +123,11 @@ class RegistryTopic:
         return now <= self._horizon.up_to
 
     def current(self) -> Registry:
-        """Give the registry as it is known now."""
+        """Return the registry as it is known now."""
         return self._registry
 
     def news(self) -> pa.RecordBatch | None:
-        """Give rows of table `event_sources` for sources that changed since the last time."""
+        """Return rows of table `event_sources` for sources that changed since the last time."""
         changed, self._news = self._news, set()
         versions = [each for key in sorted(changed) for each in self._registry.versions[key]]
         return source_rows(versions) if versions else None
@@ -179,7 +179,7 @@ class RegistryTopic:
 
 
 def _said_at(message: Message, now: int) -> int:
-    """Tell when a message was sent; a clock ahead of ours must not put a version off."""
+    """Return when a message was sent; a clock ahead of ours must not delay a version."""
     kind, milliseconds = message.timestamp()
     return now if kind == TIMESTAMP_NOT_AVAILABLE else min(milliseconds * 1000, now)
 
@@ -187,7 +187,7 @@ def _said_at(message: Message, now: int) -> int:
 def _change(source: SourceTopic, message: Message, known: Versions) -> Change | None:
     """Read a message; one that says nothing of use is told of in the log, by its place."""
     read = read_message(message.key(), message.value(), known)
-    if isinstance(read, Faulty):
+    if isinstance(read, UnreadableMessage):
         place = f"{source.topic}-{message.partition()} offset {message.offset()}"
         LOG.warning("event source at %s is refused, what was known stays: %s", place, read.reason)
         return None

@@ -28,7 +28,7 @@ from connectors.durable import UNFINISHED, write_lasting
 from connectors.hashing import hash_check
 from connectors.release import release
 from connectors.state.errors import WAYS_OUT, StateError
-from connectors.state.facts import FORMAT, Facts, fingerprint_of
+from connectors.state.facts import FORMAT, StateFacts, fingerprint_of
 from connectors.state.recovery import RecoveryStore
 from connectors.state.segments import Segments
 
@@ -94,7 +94,7 @@ class StateDir:
             (self.path / WAITING).touch()
 
     def pulse(self) -> tuple[int, int]:
-        """Give what is not the same after an epoch, or after a moment of such waiting."""
+        """Return what is not the same after an epoch, or after a moment of such waiting."""
         try:
             waited_at = (self.path / WAITING).stat().st_mtime_ns
         except FileNotFoundError:
@@ -135,7 +135,7 @@ class StateDir:
         return handle
 
     def is_new(self) -> bool:
-        """Tell whether there is no state yet; an unfinished `create` left none.
+        """Return whether there is no state yet; an unfinished `create` left none.
 
         Raises StateError when the directory holds something else, or a state without state.json.
         """
@@ -152,7 +152,7 @@ class StateDir:
             raise StateError(msg)
         return True
 
-    def create(self, facts: Facts) -> None:
+    def create(self, facts: StateFacts) -> None:
         """Make a new state, under the lock. `state.json` comes last: with it the state is there."""
         try:
             (self.path / SEGMENTS).mkdir(exist_ok=True)
@@ -174,13 +174,13 @@ class StateDir:
             with suppress(OSError):  # something else is in there by now
                 self.path.rmdir()
 
-    def read(self) -> Facts:
+    def read(self) -> StateFacts:
         """Read what the state was made with; raises StateError where it cannot go on like that."""
         path = self.path / STATE
         try:
             tree = json.loads(path.read_bytes())
             self._check_format(tree)
-            facts = Facts.from_json(tree)
+            facts = StateFacts.from_json(tree)
             has_same_policy = tree["policy_fingerprint"] == fingerprint_of(tree["policy"])
             has_same_hashes = tree["hash_check"] == hash_check(facts.salts)
         except FileNotFoundError as error:

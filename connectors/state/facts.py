@@ -17,7 +17,7 @@ FORMAT: Final = 2
 
 SALT_BYTES: Final = 16
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _new_salts() -> Salts:
@@ -25,7 +25,7 @@ def _new_salts() -> Salts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class StateFacts:
     """What a state is made with. All of it shows in what is kept, so none of it may change."""
 
     policy: Policy
@@ -49,7 +49,7 @@ class Facts:
             "format": FORMAT,
             "version": self.version,
             "state_id": self.state_id,
-            "created_at": (EPOCH + timedelta(microseconds=self.created_at)).isoformat(),
+            "created_at": (UNIX_EPOCH + timedelta(microseconds=self.created_at)).isoformat(),
             "key_groups": self.key_groups,
             "lanes": self.lanes,
             "allow_unregistered": self.allow_unregistered,
@@ -63,7 +63,7 @@ class Facts:
     @classmethod
     def from_json(cls, tree: dict[str, Any]) -> Self:
         """Read what state.json has."""
-        created_at = datetime.fromisoformat(tree["created_at"]) - EPOCH
+        created_at = datetime.fromisoformat(tree["created_at"]) - UNIX_EPOCH
         return cls(
             policy=Policy.model_validate(tree["policy"]),
             key_groups=tree["key_groups"],

@@ -15,7 +15,7 @@ FORMAT: Final = 1
 """Of manifests; stands first in each."""
 
 
-class Part(NamedTuple):
+class SegmentPart(NamedTuple):
     """One batch of a manifest: its bytes, or the file and offset where they lie."""
 
     rows: int
@@ -34,8 +34,8 @@ class Part(NamedTuple):
         return self.where[1] + self.length
 
 
-def parts_of(manifest: Manifest) -> Iterator[tuple[str, Part]]:
-    """Go over the parts of a manifest, by the names they were saved under."""
+def parts_of(manifest: Manifest) -> Iterator[tuple[str, SegmentPart]]:
+    """Yield the parts of a manifest, by the names they were saved under."""
     if manifest[0] != FORMAT:
         msg = (
             f"a manifest of the state has format {manifest[0]}, expected {FORMAT}; start the "
@@ -44,7 +44,7 @@ def parts_of(manifest: Manifest) -> Iterator[tuple[str, Part]]:
         raise SegmentError(msg)
     for name, parts in manifest[1]:
         for part in parts:
-            yield name, Part(*part)
+            yield name, SegmentPart(*part)
 
 
 def files_of(manifest: Manifest) -> set[str]:
@@ -53,7 +53,7 @@ def files_of(manifest: Manifest) -> set[str]:
 
 
 def sizes_of(manifest: Manifest) -> dict[str, tuple[int, int]]:
-    """Give (rows, bytes) by name, wherever the bytes are."""
+    """Return (rows, bytes) by name, wherever the bytes are."""
     sizes = {name: (0, 0) for name, _ in manifest[1]}
     for name, part in parts_of(manifest):
         rows, length = sizes[name]

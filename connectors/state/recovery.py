@@ -101,7 +101,7 @@ class RecoveryStore:
         return sorted(self.folder.glob(_FILES))
 
     def changed_at(self) -> int:
-        """Give when a file of the store was last written, as every epoch does; 0 without one."""
+        """Return when a file of the store was last written, as every epoch does; 0 without one."""
         times = [0]
         with suppress(FileNotFoundError):
             for path in self.folder.iterdir():
@@ -110,7 +110,7 @@ class RecoveryStore:
         return max(times)
 
     def is_complete(self) -> bool:
-        """Tell whether the store has all of its files."""
+        """Return whether the store has all of its files."""
         counts = {count for (count,) in self._ask("select part_count from parts")}
         return counts == {len(self.files())}
 
@@ -123,11 +123,11 @@ class RecoveryStore:
                 raise _damaged(file, found)
 
     def has_run(self) -> bool:
-        """Tell whether the engine was ever started on this store."""
+        """Return whether the engine was ever started on this store."""
         return self._execution() is not None
 
     def resume_epoch(self) -> int:
-        """Give the first epoch that is not committed everywhere."""
+        """Return the first epoch that is not committed everywhere."""
         execution = self._execution()
         if execution is None:
             return FIRST_EPOCH
@@ -139,7 +139,7 @@ class RecoveryStore:
         return min(reached.values())
 
     def is_consistent(self) -> bool:
-        """Tell whether it is known how far what it holds was committed."""
+        """Return whether it is known how far what it holds was committed."""
         return self.has_run() or not self.steps()
 
     def steps(self) -> dict[str, int]:
@@ -151,7 +151,7 @@ class RecoveryStore:
         return counts
 
     def snapshots(self, step: str) -> dict[str, Any]:
-        """Give the state of each key that the engine would resume with."""
+        """Return the state of each key that the engine would resume with."""
         return {
             key: unsealed(plain(blob))
             for key, _, blob in self._ask(
@@ -175,7 +175,7 @@ class RecoveryStore:
         return Scrubbed(uncommitted, discarded)
 
     def _execution(self) -> tuple[int, int, int] | None:
-        """Give (number, workers, epoch it resumed at) of the last execution."""
+        """Return (number, workers, epoch it resumed at) of the last execution."""
         rows = self._ask("select ex_num, worker_count, resume_epoch from exs")
         return max(((number, workers, epoch) for number, workers, epoch in rows), default=None)
 

@@ -24,7 +24,7 @@ def sealed(snapshot: Any) -> Sealed:  # noqa: ANN401  any plain values
 
 
 def unsealed(kept: Any) -> Any:  # noqa: ANN401
-    """Give what was sealed, or None where nothing was; raises RecoveryError."""
+    """Return what was sealed, or None where nothing was; raises RecoveryError."""
     if kept is None:
         return None
     is_sealed = isinstance(kept, tuple) and [type(each) for each in kept] == [int, bytes]

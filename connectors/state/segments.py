@@ -17,7 +17,7 @@ import pyarrow as pa
 from connectors.durable import UNFINISHED, write_lasting
 from connectors.failpoints import reach
 from connectors.state.errors import WAYS_OUT, SegmentError
-from connectors.state.manifests import FORMAT, Manifest, Part, parts_of
+from connectors.state.manifests import FORMAT, Manifest, SegmentPart, parts_of
 
 Batches = dict[str, list[pa.RecordBatch]]
 """Immutable batches by name; the same object is the same content."""
@@ -68,8 +68,8 @@ class Segments:
         reach("segment.after_sync")
         return name
 
-    def read(self, part: Part, opened: dict[str, pa.MemoryMappedFile]) -> bytes | pa.Buffer:
-        """Give the bytes of a batch, checked; `opened` keeps the files of one load open."""
+    def read(self, part: SegmentPart, opened: dict[str, pa.MemoryMappedFile]) -> bytes | pa.Buffer:
+        """Return the bytes of a batch, checked; `opened` keeps the files of one load open."""
         name = "the recovery store" if part.file is None else str(self.folder / part.file)
         try:
             data = part.where if part.file is None else self._map(part, opened)
@@ -81,7 +81,7 @@ class Segments:
             raise SegmentError(msg)
         return data
 
-    def _map(self, part: Part, opened: dict[str, pa.MemoryMappedFile]) -> pa.Buffer:
+    def _map(self, part: SegmentPart, opened: dict[str, pa.MemoryMappedFile]) -> pa.Buffer:
         file, offset = part.where
         if file not in opened:
             opened[file] = pa.memory_map(str(self.folder / file))
@@ -95,11 +95,11 @@ class _Kept:
 
     __slots__ = ("batch", "file", "part")
 
-    def __init__(self, batch: pa.RecordBatch, part: Part) -> None:
+    def __init__(self, batch: pa.RecordBatch, part: SegmentPart) -> None:
         self.batch = batch
         self.place(part)
 
-    def place(self, part: Part) -> None:
+    def place(self, part: SegmentPart) -> None:
         self.part = tuple(part)
         self.file = part.file
 
@@ -132,7 +132,7 @@ class Snapshots:
         )
 
     def load(self, manifest: Manifest) -> Batches:
-        """Give the batches of a manifest, which now count as stored; raises SegmentError."""
+        """Return the batches of a manifest, which now count as stored; raises SegmentError."""
         opened: dict[str, pa.MemoryMappedFile] = {}
         state: Batches = {name: [] for name, _ in manifest[1]}
         for name, part in parts_of(manifest):
@@ -162,7 +162,7 @@ class Snapshots:
             return
         file, offset = self._segments.write([kept.part[3] for kept in rest]), 0
         for kept in rest:
-            kept.place(Part(*kept.part)._replace(where=(file, offset)))
+            kept.place(SegmentPart(*kept.part)._replace(where=(file, offset)))
             offset += kept.part[1]
         self._sizes[file] = offset
 
@@ -178,13 +178,13 @@ class Snapshots:
                     (self._segments.folder / file).unlink()
 
 
-def _inline(batch: pa.RecordBatch) -> Part:
+def _inline(batch: pa.RecordBatch) -> SegmentPart:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as stream:
         stream.write_batch(batch)
     data = sink.getvalue().to_pybytes()
     assert len(data) % ALIGNMENT == 0
-    return Part(batch.num_rows, len(data), crc32(data), data)
+    return SegmentPart(batch.num_rows, len(data), crc32(data), data)
 
 
 def _batch(data: bytes | pa.Buffer) -> pa.RecordBatch:
@@ -192,7 +192,7 @@ def _batch(data: bytes | pa.Buffer) -> pa.RecordBatch:
 
 
 def absent(segments: Segments, manifest: Manifest) -> Iterator[str]:
-    """Say which files of a manifest are missing or too short; reads none of them."""
+    """Yield which files of a manifest are missing or too short; reads none of them."""
     ends: dict[str, int] = {}
     for _, part in parts_of(manifest):
         if part.file:
@@ -207,7 +207,7 @@ def absent(segments: Segments, manifest: Manifest) -> Iterator[str]:
 
 
 def faults(segments: Segments, manifest: Manifest) -> Iterator[str]:
-    """Say what of a manifest is not as it was saved; reads every byte."""
+    """Yield what differs from how a manifest was saved; reads every byte."""
     opened: dict[str, pa.MemoryMappedFile] = {}
     for _, part in parts_of(manifest):
         try:

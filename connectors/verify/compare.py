@@ -99,7 +99,7 @@ def _paired(comparison: Comparison, columns: dict[str, str]) -> str:
 
 
 def _comparable(name: str, kind: str) -> str:
-    """Give equal contents one form: maps and sets have no order, and no set is an empty one."""
+    """Return equal contents one form: maps and sets have no order, and no set is an empty one."""
     if kind.startswith("MAP"):
         return f"list_sort(list_filter(map_entries({name}), lambda entry: entry.value <> 0))"
     return f"list_sort(coalesce({name}, []))" if name in {"warnings", "dropped"} else name

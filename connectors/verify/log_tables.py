@@ -99,7 +99,7 @@ def _impressions(decoded: Decoded) -> pa.RecordBatch:
 
 
 def _placed(decoded: Decoded, **replaced: pa.Array | None) -> pa.RecordBatch:
-    """Give the decoded rows with place and match keys; None takes a column away."""
+    """Return the decoded rows with place and match keys; None takes a column away."""
     rows = decoded.rows
     columns = {name: rows[name] for name in rows.schema.names if name != "line"}
     columns |= decoded.places(values(rows, "line"))
@@ -112,7 +112,7 @@ def _placed(decoded: Decoded, **replaced: pa.Array | None) -> pa.RecordBatch:
 
 
 def _key_lists(keys: Keys, count: int) -> pa.Array:
-    """Give each of `count` rows its set of match keys as a list of (kind, value)."""
+    """Return each of `count` rows its set of match keys as a list of (kind, value)."""
     encoded = keys.value.dictionary_encode()
     code = encoded.indices.to_numpy()
     order = np.lexsort((code, keys.kind, keys.row))

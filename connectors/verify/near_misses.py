@@ -19,7 +19,7 @@ Rule: TypeAlias = Literal["kind", "after", "window", "late", "eligible"]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class EventPlace:
     """Where an event was read."""
 
     partition: str
@@ -42,9 +42,9 @@ class NearMiss:
 
 
 def near_misses(
-    connection: duckdb.DuckDBPyConnection, place: Place, *, path: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, place: EventPlace, *, path: Sequence[str]
 ) -> tuple[list[NearMiss], int]:
-    """Give the latest near misses of an event whose path is given, and how many there are."""
+    """Return the latest near misses of an event whose path is given, and how many there are."""
     rows = connection.execute(
         files("connectors.verify").joinpath("near_misses.sql").read_text(encoding="utf-8"),
         {

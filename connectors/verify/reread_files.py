@@ -56,8 +56,8 @@ def _extent_of(file: LogFile, extent: Extent, decoder: PartitionDecoder) -> Iter
             decoder,
             lines,
             lines.numbered(done),
-            lifts=extent.lifts_among(done, done + len(lines)),
-            readings=extent.readings,
+            late_records=extent.late_among(done, done + len(lines)),
+            read_times=extent.read_times,
         )
         done += len(lines)
         if done == extent.next_offset:

@@ -76,7 +76,7 @@ class TopicLog:
                 raise ClusterError(msg)
 
     def _chunks(self, consumer: Consumer, extent: Extent) -> Iterator[list[Message]]:
-        """Give the records of a partition, as many together as are decoded at once."""
+        """Yield the records of a partition, as many together as are decoded at once."""
         gathered: list[Message] = []
         size = 0
         for message in self._messages(consumer, extent):
@@ -89,7 +89,7 @@ class TopicLog:
             yield gathered
 
     def _messages(self, consumer: Consumer, extent: Extent) -> Iterator[Message]:
-        """Give the records below the end of an extent."""
+        """Yield the records below the end of an extent."""
         place = self._place(extent)
         consumer.assign([place])
         heard = time.monotonic()
@@ -107,7 +107,7 @@ class TopicLog:
         raise unreachable(self.cluster, KafkaException(KafkaError(KafkaError._TIMED_OUT)))  # noqa: SLF001  the library's spelling
 
     def _place(self, extent: Extent) -> TopicPartition:
-        """Say where a partition began."""
+        """Return the place where a partition begins."""
         topic, _, number = extent.partition.rpartition("-")
         if topic not in self.topics:
             msg = f"{extent.partition} is of none of the topics {', '.join(sorted(self.topics))}"
@@ -148,8 +148,8 @@ class TopicLog:
 def _decode(decoder: PartitionDecoder, extent: Extent, messages: list[Message]) -> Decoded:
     offsets = np.array([_offset(message) for message in messages], dtype=np.int64)
     lines = Lines.of_documents([message.value() or b"" for message in messages])
-    lifts = extent.lifts_among(int(offsets[0]), int(offsets[-1]) + 1)
-    return decoder.decode(lines, offsets, lifts=lifts, readings=extent.readings)
+    late_records = extent.late_among(int(offsets[0]), int(offsets[-1]) + 1)
+    return decoder.decode(lines, offsets, late_records=late_records, read_times=extent.read_times)
 
 
 def _offset(message: Message) -> int:

@@ -43,7 +43,7 @@ class ResultError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RecordedRun:
     """What a run was told: the rules, the folder, and whether unknown sources were let in.
 
     A replay read its log by the clock of its start, `started_at`. `is_continuous` if its log may

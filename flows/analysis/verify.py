@@ -17,7 +17,7 @@ from connectors.verify.compare import Difference, TableCheck, compare
 from connectors.verify.expected import compute_expected, count_unsettled
 from connectors.verify.tables import COMPARISONS, PROVISIONAL_COMPARISONS
 from connectors.wording import counted
-from flows.analysis.recorded import Run, attach
+from flows.analysis.recorded import RecordedRun, attach
 from flows.settings.kafka import KafkaSettings
 
 MEMORY_LIMIT: Final = "1GB"
@@ -65,7 +65,7 @@ def verify(
     """
     with TemporaryDirectory(prefix="tributary-verify-") as scratch, _workspace(scratch) as space:
         attach(space, database)
-        run = Run.last_of(space)
+        run = RecordedRun.last_of(space)
         run.load(space, folder, kafka)
         compute_expected(space)
         comparisons = COMPARISONS + (PROVISIONAL_COMPARISONS if run.is_continuous else ())
@@ -77,7 +77,7 @@ def verify(
 
 
 def report(verification: Verification) -> Iterator[str]:
-    """Say it in lines: each difference, then one line per table, then the verdict."""
+    """Yield the report in lines: each difference, one line per table, the verdict."""
     yield from map(str, verification.differences)
     for table in verification.tables:
         verdict = f"{table.differing_rows:,} differ" if table.differing_rows else "equal"

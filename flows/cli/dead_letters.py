@@ -65,18 +65,18 @@ def replay(
 ) -> None:
     """Send dead letters to their topics again, as they were.
 
-    Each becomes a new record; its old rejection stays, and table replays links the two. Without
-    --yes nothing is sent.
+    Each becomes a new record; its old rejection stays, and table resent_records links the two.
+    Without --yes nothing is sent.
     """
     from connectors.kafka.cluster import ClusterError
     from connectors.kafka.producer import PublishError
-    from flows.kafka.dead_letters import Replay, Selection
+    from flows.kafka.dead_letters import DeadLetterReplay, Selection
     from flows.settings.load import SettingsError, load_settings
 
     selection = Selection(frozenset(codes or ()), partition, frozenset(offsets or ()))
     with told(SettingsError, ClusterError, PublishError):
         settings = load_settings(config=config, overrides=overrides or []).settings
-        task = Replay(settings, selection)
+        task = DeadLetterReplay(settings, selection)
         found = task.look()
         if found.incomplete:
             typer.echo(f"{found.incomplete:,} were too large to be kept, and cannot be sent")

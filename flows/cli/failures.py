@@ -20,7 +20,7 @@ REJECTED: Final = 3
 
 @contextmanager
 def told(*mistakes: type[Exception], code: int = MISTAKEN) -> Iterator[None]:
-    """Tell the message of a mistake on stderr and exit; anything else is ours, and a traceback."""
+    """Print the message of a mistake to stderr and exit; other errors keep their traceback."""
     try:
         yield
     except mistakes as error:
@@ -30,7 +30,7 @@ def told(*mistakes: type[Exception], code: int = MISTAKEN) -> Iterator[None]:
 
 @contextmanager
 def told_of(place: Path) -> Iterator[None]:
-    """Tell what the system refuses, of a file or, where it says none, of what lies at a place."""
+    """Print which file the system refuses, or the given place if it names none, and exit."""
     try:
         yield
     except OSError as error:
@@ -43,7 +43,7 @@ def told_of(place: Path) -> Iterator[None]:
 
 @contextmanager
 def told_operating() -> Iterator[None]:
-    """Tell what the system or a database refuses, where no command expects it; exits with 2."""
+    """Print what the system or a database refuses where no command expects it; exits with 2."""
     try:
         yield
     except Exception as error:

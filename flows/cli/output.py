@@ -44,7 +44,7 @@ class _Output(io.FileIO):
 
 
 def lenient_stdout() -> TextIO | None:
-    """Give standard output anew, in the manner of this module; None where there is none."""
+    """Return standard output anew, in the manner of this module; None where there is none."""
     usual = sys.stdout
     if usual is None:  # closed by who has started this
         return None

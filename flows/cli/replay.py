@@ -53,7 +53,7 @@ def replay(
     from connectors.database.file import DatabaseError
     from connectors.files.folder import LogError, look_into
     from connectors.files.hints import hints
-    from flows.replay.replay import Replay
+    from flows.replay.replay import ReplayOptions
     from flows.replay.replay import replay as run
     from flows.settings.load import SettingsError, load_settings
 
@@ -67,7 +67,7 @@ def replay(
             typer.echo(f"tributary: warning: {each}", err=True)
         settings = load_settings(config=config, overrides=overrides or []).settings
         run(
-            Replay(
+            ReplayOptions(
                 path,
                 db,
                 settings,

@@ -70,7 +70,7 @@ def run(
         from flows.monitoring.logs import set_up_logs
         from flows.monitoring.server import MonitorError
         from flows.run.inputs import check_inputs
-        from flows.run.job import Run
+        from flows.run.job import RunOptions
         from flows.run.run import run_until_asked
         from flows.run.state import sized_for
         from flows.settings.load import SettingsError, load_settings
@@ -83,7 +83,7 @@ def run(
             settings = load_settings(config=config, overrides=overrides or [])
             check_inputs(settings, data, sources)
             code = run_until_asked(
-                Run(
+                RunOptions(
                     data,
                     state,
                     db,

@@ -32,7 +32,7 @@ def create(config: Config = None, overrides: Overrides = None) -> None:
 
 @topics.command()
 def check(config: Config = None, overrides: Overrides = None) -> None:
-    """Tell which topics are missing or not as they should be.
+    """Show which topics are missing or not configured as planned.
 
     More partitions and a longer retention will do. Exits with 1 when anything is not so.
     """

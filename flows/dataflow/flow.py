@@ -9,7 +9,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 from bytewax.outputs import Sink
 
-from attribution.columnar.frames import Read, Rows
+from attribution.columnar.frames import DecodedChunk, Rows
 from attribution.policy import Policy
 from connectors.state.segments import Segments
 from flows.dataflow import routes
@@ -34,7 +34,7 @@ class Io:
     put around each keyed step.
     """
 
-    source: Source[Read]
+    source: Source[DecodedChunk]
     sink: Sink[tuple[str, Rows]]
     lanes: int
     key_groups: int
@@ -46,7 +46,7 @@ class Io:
     guard: Callable[[Builder], Builder] = lambda build: build
 
     def kept(self, step: Callable[[], Step]) -> Builder:
-        """Give what makes the groups of a keyed step."""
+        """Return what makes the groups of a keyed step."""
         return self.guard(built(step, self.segments))
 
 

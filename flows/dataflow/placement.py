@@ -36,7 +36,7 @@ def _siphash13(text: str) -> int:
 
 
 def _words(data: bytes) -> Iterator[int]:
-    """Give words of eight bytes; the last of them ends with the length."""
+    """Yield words of eight bytes; the last of them ends with the length."""
     padded = data + bytes(7 - len(data) % 8) + bytes([len(data) & 0xFF])
     for at in range(0, len(padded), 8):
         yield int.from_bytes(padded[at : at + 8], "little")

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from attribution.columnar.columns import timestamps, values
-from attribution.columnar.frames import DEAD_LETTERS, END, START, Frame, Read, Rows
+from attribution.columnar.frames import DEAD_LETTERS, END, START, DecodedChunk, Frame, Rows
 from attribution.columnar.key_groups import split
 from attribution.credit import Credited, Decided
-from attribution.match import Answers, match_queries
+from attribution.match import Found, match_queries
 from attribution.policy import Policy
 from connectors.decoding.counts import touchpoint_counts
 from flows.dataflow.placement import key_of
@@ -23,10 +23,10 @@ Keyed = tuple[str, Frame]
 Advanced = tuple[str, Advance]
 
 
-def by_key(groups: int, stream: str) -> Callable[[Read], Iterable[Keyed]]:
+def by_key(groups: int, stream: str) -> Callable[[DecodedChunk], Iterable[Keyed]]:
     """Send the rows of a stream that are to be counted once to the groups of their keys."""
 
-    def route(read: Read) -> Iterable[Keyed]:
+    def route(read: DecodedChunk) -> Iterable[Keyed]:
         if read.stream == stream:
             for group, rows in enumerate(split(read.rows.get("unique"), groups, by="key")):
                 frame = Frame(stream, read.lane, read.watermark, _named(unique=rows))
@@ -35,10 +35,10 @@ def by_key(groups: int, stream: str) -> Callable[[Read], Iterable[Keyed]]:
     return route
 
 
-def records_by_match_key(groups: int) -> Callable[[Read], Iterable[Keyed]]:
+def records_by_match_key(groups: int) -> Callable[[DecodedChunk], Iterable[Keyed]]:
     """Send each impression and click to the groups of its match keys."""
 
-    def route(read: Read) -> Iterable[Keyed]:
+    def route(read: DecodedChunk) -> Iterable[Keyed]:
         if read.stream == "impressions":
             clicks = split(read.rows.get("clicks"), groups, by="key_high")
             views = split(read.rows.get("views"), groups, by="key_high")
@@ -74,7 +74,7 @@ def found_by_conversion(groups: int) -> Callable[[Advanced], Iterable[Keyed]]:
 
     def route(matched: Advanced) -> Iterable[Keyed]:
         origin, advance = matched
-        answers = advance.result or Answers(None, None)
+        answers = advance.result or Found(None, None)
         final = split(answers.final, groups, by="conversion_high")
         provisional = split(answers.provisional, groups, by="conversion_high")
         for group in range(groups):
@@ -88,26 +88,26 @@ def _named(**rows: pa.RecordBatch | None) -> dict[str, pa.RecordBatch]:
     return {name: batch for name, batch in rows.items() if batch is not None}
 
 
-def read_rows(read: Read) -> Rows:
-    """Give what is finished as soon as it is read; dead letters are not for the result."""
+def read_rows(read: DecodedChunk) -> Rows:
+    """Return what is finished as soon as it is read; dead letters are not for the result."""
     tables = {name: rows for name, rows in read.tables.items() if name != DEAD_LETTERS}
     return Rows(tables, read.records, {(read.stream, read.lane): read.watermark})
 
 
-def dead_letters(read: Read) -> Iterable[tuple[str, Rows]]:
-    """Give documents that are set aside, for the one who keeps them."""
+def dead_letters(read: DecodedChunk) -> Iterable[tuple[str, Rows]]:
+    """Yield documents that are set aside, for the one who keeps them."""
     if DEAD_LETTERS in read.tables:
         yield DEAD_LETTERS, Rows({DEAD_LETTERS: read.tables[DEAD_LETTERS]})
 
 
 def settled(rows: Rows) -> Iterable[tuple[str, Rows]]:
-    """Give what is final and attributed, for the one who publishes it."""
+    """Yield what is final and attributed, for the one who publishes it."""
     if "credits_final" in rows.tables:
         yield "publisher", rows
 
 
 def event_repeats(deduped: Advanced) -> Iterable[Rows]:
-    """Give a row for each repeat of an event."""
+    """Yield a row for each repeat of an event."""
     result = deduped[1].result
     if result is not None and result.repeats.num_rows:
         repeats = result.repeats
@@ -129,7 +129,7 @@ def impression_repeats(counted: Advanced) -> Iterable[Rows]:
 
 
 def credited_rows(policy: Policy) -> Callable[[Advanced], Rows]:
-    """Give conversions and credits, and up to which arrival they are final."""
+    """Return conversions and credits, and up to which arrival they are final."""
 
     def rows(credited: Advanced) -> Rows:
         group, advance = credited

@@ -18,7 +18,7 @@ from bytewax.operators import StatefulBatchLogic
 from attribution.columnar.frames import END, START, Frame, Watermarks
 from attribution.credit import Credit, Decided
 from attribution.dedup import Dedup, Released
-from attribution.match import Answers, Match
+from attribution.match import Found, Match
 from attribution.policy import Policy
 from connectors.failpoints import reach
 from connectors.state.segments import Batches, Segments, Snapshots
@@ -52,7 +52,7 @@ class Size:
     provisional: bool
 
 
-Snapshot = tuple[int, str, tuple[Any, ...], tuple[Any, ...]]
+StepState = tuple[int, str, tuple[Any, ...], tuple[Any, ...]]
 """Version, step, (watermark advanced to, watermarks per port and origin), manifest of batches."""
 
 Builder = Callable[[Any], StatefulBatchLogic[Frame, Advance, Any]]
@@ -70,7 +70,7 @@ class Core(Protocol):
         """Go on from batches as they were at a watermark."""
 
 
-class Step(StatefulBatchLogic[Frame, Advance, Snapshot | None]):
+class Step(StatefulBatchLogic[Frame, Advance, StepState | None]):
     """The part that is the same in all steps: take frames, advance, emit, keep."""
 
     def __init__(self, name: str, core: Core, origins: dict[str, int], interval: int) -> None:
@@ -84,7 +84,7 @@ class Step(StatefulBatchLogic[Frame, Advance, Snapshot | None]):
         self._measure: Callable[[Batches], None] | None = None
         self._count: Callable[[int], None] | None = None
 
-    def keep_in(self, segments: Segments, resumed: Snapshot | None) -> None:
+    def keep_in(self, segments: Segments, resumed: StepState | None) -> None:
         """Keep state in a directory, and go on from what was kept there."""
         from connectors import metrics  # noqa: PLC0415  a replay, which keeps nothing, does without
 
@@ -111,7 +111,7 @@ class Step(StatefulBatchLogic[Frame, Advance, Snapshot | None]):
         self._advanced = watermark
         return [Advance(watermark, self.advance(watermark))], self.RETAIN
 
-    def snapshot(self) -> Snapshot | None:
+    def snapshot(self) -> StepState | None:
         """Store what is new since the last epoch; a replay that was stopped starts over."""
         if self._snapshots is None or self._measure is None:
             return None
@@ -127,7 +127,7 @@ class Step(StatefulBatchLogic[Frame, Advance, Snapshot | None]):
 
     @abstractmethod
     def advance(self, watermark: int) -> Any:  # noqa: ANN401
-        """Give what has become final; None where nothing has."""
+        """Return what has become final; None where nothing has."""
 
 
 class DedupStep(Step):
@@ -167,7 +167,7 @@ class MatchStep(Step):
             else:
                 self._match.insert(rows, as_click=name == "clicks")
 
-    def advance(self, watermark: int) -> Answers | None:
+    def advance(self, watermark: int) -> Found | None:
         """Answer the queries that have settled, and those that are new."""
         return self._match.advance(watermark)
 
@@ -197,7 +197,7 @@ class CreditStep(Step):
 def built(step: Callable[[], Step], segments: Segments | None) -> Builder:
     """Make a step's constructor what Bytewax asks for: a builder from resumed state."""
 
-    def build(resumed: Snapshot | None) -> Step:
+    def build(resumed: StepState | None) -> Step:
         new = step()
         if segments is not None:
             new.keep_in(segments, resumed)

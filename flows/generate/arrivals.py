@@ -16,7 +16,7 @@ _ENVELOPE_PAUSE_MS: Final = 1_800_000  # half an hour of silence sends an envelo
 
 
 def arriving(spec: GenerateSpec, draws: Draws) -> Iterator[tuple[Rows, Rows]]:
-    """Give what arrives during each block, keeping back what is still on its way."""
+    """Yield what arrives during each block, keeping back what is still on its way."""
     touches, events = np.zeros(0, TOUCH), np.zeros(0, EVENT)
     for block in plan(draws, spec):
         touches = np.concatenate([touches, block.touches])

@@ -42,7 +42,7 @@ class Draws:
         return ((high * np.asarray(limit).astype(np.uint64)) >> _HALF).astype(np.int64)
 
     def chance(self, purpose: str, numbers: Ints, share: float) -> Flags:
-        """Say yes to this share (0 to 1) of the numbers."""
+        """Return true for this share (0 to 1) of the numbers."""
         return (self.bits(purpose, numbers) >> _HALF) < np.uint64(round(share * 2**32))
 
     def pick(self, purpose: str, numbers: Ints, weights: tuple[int, ...]) -> Ints:

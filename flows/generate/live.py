@@ -61,7 +61,7 @@ class LiveStream:
         self._block = _Block(np.zeros(0, TOUCH), np.zeros(0, EVENT))
 
     def take(self, count: int, now: int) -> list[LiveRecord]:
-        """Give the next `count` records, received `now` (ms); fewer only at the very end."""
+        """Return the next `count` records, received `now` (ms); fewer only at the very end."""
         found: list[LiveRecord] = []
         while count:
             touches, events = self._block.take(count)
@@ -131,7 +131,7 @@ class _Block:
         return self._taken + 1 < len(self._events_before)
 
     def take(self, count: int) -> tuple[Rows, Rows]:
-        """Give the touches and the events among the next records, `count` of them at most."""
+        """Return the touches and the events among the next records, `count` of them at most."""
         start, end = self._taken, min(self._taken + count, len(self._events_before) - 1)
         self._taken = end
         first, last = self._events_before[start], self._events_before[end]

@@ -104,7 +104,7 @@ class Folder:
 
 
 def source_key(source: Mapping[str, object]) -> str:
-    """Give the Kafka key of an event source."""
+    """Return the Kafka key of an event source."""
     return f"{source['advertiser_id']}/{source['event_source_id']}"
 
 

@@ -101,7 +101,7 @@ def click_members(draws: Draws, number: Ints, landed: Flags, *, cookie: bool) ->
 
 
 def _shows(draws: Draws, carriers: Carriers, shown: Shown, kind: str, owners: float) -> Flags:
-    """Say which records show this kind: its owner has one, and the record happens to tell it."""
+    """Return which records show this kind: its owner has one, and the record carries it."""
     owns = draws.chance(f"has {kind}", carriers.user, owners)
     tells = draws.chance(f"{shown.stream} {kind}", carriers.number, getattr(shown, kind))
     return (owns & tells) | carriers.bot

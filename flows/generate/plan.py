@@ -48,7 +48,7 @@ class _Stretch:
 
 
 def plan(draws: Draws, spec: GenerateSpec) -> Iterator[Block]:
-    """Give the blocks in order of time; the last reaches to the end of time."""
+    """Yield the blocks in order of time; the last reaches to the end of time."""
     records = max(spec.impressions, spec.events)
     count = max(1, -(-records // _BLOCK_RECORDS), -(-spec.days // _BLOCK_DAYS))
     bots = _bots_by_block(draws, spec, count)
@@ -195,7 +195,7 @@ def _cause(draws: Draws, rows: Rows, caused: Ints, touches: Rows) -> None:
 
 
 def _people(draws: Draws, spec: GenerateSpec, rows: Rows, first: Ints, purpose: str) -> None:
-    """Give each run of rows a user (some are more active), a device and an advertiser."""
+    """Return each run of rows a user (some are more active), a device and an advertiser."""
     ceiling = 1 + draws.below(f"{purpose} active", first, spec.people)
     often = draws.chance(f"{purpose} often", first, 0.3)
     rows["user"] = draws.below(f"{purpose} user", first, np.where(often, ceiling, spec.people))

@@ -42,7 +42,7 @@ class Driven:
         return self.records / self.seconds if self.seconds else 0.0
 
     def line(self) -> str:
-        """Say it in a line."""
+        """Return the figures in a line."""
         documents = ", ".join(
             f"{count:,} of {stream}" for stream, count in sorted(self.documents.items())
         )
@@ -64,7 +64,7 @@ class Pace:
         self._owed = 0.0
 
     def goes_on(self) -> bool:
-        """Tell whether records will become due."""
+        """Return whether records will become due."""
         return self._end is None or self._at < self._end
 
     def due(self) -> int:
@@ -81,7 +81,7 @@ class Pace:
         time.sleep(max(0.0, self._at + TICK_SECONDS - time.monotonic()))
 
     def seconds(self) -> float:
-        """Give how long it has been going."""
+        """Return how long it has been going."""
         return self._at - self._started
 
 
@@ -159,7 +159,7 @@ def _outlet(job: Drive) -> Outlet:
 
 @contextmanager
 def _shown() -> Iterator[Callable[[Driven], None]]:
-    """Give what shows how it goes on a terminal, in one line."""
+    """Yield what shows how it goes on a terminal, in one line."""
     console = Console(stderr=True)
     if not sys.stderr.isatty():
         yield lambda _: None

@@ -16,27 +16,27 @@ _NO_RECEIVED_AT: Final = 0.001
 
 
 def advertiser_name(advertiser: int) -> str:
-    """Give the id of the n-th advertiser."""
+    """Return the id of the n-th advertiser."""
     return str(10_001 + advertiser)
 
 
 def domain(advertiser: int) -> str:
-    """Give the domain the n-th advertiser's website and app live under."""
+    """Return the domain the n-th advertiser's website and app live under."""
     return f"shop{advertiser + 1}.example"
 
 
 def currency(advertiser: int) -> str:
-    """Give the currency the n-th advertiser sells and buys in."""
+    """Return the currency the n-th advertiser sells and buys in."""
     return CURRENCIES[advertiser % len(CURRENCIES)]
 
 
 def impression_names(draws: Draws, numbers: Ints) -> list[str]:
-    """Give the impression_id of each number."""
+    """Return the impression_id of each number."""
     return ["imp_" + token for token in draws.hexes("impression id", numbers)]
 
 
 def event_names(draws: Draws, slots: Ints) -> list[str]:
-    """Give the event_id of each slot."""
+    """Return the event_id of each slot."""
     return ["evt_" + token for token in draws.hexes("event id", slots)]
 
 
@@ -46,7 +46,7 @@ def user_match(members: str) -> str:
 
 
 def sent_time(rows: Rows) -> Ints:
-    """Give the times as written: a changed copy is a second off."""
+    """Return the times as written: a changed copy is a second off."""
     shifted: Ints = rows["time"] + (rows["copy"] == CHANGED) * _SECOND
     return shifted
 

@@ -156,7 +156,7 @@ def _add(counts: dict[str, int], **more: int) -> None:
 
 
 def _causes(draws: Draws, events: Rows) -> Iterator[str]:
-    """Tell the impression behind each sound event that has one, and whether a click led there."""
+    """Return the impression behind each sound event that has one, and whether it was a click."""
     sound = (events["fault"] == 0) & (events["copy"] == 0) & ~events["test"]
     rows = events[sound & (events["cause"] >= 0) & (events["source"] != UNREGISTERED)]
     columns = zip(

@@ -187,7 +187,7 @@ class _Wire(GenerateJsonSchema):
 
 
 def _schemas() -> dict[str, Any]:
-    """Give the schemas of all models, without those that only a converted value has."""
+    """Return the schemas of all models, without those that only a converted value has."""
     _, told = models_json_schema(
         [(model, "validation") for model in MODELS],
         schema_generator=_Wire,

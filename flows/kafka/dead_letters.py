@@ -34,7 +34,7 @@ class Selection:
     offsets: frozenset[int] = frozenset()
 
     def has(self, letter: Letter) -> bool:
-        """Tell whether a dead letter is meant."""
+        """Return whether a dead letter is meant."""
         return (
             (not self.codes or letter.code in self.codes)
             and self.partition in (None, f"{letter.topic}-{letter.partition}")
@@ -55,7 +55,7 @@ class Replayable:
 
 
 def latest(settings: Settings, selection: Selection, limit: int) -> list[tuple[str, ...]]:
-    """Give the latest dead letters, newest first, as rows of `HEADERS`. Raises ClusterError."""
+    """Return the latest dead letters, newest first, as rows of `HEADERS`. Raises ClusterError."""
     reader = DeadLetterReader(cluster_of(settings.kafka), settings.kafka.topics.dead_letters)
     # Rows, not letters: payloads must not pile up.
     rows = (_row(letter) for letter in reader.read() if selection.has(letter))
@@ -68,7 +68,7 @@ def _row(letter: Letter) -> tuple[str, ...]:
     return (letter.at, *place, letter.code, size, letter.message)
 
 
-class Replay:
+class DeadLetterReplay:
     """Gives dead letters back to their topics: first it looks which, then it sends them."""
 
     def __init__(self, settings: Settings, selection: Selection) -> None:

@@ -23,7 +23,7 @@ OUTPUT_RETENTION: Final = parse_duration("30d")
 
 
 def cluster_of(kafka: KafkaSettings) -> Cluster:
-    """Give the cluster that the settings name."""
+    """Return the cluster that the settings name."""
     if not kafka.bootstrap_servers:
         msg = "kafka.bootstrap_servers is not set; expected one broker or more, like kafka-1:9092"
         raise ClusterError(msg)
@@ -31,7 +31,7 @@ def cluster_of(kafka: KafkaSettings) -> Cluster:
 
 
 def planned_topics(settings: Settings) -> list[Topic]:
-    """Give every topic with what it needs."""
+    """Return every topic with what it needs."""
     names, partitions = settings.kafka.topics, settings.kafka.partitions
     # A cluster's own limit is 1 MB; an envelope, or a conversion of many credits, may be larger.
     large = {"max.message.bytes": str(MAX_DOCUMENT_BYTES + RECORD_OVERHEAD)}
@@ -47,7 +47,7 @@ def planned_topics(settings: Settings) -> list[Topic]:
 
 
 def raw_retention(policy: Policy) -> int:
-    """Give how long a raw record may still earn credit, and a reserve, in microseconds."""
+    """Return how long a raw record may still earn credit, and a reserve, in microseconds."""
     clicks = [policy.post_click, *map(policy.post_click_of, EVENT_TYPES)]
     views = [policy.post_view, *map(policy.post_view_of, EVENT_TYPES)]
     longest = max(*clicks, *views, policy.dedup_window)
@@ -62,7 +62,7 @@ def create(settings: Settings) -> list[str]:
 
 
 def check(settings: Settings) -> list[str]:
-    """Give one line per topic that is missing or not as planned. Raises ClusterError."""
+    """Return one line per topic that is missing or not as planned. Raises ClusterError."""
     return check_topics(cluster_of(settings.kafka), planned_topics(settings))
 
 

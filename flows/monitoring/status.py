@@ -41,7 +41,7 @@ class Status:
     processes: int = 1
 
     def line(self) -> str:
-        """Say it in a line."""
+        """Return the status in a line."""
         share = f" · records and state of 1 in {self.processes} processes"
         return (
             f"{self.records_per_second:,.0f} records/s · lag {_seconds(self.lag_seconds)} · "
@@ -61,7 +61,7 @@ class Observer:
         self._at, self._records = clock(), metrics.total(metrics.RECORDS_READ)
 
     def look(self) -> Status:
-        """Give the state of things."""
+        """Return the state of things."""
         now, records = self._clock(), metrics.total(metrics.RECORDS_READ)
         rate = (records - self._records) / max(now - self._at, 1e-3)
         self._at, self._records = now, records

@@ -62,7 +62,7 @@ Answer = TypeVar("Answer")
 
 
 def end(error: BaseException) -> NoReturn:
-    """Tell what happened and leave the process, now."""
+    """Print what happened and end the process at once."""
     is_operating = isinstance(error, OPERATING)
     told = f"tributary: {error}\n" if is_operating else "".join(traceback.format_exception(error))
     _tell(told, BROKEN if is_operating and not isinstance(error, PASSING) else FAILED)
@@ -115,7 +115,7 @@ def _end_engine(error: BaseException, store: Path, said: str) -> NoReturn:
 
 
 def _takes_more(store: Path) -> bool:
-    """Tell whether the disk of the store has room for an epoch."""
+    """Return whether the disk of the store has room for an epoch."""
     try:
         with TemporaryFile(dir=store, buffering=0) as probe:
             return probe.write(bytes(ROOM_BYTES)) == ROOM_BYTES

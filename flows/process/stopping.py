@@ -42,7 +42,7 @@ class Stopping:
         self._is_asked = False
 
     def __call__(self) -> bool:
-        """Tell whether the run was asked to end."""
+        """Return whether the run was asked to end."""
         return self._is_asked
 
     def ask(self) -> None:

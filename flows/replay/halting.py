@@ -13,21 +13,21 @@ from pathlib import Path
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from attribution.columnar.frames import Read, Rows
+from attribution.columnar.frames import DecodedChunk, Rows
 from connectors.database.file import DatabaseError
 from connectors.database.ownership import writing
 from connectors.database.replay_file import REPLAY_AGAIN
 from connectors.files.folder import LogError
 
 Failures = list[LogError | DatabaseError]
-Partition = StatefulSourcePartition[Read, None]
+Partition = StatefulSourcePartition[DecodedChunk, None]
 
 
 @dataclass(frozen=True, slots=True)
-class HaltingSource(FixedPartitionedSource[Read, None]):
+class HaltingSource(FixedPartitionedSource[DecodedChunk, None]):
     """A source whose lanes all end when `failures` has one: a LogError of a lane, for instance."""
 
-    source: FixedPartitionedSource[Read, None]
+    source: FixedPartitionedSource[DecodedChunk, None]
     failures: Failures = field(default_factory=list)
 
     def list_parts(self) -> list[str]:
@@ -49,7 +49,7 @@ class _HaltingPartition(Partition):
         self._part = part
         self._failures = failures
 
-    def next_batch(self) -> Iterable[Read]:
+    def next_batch(self) -> Iterable[DecodedChunk]:
         """Read on, unless some lane has failed."""
         if self._part is None or self._failures:
             raise StopIteration

@@ -14,7 +14,7 @@ from bytewax.inputs import Source
 from bytewax.outputs import Sink
 from bytewax.run import cli_main
 
-from attribution.columnar.frames import Read
+from attribution.columnar.frames import DecodedChunk
 from attribution.registry import Registry
 from connectors.database.ownership import writing
 from connectors.database.replay_file import REPLAY_AGAIN, result_file
@@ -37,7 +37,7 @@ from flows.process.tuning import (
 from flows.replay.halting import HaltingSink, HaltingSource
 from flows.settings.model import Settings
 
-EPOCH: Final = timedelta(seconds=30)
+COMMIT_INTERVAL: Final = timedelta(seconds=30)
 """Between commits: long enough for large inserts, short enough to bound the rows that wait."""
 
 STRIDE: Final = 24 * 3_600_000_000
@@ -46,7 +46,7 @@ its strides are long; what arrives within one is what its memory is for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Replay:
+class ReplayOptions:
     """What to replay, and how. `progress` is told of bytes of files read, from any thread."""
 
     folder: Path
@@ -61,7 +61,7 @@ class Replay:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class InputLog:
     """The raw streams of a folder, the registry they are judged by, and when a replay began.
 
     That instant is the clock of all its workers, and what the result says of its start.
@@ -72,17 +72,17 @@ class Log:
     started_at: int
 
     @classmethod
-    def of(cls, job: Replay) -> "Log":
+    def of(cls, job: ReplayOptions) -> "InputLog":
         """Find the log of a job; raises LogError when there is none."""
         files = find_files(job.folder)
         registry = load_registry(job.folder, allow_unregistered=job.allow_unregistered)
         return cls(tuple(files), registry, time_ns() // 1_000)
 
-    def paths(self, job: Replay) -> list[Path]:
+    def paths(self, job: ReplayOptions) -> list[Path]:
         """Name all that is read."""
         return [*(file.path for file in self.files), job.folder / REGISTRY]
 
-    def source(self, job: Replay) -> FileSource:
+    def source(self, job: ReplayOptions) -> FileSource:
         """Read the files in as many lanes as the job has workers."""
         return FileSource(
             self.files,
@@ -95,12 +95,12 @@ class Log:
         )
 
 
-def replay(job: Replay) -> None:
+def replay(job: ReplayOptions) -> None:
     """Run the flow over a folder, into a result file that is there when all went well.
 
     Raises LogError when the log cannot be read, DatabaseError when the result cannot be written.
     """
-    log = Log.of(job)
+    log = InputLog.of(job)
     source = HaltingSource(log.source(job))
     quiet_panics()
     spare_searches()
@@ -114,13 +114,13 @@ def replay(job: Replay) -> None:
         cli_main(  # type: ignore[no-untyped-call]
             wire(job, source, sink),
             workers_per_process=job.workers,
-            epoch_interval=EPOCH,
+            epoch_interval=COMMIT_INTERVAL,
         )
         if source.failures:
             raise source.failures[0]
 
 
-def record(connection: duckdb.DuckDBPyConnection, job: Replay, log: Log) -> None:
+def record(connection: duckdb.DuckDBPyConnection, job: ReplayOptions, log: InputLog) -> None:
     """Note in a new result file what it is made of."""
     record_run(
         connection,
@@ -133,7 +133,7 @@ def record(connection: duckdb.DuckDBPyConnection, job: Replay, log: Log) -> None
     record_sources(connection, log.registry)
 
 
-def _inputs(job: Replay, log: Log) -> dict[str, Any]:
+def _inputs(job: ReplayOptions, log: InputLog) -> dict[str, Any]:
     return {
         "folder": str(job.folder.resolve()),
         "files": [file.path.name for file in log.files],
@@ -142,12 +142,12 @@ def _inputs(job: Replay, log: Log) -> dict[str, Any]:
     }
 
 
-def _groups(job: Replay) -> int:
+def _groups(job: ReplayOptions) -> int:
     """Nothing is kept of a replay, so it may divide its state as it likes."""
     return job.key_groups or job.workers
 
 
-def wire(job: Replay, source: Source[Read], sink: Sink[Any]) -> Dataflow:
+def wire(job: ReplayOptions, source: Source[DecodedChunk], sink: Sink[Any]) -> Dataflow:
     """Build the flow of a replay; it has a lane per worker."""
     io = Io(
         source,

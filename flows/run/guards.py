@@ -13,20 +13,20 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from attribution.columnar.frames import Frame, Read, Rows
+from attribution.columnar.frames import DecodedChunk, Frame, Rows
 from connectors.state.sealing import Sealed, sealed, unsealed
 from flows.dataflow.steps import Advance, Builder
 from flows.process.exits import guarded
 
-Source = FixedPartitionedSource[Read, Any]
-SourcePartition = StatefulSourcePartition[Read, Any]
+Source = FixedPartitionedSource[DecodedChunk, Any]
+SourcePartition = StatefulSourcePartition[DecodedChunk, Any]
 Sink = FixedPartitionedSink[Rows, Any]
 SinkPartition = StatefulSinkPartition[Rows, Any]
 Logic = StatefulBatchLogic[Frame, Advance, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class EndingSource(Source):
+class ExitOnErrorSource(Source):
     """A source whose errors end the process."""
 
     source: Source
@@ -47,7 +47,7 @@ class EndingSource(Source):
 class _Lane(SourcePartition):
     part: SourcePartition
 
-    def next_batch(self) -> Iterable[Read]:
+    def next_batch(self) -> Iterable[DecodedChunk]:
         return guarded(self.part.next_batch)
 
     def next_awake(self) -> datetime | None:
@@ -61,7 +61,7 @@ class _Lane(SourcePartition):
 
 
 @dataclass(frozen=True, slots=True)
-class EndingSink(Sink):
+class ExitOnErrorSink(Sink):
     """A sink whose errors end the process."""
 
     sink: Sink
@@ -91,7 +91,7 @@ class _Writer(SinkPartition):
 
 
 def ending(build: Builder) -> Builder:
-    """Give a builder of keyed steps whose errors end the process."""
+    """Return a builder of keyed steps whose errors end the process."""
 
     def ending_build(kept: Sealed | None) -> Logic:
         return _Step(guarded(lambda: build(unsealed(kept))))

@@ -10,9 +10,9 @@ from attribution.registry import Registry
 from connectors import metrics
 from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.files.folder import list_files
-from connectors.files.intake import Tails
+from connectors.files.intake import TailIntakes
 from connectors.intake import Intakes
-from connectors.preflight.input_log import Log
+from connectors.preflight.input_log import InputIdentity
 from connectors.registry.file import load_registry
 from connectors.registry.follow import Followed, KeptRegistry
 from connectors.registry.kept import update_registry
@@ -21,7 +21,7 @@ from connectors.registry.topic import RegistryTopic, known_registry
 from connectors.state.directory import StateDir
 from flows.kafka.topics import cluster_of
 from flows.run.guards import Sink
-from flows.run.job import Run, clock
+from flows.run.job import RunOptions, clock
 from flows.run.kafka_inputs import KafkaInputs
 from flows.settings.load import Loaded, SettingsError
 
@@ -40,25 +40,25 @@ class Inputs(Protocol):
         """
 
     def registry(self) -> Registry:
-        """Give the event sources as they are now; raises LogError or SettingsError."""
+        """Return the event sources as they are now; raises LogError or SettingsError."""
 
-    def log(self) -> Log:
-        """Give what a state goes on with, and with nothing else."""
+    def log(self) -> InputIdentity:
+        """Return what a state goes on with, and with nothing else."""
 
     def noted(self) -> dict[str, Any]:
-        """Give what the result remembers of it; raises ClusterError."""
+        """Return what the result remembers of it; raises ClusterError."""
 
     def intakes(self, lanes: int) -> Intakes:
-        """Give what lanes read."""
+        """Return what lanes read."""
 
     def limit(self) -> DeadLetterLimit | None:
-        """Tell how much may be refused, where refused documents are set aside."""
+        """Return how many documents may be refused, where dead letters are enabled."""
 
     def dead_letters(self, stopping: Callable[[], bool]) -> Sink | None:
-        """Give what takes refused documents, and waits to be rid of them until `stopping`."""
+        """Return what takes refused documents, and waits to be rid of them until `stopping`."""
 
     def publish(self, stopping: Callable[[], bool]) -> Sink | None:
-        """Give what takes attributed conversions, beside the result; waits likewise."""
+        """Return what takes attributed conversions, beside the result; waits likewise."""
 
 
 def check_inputs(loaded: Loaded, folder: Path | None, sources: Path | None) -> None:
@@ -76,15 +76,15 @@ def check_inputs(loaded: Loaded, folder: Path | None, sources: Path | None) -> N
         raise SettingsError([msg])
 
 
-def inputs_of(job: Run) -> Inputs:
-    """Give what a run reads: its folder, or without one the topics of its settings."""
+def inputs_of(job: RunOptions) -> Inputs:
+    """Return what a run reads: its folder, or without one the topics of its settings."""
     return KafkaInputs(job) if job.folder is None else FolderInputs(job)
 
 
 class FolderInputs:
     """Files of a folder."""
 
-    def __init__(self, job: Run) -> None:
+    def __init__(self, job: RunOptions) -> None:
         """Take the folder of a run."""
         assert job.folder is not None
         self._job = job
@@ -99,17 +99,17 @@ class FolderInputs:
         """Read `event_sources.json`."""
         return load_registry(self._folder, allow_unregistered=self._job.allow_unregistered)
 
-    def log(self) -> Log:
-        """Give the folder by its full name."""
+    def log(self) -> InputIdentity:
+        """Return the folder by its full name."""
         return {"folder": str(self._folder.resolve())}
 
     def noted(self) -> dict[str, Any]:
-        """Give the folder."""
+        """Return the folder."""
         return {**self.log()}
 
     def intakes(self, lanes: int) -> Intakes:
-        """Give the files as they grow."""
-        return Tails(self._folder, lanes, tell=LOG.warning)
+        """Return the files as they grow."""
+        return TailIntakes(self._folder, lanes, tell=LOG.warning)
 
     def limit(self) -> None:
         """Set nothing aside: a refused line stays in its file."""
@@ -121,8 +121,8 @@ class FolderInputs:
         """Publish nothing."""
 
 
-def registry_of(job: Run, state: StateDir) -> Registry:
-    """Give all versions of event sources, with those that hold now.
+def registry_of(job: RunOptions, state: StateDir) -> Registry:
+    """Return all versions of event sources, with those that hold now.
 
     Raises StateError, LogError or ClusterError.
     """
@@ -131,8 +131,8 @@ def registry_of(job: Run, state: StateDir) -> Registry:
     return update_registry(state, inputs_of(job).registry(), clock())
 
 
-def followed_registry(job: Run, state: StateDir) -> Callable[[int], Followed] | None:
-    """Give what lanes follow, by their numbers, if the registry is a topic.
+def followed_registry(job: RunOptions, state: StateDir) -> Callable[[int], Followed] | None:
+    """Return what lanes follow, by their numbers, if the registry is a topic.
 
     One lane reads it, whichever process has that lane; else each would say for itself from when on
     a version holds.
@@ -142,6 +142,6 @@ def followed_registry(job: Run, state: StateDir) -> Callable[[int], Followed] | 
     return lambda lane: KeptRegistry(state) if lane else RegistryTopic(_topic(job), state)
 
 
-def _topic(job: Run) -> SourceTopic:
+def _topic(job: RunOptions) -> SourceTopic:
     kafka = job.settings.settings.kafka
     return SourceTopic(cluster_of(kafka), kafka.topics.event_sources, metrics.kafka_error)

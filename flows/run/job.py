@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from attribution.registry import Registry
-from connectors.state.facts import Facts
+from connectors.state.facts import StateFacts
 from flows.settings.load import Loaded
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunOptions:
     """What to run, and how.
 
     Without a `folder` it reads the topics of its settings. Event sources come from a topic too,
@@ -34,13 +34,13 @@ class Run:
 
     @property
     def follows_registry(self) -> bool:
-        """Tell whether event sources come from a topic."""
+        """Return whether event sources come from a topic."""
         is_named = self.sources is not None or self.allow_unregistered
         return self.folder is None and not is_named
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class ProcessSlot:
     """The place of a process among those of a run; without addresses it is the only one."""
 
     index: int = 0
@@ -48,17 +48,17 @@ class Seat:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRun:
     """What a start goes on with: the state as it was made, and the registry as of now.
 
     `inputs` is what its result remembers of what it reads.
     """
 
-    facts: Facts
+    facts: StateFacts
     registry: Registry
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def clock() -> int:
-    """Give the time, in microseconds since 1970."""
+    """Return the time, in microseconds since 1970."""
     return time.time_ns() // 1_000

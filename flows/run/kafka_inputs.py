@@ -13,13 +13,13 @@ from connectors.kafka.intake import KafkaIntakes
 from connectors.kafka.metadata import deleted, describe, missing
 from connectors.kafka.offsets import beginnings
 from connectors.kafka.producer import Patience
-from connectors.preflight.input_log import Log
+from connectors.preflight.input_log import InputIdentity
 from connectors.preflight.resume import partitions
 from connectors.registry.file import load_sources
 from connectors.state.directory import StateDir
 from flows.kafka.topics import cluster_of
 from flows.run.guards import Sink
-from flows.run.job import Run, clock
+from flows.run.job import RunOptions, clock
 from flows.settings.kafka import KafkaSettings
 
 OUTAGE_SECONDS: Final = 5.0
@@ -29,7 +29,7 @@ OUTAGE_SECONDS: Final = 5.0
 class KafkaInputs:
     """Topics of a cluster."""
 
-    def __init__(self, job: Run) -> None:
+    def __init__(self, job: RunOptions) -> None:
         """Take the cluster of a run's settings; connects to nothing."""
         self._job = job
         self._kafka: KafkaSettings = job.settings.settings.kafka
@@ -54,12 +54,12 @@ class KafkaInputs:
             return Registry.from_documents([], allow_unregistered=let_in)
         return load_sources(sources, allow_unregistered=let_in)
 
-    def log(self) -> Log:
-        """Give the topic of each stream; never how to connect."""
+    def log(self) -> InputIdentity:
+        """Return the topic of each stream; never how to connect."""
         return {"topics": self._streams}
 
     def noted(self) -> dict[str, Any]:
-        """Give the topic of each stream, and the first offsets of what the state has not begun."""
+        """Return the topic of each stream, and the first offsets of partitions not yet read."""
         begun = self._begun()
         first = beginnings(self._cluster, self._streams.values())
         new = {name: offset for name, offset in first.items() if name not in begun}
@@ -73,7 +73,7 @@ class KafkaInputs:
         return {name.rpartition("-")[0] for name in self._begun()}
 
     def intakes(self, lanes: int) -> KafkaIntakes:
-        """Give the partitions of the topics."""
+        """Return the partitions of the topics."""
         return KafkaIntakes(
             self._cluster,
             self._streams,
@@ -84,21 +84,21 @@ class KafkaInputs:
         )
 
     def limit(self) -> DeadLetterLimit | None:
-        """Give the limit of the settings."""
+        """Return the limit of the settings."""
         told = self._kafka.dead_letters
         if not told.enabled:
             return None
         return DeadLetterLimit(told.window, told.max_ratio, told.max_consecutive)
 
     def dead_letters(self, stopping: Callable[[], bool]) -> Sink | None:
-        """Give the topic of dead letters."""
+        """Return the topic of dead letters."""
         if not self._kafka.dead_letters.enabled:
             return None
         topic, waits = self._kafka.topics.dead_letters, self._waits(stopping)
         return DeadLetterSink(self._cluster, topic, clock, waits)
 
     def publish(self, stopping: Callable[[], bool]) -> Sink | None:
-        """Give the topic of conversions."""
+        """Return the topic of conversions."""
         if not self._kafka.publish:
             return None
         topic, waits = self._kafka.topics.conversions, self._waits(stopping)

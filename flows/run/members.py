@@ -11,20 +11,20 @@ from contextlib import ExitStack, suppress
 from typing import Final
 
 from flows.process.supervisor import Process
-from flows.run.job import Prepared, Run, Seat
+from flows.run.job import PreparedRun, ProcessSlot, RunOptions
 
 MEMBER: Final = "flows.run.member"
 """The module that each process runs."""
 
 
-def start_members(job: Run, prepared: Prepared, lock: int) -> list[Process]:
+def start_members(job: RunOptions, prepared: PreparedRun, lock: int) -> list[Process]:
     """Start all processes of a run; they find each other on loopback."""
     addresses = _free_addresses(job.processes)
-    seats = [Seat(index, addresses) for index in range(job.processes)]
+    seats = [ProcessSlot(index, addresses) for index in range(job.processes)]
     return [_start(job, prepared, seat, lock) for seat in seats]
 
 
-def _start(job: Run, prepared: Prepared, seat: Seat, lock: int) -> Process:
+def _start(job: RunOptions, prepared: PreparedRun, seat: ProcessSlot, lock: int) -> Process:
     # A group of its own: an interrupt from the terminal is the supervisor's to pass on.
     member = subprocess.Popen(  # noqa: S603  our own module
         [sys.executable, "-m", MEMBER],

@@ -28,9 +28,9 @@ from flows.process.exits import quiet_engine
 from flows.process.stopping import Stopping, restore_terminal
 from flows.process.supervisor import Process, Supervisor
 from flows.process.tuning import forget_imports, quiet_panics, spare_searches
-from flows.run.guards import EndingSink, EndingSource, Source, ending
+from flows.run.guards import ExitOnErrorSink, ExitOnErrorSource, Source, ending
 from flows.run.inputs import followed_registry, inputs_of, registry_of
-from flows.run.job import Prepared, Run, Seat, clock
+from flows.run.job import PreparedRun, ProcessSlot, RunOptions, clock
 from flows.run.members import start_members
 from flows.run.state import OpenState, open_state
 
@@ -41,7 +41,7 @@ NO_BACKUP: Final = timedelta(0)
 
 
 @contextmanager
-def prepared_run(job: Run) -> Iterator[tuple[Prepared, OpenState]]:
+def prepared_run(job: RunOptions) -> Iterator[tuple[PreparedRun, OpenState]]:
     """Lock and check the state of a run, or make a new one.
 
     Raises StateError, DatabaseError, LogError or ClusterError when the run cannot start.
@@ -55,10 +55,10 @@ def prepared_run(job: Run) -> Iterator[tuple[Prepared, OpenState]]:
             LOG.info("new state", **about)
         else:
             LOG.info("goes on from a state", **about, commit=opened.ready.seq)
-        yield Prepared(opened.facts, registry_of(job, opened.state), inputs.noted()), opened
+        yield PreparedRun(opened.facts, registry_of(job, opened.state), inputs.noted()), opened
 
 
-def run_until_asked(job: Run, stopping: Stopping) -> int:
+def run_until_asked(job: RunOptions, stopping: Stopping) -> int:
     """Run until asked to stop, and give the exit code.
 
     Raises StateError, DatabaseError, LogError, ClusterError or MonitorError when it cannot start.
@@ -67,7 +67,7 @@ def run_until_asked(job: Run, stopping: Stopping) -> int:
         check_ports(job.metrics_port, job.processes)
     with prepared_run(job) as (prepared, opened):
         if job.processes == 1:
-            code = run_here(job, prepared, stopping, Seat())
+            code = run_here(job, prepared, stopping, ProcessSlot())
         else:
             code = _supervise(job, prepared, stopping, opened)
         if code == 0:
@@ -75,7 +75,9 @@ def run_until_asked(job: Run, stopping: Stopping) -> int:
         return code
 
 
-def _supervise(job: Run, prepared: Prepared, stopping: Stopping, opened: OpenState) -> int:
+def _supervise(
+    job: RunOptions, prepared: PreparedRun, stopping: Stopping, opened: OpenState
+) -> int:
     """Run in several processes; the state is looked over again before each restart."""
 
     def start() -> list[Process]:
@@ -89,14 +91,14 @@ def _supervise(job: Run, prepared: Prepared, stopping: Stopping, opened: OpenSta
         restore_terminal()  # of which a member that was killed took no leave
 
 
-def _renewed(job: Run, prepared: Prepared, opened: OpenState) -> Prepared:
+def _renewed(job: RunOptions, prepared: PreparedRun, opened: OpenState) -> PreparedRun:
     """Take what a topic has said of event sources since the last start."""
     if not job.follows_registry:
         return prepared
     return replace(prepared, registry=registry_of(job, opened.state))
 
 
-def run_here(job: Run, prepared: Prepared, stopping: Stopping, seat: Seat) -> int:
+def run_here(job: RunOptions, prepared: PreparedRun, stopping: Stopping, seat: ProcessSlot) -> int:
     """Run the engine in this process, watched, and give the exit code."""
     quiet_panics()
     spare_searches()
@@ -116,7 +118,7 @@ def run_here(job: Run, prepared: Prepared, stopping: Stopping, seat: Seat) -> in
     return 0
 
 
-def _run_engine(flow: Dataflow, job: Run, seat: Seat) -> None:
+def _run_engine(flow: Dataflow, job: RunOptions, seat: ProcessSlot) -> None:
     """Run until the lanes have ended and all that they gave is stored."""
     store = StateDir(job.state).recovery.folder
     recovery = RecoveryConfig(str(store), NO_BACKUP)  # type: ignore[no-untyped-call]
@@ -130,7 +132,7 @@ def _run_engine(flow: Dataflow, job: Run, seat: Seat) -> None:
     )
 
 
-def live_source(job: Run, prepared: Prepared, stopping: Callable[[], bool]) -> LiveSource:
+def live_source(job: RunOptions, prepared: PreparedRun, stopping: Callable[[], bool]) -> LiveSource:
     """Read the files of the folder as they grow, or the topics."""
     facts, flow, inputs = prepared.facts, job.settings.settings.flow, inputs_of(job)
     rules = Rules(
@@ -148,32 +150,36 @@ def live_source(job: Run, prepared: Prepared, stopping: Callable[[], bool]) -> L
     return LiveSource(inputs.intakes(facts.lanes), facts.lanes, rules, stopping, alignment)
 
 
-def wire(job: Run, prepared: Prepared, source: Source, stopping: Callable[[], bool]) -> Dataflow:
+def wire(
+    job: RunOptions, prepared: PreparedRun, source: Source, stopping: Callable[[], bool]
+) -> Dataflow:
     """Build the flow of a continuous run."""
     return build_flow(live_io(job, prepared, source, stopping), prepared.facts.policy)
 
 
-def live_io(job: Run, prepared: Prepared, source: Source, stopping: Callable[[], bool]) -> Io:
-    """Give the edges of the flow of a continuous run."""
+def live_io(
+    job: RunOptions, prepared: PreparedRun, source: Source, stopping: Callable[[], bool]
+) -> Io:
+    """Return the edges of the flow of a continuous run."""
     facts, inputs = prepared.facts, inputs_of(job)
     dead_letters, publish = inputs.dead_letters(stopping), inputs.publish(stopping)
     state = StateDir(job.state)
     result = LiveDatabaseSink(job.database, _start(job, prepared), clock, InPlace.of(state.lasting))
     return Io(
-        EndingSource(source),
-        EndingSink(result),
+        ExitOnErrorSource(source),
+        ExitOnErrorSink(result),
         lanes=facts.lanes,
         key_groups=facts.key_groups,
         watermark_interval=job.settings.settings.flow.watermark_interval,
         segments=state.segments,
         provisional=True,
-        dead_letters=dead_letters and EndingSink(dead_letters),
-        publish=publish and EndingSink(publish),
+        dead_letters=dead_letters and ExitOnErrorSink(dead_letters),
+        publish=publish and ExitOnErrorSink(publish),
         guard=ending,
     )
 
 
-def _start(job: Run, prepared: Prepared) -> Start:
+def _start(job: RunOptions, prepared: PreparedRun) -> Start:
     facts = prepared.facts
     return Start(
         run_id=uuid4().hex,

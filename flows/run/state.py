@@ -9,10 +9,10 @@ from typing import Final
 
 from attribution.columnar.frames import END, START
 from connectors.database.ownership import check_place, database_seq, open_live
-from connectors.preflight.input_log import Log
+from connectors.preflight.input_log import InputIdentity
 from connectors.preflight.preflight import (
     Ready,
-    Wanted,
+    RequestedConfig,
     check_facts,
     preflight,
     problems,
@@ -21,10 +21,10 @@ from connectors.preflight.preflight import (
 from connectors.preflight.resume import KEYED_STEPS, partitions, resumed_seq
 from connectors.state.directory import StateDir
 from connectors.state.errors import RecoveryError, StateError
-from connectors.state.facts import EPOCH, Facts
+from connectors.state.facts import UNIX_EPOCH, StateFacts
 from connectors.state.manifests import inline_bytes, sizes_of
 from connectors.state.recovery import Scrubbed
-from flows.run.job import Run
+from flows.run.job import RunOptions
 from flows.settings.load import Loaded
 from flows.settings.model import DEFAULT
 from flows.text import instant, text_table
@@ -42,14 +42,14 @@ class OpenState:
     """
 
     state: StateDir
-    facts: Facts
+    facts: StateFacts
     ready: Ready
     is_new: bool
     lock: int
 
 
 @contextmanager
-def open_state(job: Run, log: Log, now: int) -> Iterator[OpenState]:
+def open_state(job: RunOptions, log: InputIdentity, now: int) -> Iterator[OpenState]:
     """Lock the state of a run, make it if there is none, and get it and the database ready.
 
     `log` is what it is to read. Raises StateError, or DatabaseError when the database is not this
@@ -98,7 +98,7 @@ def _has_run(state: StateDir) -> bool:
         return True
 
 
-def init_state(path: Path, loaded: Loaded, *, allow_unregistered: bool, now: int) -> Facts:
+def init_state(path: Path, loaded: Loaded, *, allow_unregistered: bool, now: int) -> StateFacts:
     """Make a state; raises StateError where there is one already."""
     state = StateDir(path)
     had_folder = path.exists()
@@ -131,7 +131,7 @@ def scrub_state(path: Path) -> Scrubbed:
 
 
 def show_state(path: Path) -> Iterator[str]:
-    """Tell what a state was made with, where it stands, and how large it is."""
+    """Return what a state was created with, how far it is, and how large."""
     with _existing(path) as (state, facts):
         for fault in store_problems(state, facts):
             raise StateError(fault)
@@ -144,7 +144,7 @@ def show_state(path: Path) -> Iterator[str]:
 
 
 def resumed_seq_of(state: StateDir) -> int:
-    """Give the last commit that a state belongs to; 0 where its store cannot tell."""
+    """Return the last commit that a state belongs to; 0 where its store cannot tell."""
     try:
         return resumed_seq(state)
     except RecoveryError:
@@ -152,7 +152,7 @@ def resumed_seq_of(state: StateDir) -> int:
 
 
 def sized_for(loaded: Loaded, workers: int) -> Loaded:
-    """Give each worker a lane and a key group, except where somebody set their number.
+    """Return each worker a lane and a key group, except where somebody set their number.
 
     For a state that is not there yet; one that is keeps its sizes.
     """
@@ -163,7 +163,7 @@ def sized_for(loaded: Loaded, workers: int) -> Loaded:
 
 
 @contextmanager
-def _existing(path: Path) -> Iterator[tuple[StateDir, Facts]]:
+def _existing(path: Path) -> Iterator[tuple[StateDir, StateFacts]]:
     """Lock a state that is there; nothing is made where there is none."""
     state = StateDir(path)
     facts = state.read()
@@ -171,7 +171,7 @@ def _existing(path: Path) -> Iterator[tuple[StateDir, Facts]]:
         yield state, facts
 
 
-def _wanted(loaded: Loaded, *, allow_unregistered: bool) -> Wanted:
+def _wanted(loaded: Loaded, *, allow_unregistered: bool) -> RequestedConfig:
     """Ask for the sizes of the flow only where somebody set them: a state has its own."""
     flow = loaded.settings.flow
 
@@ -179,7 +179,7 @@ def _wanted(loaded: Loaded, *, allow_unregistered: bool) -> Wanted:
         is_default = loaded.origins.get(f"flow.{name}", DEFAULT) == DEFAULT
         return None if is_default else getattr(flow, name)
 
-    return Wanted(
+    return RequestedConfig(
         policy=loaded.settings.policy,
         key_groups=explicit("key_groups"),
         lanes=explicit("lanes"),
@@ -188,8 +188,8 @@ def _wanted(loaded: Loaded, *, allow_unregistered: bool) -> Wanted:
     )
 
 
-def _facts(loaded: Loaded, wanted: Wanted, now: int) -> Facts:
-    return Facts(
+def _facts(loaded: Loaded, wanted: RequestedConfig, now: int) -> StateFacts:
+    return StateFacts(
         policy=wanted.policy,
         key_groups=loaded.settings.flow.key_groups,
         lanes=loaded.settings.flow.lanes,
@@ -199,7 +199,7 @@ def _facts(loaded: Loaded, wanted: Wanted, now: int) -> Facts:
     )
 
 
-def _about(state: StateDir, facts: Facts) -> Iterator[str]:
+def _about(state: StateDir, facts: StateFacts) -> Iterator[str]:
     yield f"state {facts.state_id} of tributary {facts.version}"
     yield f"  made         {_instant(facts.created_at)}"
     yield f"  policy       {facts.fingerprint[:12]}"
@@ -229,4 +229,4 @@ def _instant(microseconds: int) -> str:
     """Write a time of the job; its ends are no dates."""
     if microseconds in (START, END):
         return "none yet"
-    return instant(EPOCH + timedelta(microseconds=microseconds))
+    return instant(UNIX_EPOCH + timedelta(microseconds=microseconds))

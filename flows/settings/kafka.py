@@ -89,5 +89,5 @@ _SECRET: Final = re.compile(
 
 
 def is_secret(option: str) -> bool:
-    """Tell whether an option of librdkafka, or its key in the settings, holds a secret."""
+    """Return whether an option of librdkafka, or its key in the settings, holds a secret."""
     return _SECRET.search(option) is not None

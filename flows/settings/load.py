@@ -68,7 +68,7 @@ def load_settings(*, config: Path | None, overrides: list[str]) -> Loaded:
 
 
 def render_config(loaded: Loaded) -> list[tuple[str, str, str]]:
-    """Give (key, value, origin) of every setting, the value as `--set` would take it."""
+    """Return (key, value, origin) of every setting, the value as `--set` would take it."""
     return [
         (key, ",".join(value) if isinstance(value, list) else str(value), loaded.origins[key])
         for key, value in _dump(loaded.settings).items()
@@ -80,7 +80,7 @@ def _dump(settings: Settings) -> dict[str, Any]:
 
 
 def _flatten(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Give (dotted key, value) of nested tables; AdCP's {interval, unit} is a value."""
+    """Yield (dotted key, value) of nested tables; AdCP's {interval, unit} is a value."""
     for name, value in tree.items():
         key = f"{prefix}{name}"
         if isinstance(value, dict) and key not in KEYS and (value or key in TABLES):
@@ -136,7 +136,7 @@ def _assignments(overrides: list[str]) -> dict[str, str]:
 
 
 def _read_texts(texts: dict[str, str]) -> dict[str, Any]:
-    """Give texts as values; a key that does not exist stays in, to be complained about."""
+    """Return texts as values; a key that does not exist stays in, to be complained about."""
     known = {key: text for key, text in texts.items() if key in KEYS | TABLES}
     unknown = {key: text for key, text in texts.items() if key not in known}
     if not known:

@@ -26,13 +26,13 @@ def explain_unknown(key: str, origin: str) -> str:
 
 
 def explain_secret(key: str, origin: str) -> str:
-    """Say where a secret belongs, which was found where others can read it."""
+    """Return where a secret belongs that was found where others can read it."""
     place = _spell(key, ENVIRONMENT)
     return f"{_place(key, origin)}: a secret, which others could read there; set {place} instead"
 
 
 def explain_bad(error: ErrorDetails, origins: Mapping[str, str]) -> str:
-    """Say what, where, expected and got; the policy's own messages end in `got` already."""
+    """Return what, where, expected and got; the policy's own messages already end in `got`."""
     path = ".".join(str(part) for part in error["loc"])
     key = next((key for key in origins if path == key or path.startswith(f"{key}.")), path)
     place = _place(key, origins.get(key, DEFAULT))

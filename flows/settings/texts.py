@@ -23,7 +23,7 @@ class _Source(EnvSettingsSource):
 
 
 def read_assignments(model: type[BaseModel], texts: dict[str, str]) -> dict[str, Any]:
-    """Give texts by dotted key as the nested values that `model` is validated from.
+    """Return texts by dotted key as the nested values that `model` is validated from.
 
     The text of a table or a list may be JSON: `policy.windows={"lead": {"post_click": "7d"}}`.
     """

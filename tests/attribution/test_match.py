@@ -7,7 +7,7 @@ import pytest
 
 from attribution.columnar.columns import pick, values
 from attribution.lookup import RECORD, sort_key
-from attribution.match import Answers, Match
+from attribution.match import Found, Match
 from attribution.policy import Policy
 from attribution.vocabulary import EVENT_TYPES, KIND_CODES
 
@@ -88,7 +88,7 @@ def found(
     return told(match.advance(NOW + 365 * DAY))
 
 
-def told(answers: Answers | None) -> list[tuple[int, str, bool]]:
+def told(answers: Found | None) -> list[tuple[int, str, bool]]:
     rows = answers and answers.final
     if not rows:
         return []
@@ -185,7 +185,7 @@ def test_live_a_conversion_is_answered_on_arrival_and_again_when_it_has_settled(
     on_arrival = match.advance(NOW + 1)
     assert on_arrival is not None
     assert on_arrival.final is None
-    assert told(Answers(on_arrival.provisional, None)) == [(1, "early", False)]
+    assert told(Found(on_arrival.provisional, None)) == [(1, "early", False)]
     match.insert(records(record("late", received_at=NOW + 2)), as_click=False)
     settled = match.advance(NOW + HOUR + 1)
     assert settled is not None

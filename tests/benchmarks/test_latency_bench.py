@@ -14,7 +14,7 @@ CONVERSIONS = 400
 
 
 def drive(folder: Path, *, reached: int = 100, lag: str = "0.2") -> Drive:
-    """Give what a drive left: ten seconds of conversions, each committed `lag` seconds later."""
+    """Return what a drive left: ten seconds of conversions, each committed `lag` seconds later."""
     database = folder / "result.duckdb"
     with duckdb.connect(str(database)) as connection:
         connection.execute(f"""
@@ -27,7 +27,7 @@ def drive(folder: Path, *, reached: int = 100, lag: str = "0.2") -> Drive:
             create table match_stats as select 700 as received;
             create table touchpoint_stats as select 290 as records;
             create table rejections as select 'impressions' as stream, 10 as events;
-            create table lifts as select 1 as seq""")
+            create table late_records as select 1 as seq""")
     appended = {("p", number): number / 40 for number in range(CONVERSIONS)}
     said = f"1 records in 1.0 s, {reached} per second; documents: none"
     return Drive(100, 10.0, appended, database, 0.5, 99.6, 0.03, 0.25, said)
@@ -39,7 +39,7 @@ def test_figures_of_a_drive(tmp_path: Path) -> None:
     assert (each.p50, each.p99, each.longest) == (230, 230, 230)
     assert (each.conversions, each.rate, each.reached) == (200, 100, 100)  # 5 of 10 s left out
     assert (each.cpu_us_per_record, each.cores, each.resident_mb) == (500.0, 0.05, 100)
-    assert (each.is_steady, each.lifts, each.commits) == (True, 1, CONVERSIONS)
+    assert (each.is_steady, each.late_records, each.commits) == (True, 1, CONVERSIONS)
     assert len(found.row()) == len(Latencies.header())
 
 

@@ -58,7 +58,7 @@ def set_aside_differences(
 
 
 def number_of(partition: str) -> int:
-    """Give the number of a partition that is named as in the tables."""
+    """Return the number of a partition that is named as in the tables."""
     return int(partition.rpartition("-")[2])
 
 
@@ -72,7 +72,7 @@ def _event(document: bytes) -> Event:
 
 
 def _events(envelope: bytes) -> Iterator[Event]:
-    """Give the events of an envelope, as far as it can be read."""
+    """Yield the events of an envelope, as far as it can be read."""
     with suppress(ValueError, TypeError, KeyError, AttributeError):
         told = json.loads(envelope)
         for event in told.get("events", []):

@@ -84,7 +84,7 @@ class Outcome:
     kills: int
     commits: int
     rows: int
-    lifts: int
+    late_records: int
     differences: list[str]
     counts: Mapping[str, int] = field(default_factory=dict)
 
@@ -103,23 +103,23 @@ class Campaign:
         self._places = self._chance.sample(plan.places, len(plan.places))
 
     def new_job(self, folder: Path) -> Job:
-        """Give the job of the folder, not started."""
+        """Return the job of the folder, not started."""
         return Job(folder)
 
     def new_writer(self, plan: Plan) -> Writer:
-        """Give who writes the log of the job, not started."""
+        """Return who writes the log of the job, not started."""
         return Writer(self.job.data, seed=plan.seed, records_per_second=plan.records_per_second)
 
     def log(self) -> Path:
-        """Give the folder that the oracle reads."""
+        """Return the folder that the oracle reads."""
         return self.job.data
 
     def registry(self) -> Registry | None:
-        """Give the event sources, where they are not in the folder."""
+        """Return the event sources, where they are not in the folder."""
         return None
 
     def to_verify(self) -> list[str]:
-        """Give the options by which `verify` finds the log."""
+        """Return the options by which `verify` finds the log."""
         return []
 
     def more_differences(self) -> list[str]:
@@ -232,7 +232,7 @@ class Campaign:
             self._plan.kills,
             self._ledger.commits,
             sum(len(rows) for rows in actual.values()),
-            len(noted.lifts),
+            len(noted.late_records),
             self._ledger.differences
             + compare(expected, actual)
             + self._verify()
@@ -249,17 +249,18 @@ class Campaign:
 
 
 def _noted(connection: duckdb.DuckDBPyConnection) -> Noted:
-    lifts = connection.execute(
+    late_records = connection.execute(
         """select stream, source_partition, first_offset, max(epoch_us(received_at))
-           from lifts group by all"""
+           from late_records group by all"""
     ).fetchall()
-    readings: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+    read_times: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
     for stream, partition, *reading in connection.execute(
         """select stream, source_partition, first_offset, last_offset, epoch_us(read_at)
-           from readings order by all"""
+           from future_records order by all"""
     ).fetchall():
         first, last, read_at = reading
-        readings.setdefault((stream, partition), []).append((first, last, read_at))
+        read_times.setdefault((stream, partition), []).append((first, last, read_at))
     return Noted(
-        {(stream, partition, offset): at for stream, partition, offset, at in lifts}, readings
+        {(stream, partition, offset): at for stream, partition, offset, at in late_records},
+        read_times,
     )

@@ -148,7 +148,7 @@ class Disturbed(KafkaCampaign):
         return f"after {beyond - first} records were lost"
 
     def _committed(self, place: Place) -> int:
-        """Tell how far a partition is read for good."""
+        """Return how far a partition is read for good."""
         return committed_of(self.job).get(self._name(place), 0)
 
     def _has_unread(self, place: Place, first: int) -> bool:
@@ -187,13 +187,13 @@ class Disturbed(KafkaCampaign):
         self._first |= further
 
     def _read(self, *, before_last: bool) -> dict[Place, int]:
-        """Tell how far the result has read, or has without the commit that may be taken back."""
+        """Return how far the result has read, or would without the commit that may be undone."""
         if not self.job.database.exists():
             return {}
         last = "<" if before_last else "<="
         with opened(self.job.database) as connection:
             rows = connection.execute(
-                f"""select stream, source_partition, max(next_offset) from positions
+                f"""select stream, source_partition, max(next_offset) from read_offsets
                 where seq {last} (select max(seq) from commits) group by all order by all"""
             ).fetchall()
         return {(stream, number_of(partition)): offset for stream, partition, offset in rows}

@@ -87,7 +87,7 @@ class Job:
             )
 
     def wait(self, seconds: float) -> int | None:
-        """Give the exit code; None while it runs on."""
+        """Return the exit code; None while it runs on."""
         assert self.process is not None
         try:
             return self.process.wait(seconds)
@@ -119,7 +119,7 @@ class Job:
         return code
 
     def _is_free(self) -> bool:
-        """Tell whether the last process of the job has let go of the state."""
+        """Return whether the last process of the job has let go of the state."""
         lock = self.state / "lock"
         if not lock.exists():
             return True
@@ -147,7 +147,7 @@ class Job:
 
 
 def children_of(pid: int) -> list[int]:
-    """Give the processes that a process has started."""
+    """Return the processes that a process has started."""
     try:
         told = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
     except FileNotFoundError:

@@ -46,11 +46,11 @@ class KafkaCampaign(Campaign):
         self._register = Register(self.topics, sources) if follows_registry else None
 
     def new_job(self, folder: Path) -> KafkaJob:
-        """Give a job that reads the topics."""
+        """Return a job that reads the topics."""
         return (FollowingJob if self._follows_registry else KafkaJob)(folder, self.topics)
 
     def new_writer(self, plan: Plan) -> TopicWriter:
-        """Give one who writes to the topics."""
+        """Return one who writes to the topics."""
         rate = plan.records_per_second
         return TopicWriter(self.job.data, self.topics, seed=plan.seed, records_per_second=rate)
 
@@ -60,7 +60,7 @@ class KafkaCampaign(Campaign):
         return self._archive.dump(self.job.data)
 
     def registry(self) -> Registry | None:
-        """Give what was said in the topic."""
+        """Return what was said in the topic."""
         return None if self._register is None else self._register.registry()
 
     def to_verify(self) -> list[str]:
@@ -101,5 +101,5 @@ class KafkaCampaign(Campaign):
         return super()._start_and_kill(number)
 
     def _is_known(self) -> bool:
-        """Tell whether a start has read the registry: what it found then holds for all time."""
+        """Return whether a start has read the registry: what it found then holds for all time."""
         return self.job.state.joinpath(REGISTRY).exists()

@@ -16,7 +16,7 @@ from tests.support.brokers.broker import apache, jars, running, tansu
 def campaign_over_kafka(
     folder: Path, plan: Plan, tell: Callable[[str], None]
 ) -> Iterator[KafkaCampaign]:
-    """Give a campaign over Apache Kafka, disturbed; over Tansu where that is not there."""
+    """Yield a campaign over Apache Kafka, disturbed; over Tansu where that is not there."""
     plan = replace(plan, places=NAMES)
     for_broker, for_job = folder / "broker", folder / "job"
     for_broker.mkdir()

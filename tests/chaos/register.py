@@ -45,7 +45,7 @@ class Register:
         self.changed_at.append(milliseconds * 1000 + REGISTRY_DELAY)
 
     def registry(self) -> Registry:
-        """Give all versions, by what was said and when alone."""
+        """Return all versions, by what was said and when alone."""
         versions = {**self._always.versions, self.passing: tuple(self._versions())}
         return replace(self._always, versions=versions)
 

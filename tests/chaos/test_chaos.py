@@ -15,4 +15,4 @@ def test_kills_leave_no_trace(tmp_path: Path) -> None:
     outcome = Campaign(tmp_path, plan, told.append).run()
     assert outcome.differences == [], "\n".join(told)
     assert outcome.commits > plan.kills
-    assert outcome.lifts > 0
+    assert outcome.late_records > 0

@@ -34,14 +34,14 @@ RECENT: Final = 300
 
 BELATED: Final = 10
 """Records after a pause that arrived during it, or so they say, and come when nobody expects them
-any more: so that there are lifts."""
+any more: so that there are late_records."""
 
 Record = tuple[str, bytes]
 """A stream, and a line of it."""
 
 
 def restamped(line: bytes, at: datetime) -> bytes:
-    """Give a line whose record arrives at an instant; one that does not say when is left alone."""
+    """Return a line with another arrival; one that does not say when is left alone."""
     received = RECEIVED.search(line)
     if received is None:
         return line

@@ -38,20 +38,20 @@ Place = tuple[str, str, int]
 class Noted:
     """What a run noted for those who read its log again; a replay notes only when it `started`."""
 
-    lifts: Lifts = field(default_factory=dict)
-    readings: Readings = field(default_factory=dict)
+    late_records: Lifts = field(default_factory=dict)
+    read_times: Readings = field(default_factory=dict)
     started: int | None = None
 
     def read_at(self, place: Place) -> int | None:
         """Return the clock by which a document was read, where that is known."""
         stream, partition, offset = place
-        for first, last, read_at in self.readings.get((stream, partition), ()):
+        for first, last, read_at in self.read_times.get((stream, partition), ()):
             if first <= offset <= last:
                 return read_at
         return self.started
 
     def judged_at(self, arrival: "Arrival") -> int | None:
-        """Tell as of when a document's source is looked up: never later than it was read."""
+        """Return as of when a document's source is looked up: never later than it was read."""
         read_at = self.read_at((arrival.stream, arrival.partition, arrival.offset))
         if arrival.received_at is None or read_at is None:
             return arrival.received_at
@@ -81,8 +81,8 @@ def arrivals(
         for offset, line in _documents(path):
             document = read_document(line)
             place = (stream, partition, offset)
-            lift, read_at, is_ahead = noted.lifts.get(place), noted.read_at(place), False
-            latest = max((time for time in (latest, lift) if time is not None), default=None)
+            late, read_at, is_ahead = noted.late_records.get(place), noted.read_at(place), False
+            latest = max((time for time in (latest, late) if time is not None), default=None)
             if not isinstance(document, Unreadable):
                 stamped = _instant(document.get("received_at"))
                 if stamped is not None and read_at is not None and stamped > read_at + skew:

@@ -113,7 +113,7 @@ def _by_key(
 
 
 def _plain(column: str, value: Any) -> object:  # noqa: ANN401  a value of any column
-    """Give equal values one spelling."""
+    """Return equal values one spelling."""
     if column == "custom_data" and value is not None:
         return canonical_json(value)
     if column == "spend":

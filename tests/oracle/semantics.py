@@ -160,7 +160,7 @@ def _usable_keys(record: EventRecord, policy: Policy) -> list[tuple[str, str]]:
 
 
 def _eligible(event: Event, index: Index, policy: Policy) -> tuple[list[Matched], bool]:
-    """Give the eligible records of every key, and whether a key had more than the limit."""
+    """Return the eligible records of every key, and whether a key had more than the limit."""
     matched: list[Matched] = []
     is_limited = False
     for kind, value in _usable_keys(event.record, policy):
@@ -219,7 +219,7 @@ def _rank(touchpoint: Touchpoint) -> tuple[bool, bool, int, str]:
 
 
 def match_quality(carries: Iterable[str], policy: Policy) -> float:
-    """Say how likely such identifiers find a person, 0 to 1, at 12 decimals, rounded half up."""
+    """Return how likely such identifiers find a person, 0 to 1, at 12 decimals, half up."""
     missed = 1.0
     carried = set(carries)
     for kind in policy.ordered_kinds:

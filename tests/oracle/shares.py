@@ -18,7 +18,7 @@ WHOLE: Final = 1_000_000_000
 
 
 def shares(conversion: Conversion, policy: Policy) -> dict[str, list[int]]:
-    """Give each model's shares in billionths, in path order; every list sums to WHOLE."""
+    """Return each model's shares in billionths, in path order; every list sums to WHOLE."""
     return {
         model: _with_remainder(share(conversion, policy), WHOLE, winner=conversion.winner)
         for model, share in MODEL_SHARES.items()

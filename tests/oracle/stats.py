@@ -58,7 +58,7 @@ class MatchStats:
         self._rows: dict[Key, Row] = {}
 
     def rows(self) -> list[Row]:
-        """Give a row for every key under which anything was counted."""
+        """Return a row for every key under which anything was counted."""
         return [row | {name: dict(row[name]) for name in MATCH_MAPS} for row in self._rows.values()]
 
     def add_not_accepted(self, entry: Refused | Tested, counter: str) -> None:

@@ -23,7 +23,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def instant(microseconds: int | None) -> datetime | None:
-    """Give microseconds since the epoch as rows hold them."""
+    """Return microseconds since the epoch as rows hold them."""
     return None if microseconds is None else EPOCH + timedelta(microseconds=microseconds)
 
 

@@ -36,7 +36,7 @@ SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 
 def pick(rows: Sequence[dict[str, Any]], *columns: str) -> list[tuple[Any, ...]]:
-    """Give some columns of the rows."""
+    """Return some columns of the rows."""
     return [tuple(row[column] for column in columns) for row in rows]
 
 
@@ -454,7 +454,7 @@ def test_refused_impressions_are_rejections_and_no_events(tmp_path: Path) -> Non
     ],
 )
 def test_outcomes(tmp_path: Path, fields: dict[str, Any], outcome: str, reason: str | None) -> None:
-    """Give each conversion the first outcome, and the first reason, that holds."""
+    """Return each conversion the first outcome, and the first reason, that holds."""
     clicks = [click(time=NOW - 8 * DAY, user_match=user) for user in USERS]
     assert outcomes(tmp_path, events=[envelope(event(**fields))], impressions=clicks) == [
         ("e1", outcome, reason)

@@ -39,7 +39,7 @@ def credits_of(
     policy: Policy | None = None,
     custom_data: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """Give the credits of one event at NOW, in path order."""
+    """Return the credits of one event at NOW, in path order."""
     given = event(custom_data=custom_data)
     write_log(folder, events=[envelope(given)], impressions=impressions)
     return replay_oracle(folder, policy or Policy())["credits"]
@@ -221,7 +221,7 @@ def test_credit_sums_to_the_whole(tmp_path: Path, seed: int) -> None:
     ],
 )
 def test_canonical_json_agrees_with_duckdb(texts: list[str]) -> None:
-    """Tell texts apart exactly where the text that is stored differs."""
+    """Distinguish texts exactly where the text that is stored differs."""
     stored = [duckdb.sql("select json(?)", params=[text]).fetchall() for text in texts]
     canonical = [canonical_json(text) for text in texts]
     assert [[a == b for a in canonical] for b in canonical] == [

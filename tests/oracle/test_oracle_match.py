@@ -21,7 +21,7 @@ def candidates(
     policy: Policy | None = None,
     **fields: Any,  # noqa: ANN401  any field of an event
 ) -> list[tuple[str, str, str]]:
-    """Give id, type and matched_on of the candidates of one event, best position last."""
+    """Return id, type and matched_on of the candidates of one event, best position last."""
     write_log(folder, events=[envelope(event(**fields))], impressions=impressions)
     rows = replay_oracle(folder, policy or Policy())["credits"]
     return [(row["impression_id"], row["type"], row["matched_on"]) for row in rows]
@@ -32,7 +32,7 @@ def winner(
     impressions: list[dict[str, Any]],
     **fields: Any,  # noqa: ANN401  any field of an event
 ) -> str:
-    """Give the impression that last touch pays for one event."""
+    """Return the impression that last touch pays for one event."""
     write_log(folder, events=[envelope(event(**fields))], impressions=impressions)
     rows = replay_oracle(folder, Policy())["credits"]
     (paid,) = [row["impression_id"] for row in rows if row["last_touch"]]

@@ -77,7 +77,7 @@ def test_the_image_has_what_is_locked_and_nothing_for_development() -> None:
 
 
 def _locked(name: str) -> dict[str, str]:
-    """Give version and hashes of each package of a lock."""
+    """Return version and hashes of each package of a lock."""
     text = (ROOT / name).read_text(encoding="utf-8")
     return dict(re.findall(r"^([a-z0-9-]+)==((?:.*\\\n)*.*)$", text, re.MULTILINE))
 

@@ -14,6 +14,7 @@ from flows.cli.app import app
 from tests.support.console import PAGES, ROOT, outputs, prepare, settled
 
 ARCHITECTURE = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+DEVELOPMENT = (ROOT / "docs/development.md").read_text(encoding="utf-8")
 COMMANDS = typer.main.get_group(app).commands
 PLACE = re.compile(r"`((?:attribution|connectors|flows)/[a-z_/]+\.(?:py|sql))(?::(\w+))?`")
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
@@ -51,8 +52,8 @@ def test_links_lead_somewhere(path: Path) -> None:
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
-def test_the_architecture_names_what_is_there() -> None:
-    places = PLACE.findall(ARCHITECTURE)
+def test_the_pages_name_what_is_there() -> None:
+    places = [*PLACE.findall(ARCHITECTURE), *PLACE.findall(DEVELOPMENT)]
     assert places
     for file, name in places:
         source = (ROOT / file).read_text(encoding="utf-8")

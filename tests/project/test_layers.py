@@ -117,7 +117,7 @@ def sources(layer: str) -> list[Path]:
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Give every module named by an import, at the top or inside a function."""
+    """Yield every module named by an import, at the top or inside a function."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

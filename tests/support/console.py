@@ -30,7 +30,7 @@ PACE: Final = re.compile(r"in [\d.]+ s, [\d,]+ per second")
 
 
 def outputs(page: str) -> Iterator[tuple[str, str, str]]:
-    """Give each command that can be run, what the page shows, and what it prints now.
+    """Yield each command that can be run, what the page shows, and what it prints now.
 
     Commands run in their order, in the working directory.
     """
@@ -51,7 +51,7 @@ def prepare(folder: Path) -> None:
 
 
 def refreshed(page: str) -> str:
-    """Give the page with what its commands print now."""
+    """Return the page with what its commands print now."""
     return BLOCK.sub(lambda block: "".join(map(_again, _commands(block[0]))), page)
 
 

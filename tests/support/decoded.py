@@ -151,7 +151,7 @@ def write_log(connection: duckdb.DuckDBPyConnection, **tables: Iterable[Row]) ->
 
 
 def expected(policy: Policy | None = None, **tables: Iterable[Row]) -> duckdb.DuckDBPyConnection:
-    """Give a database in memory with the log (events, impressions, ...) and what it must make."""
+    """Return a database in memory with the log (events, impressions, ...) and what it must make."""
     connection = duckdb.connect(config={"threads": 1})  # a handful of rows: threads only cost
     create_log(connection, policy or Policy())
     write_log(connection, **tables)

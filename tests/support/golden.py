@@ -17,7 +17,7 @@ Cells = tuple[str, ...]
 
 
 def expected(case: str, table: str) -> tuple[Sequence[str], list[Cells]]:
-    """Give the columns and the rows of a case's expected `conversions` or `credits`, sorted."""
+    """Return the columns and the rows of a case's expected `conversions` or `credits`, sorted."""
     with (GOLDEN / case / f"expected_{table}.csv").open(encoding="utf-8", newline="") as file:
         columns, *rows = csv.reader(file)
     return columns, sorted(tuple(row) for row in rows)

@@ -11,7 +11,7 @@ from pathlib import Path
 from bytewax.run import cli_main
 from bytewax.testing import TestingSource
 
-from attribution.columnar.frames import END, START, Read
+from attribution.columnar.frames import END, START, DecodedChunk
 from attribution.decoded import Decoded
 from attribution.policy import Policy
 from attribution.registry import Registry
@@ -20,7 +20,7 @@ from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.keys import keyed
 from connectors.decoding.lines import Lines
 from connectors.hashing import Salts
-from connectors.progress import lifted, moved, read_ahead
+from connectors.progress import future_record_rows, late_record_rows, read_offset_rows
 from flows.dataflow.flow import Io, build_flow
 from tests.support import raw
 
@@ -53,8 +53,8 @@ class Lane:
         self._lines: dict[str, int] = {}
         self._watermark = START
 
-    def read(self, chunk: Chunk) -> list[Read]:
-        """Give the chunk as the flow takes it, and the promise of the other stream."""
+    def read(self, chunk: Chunk) -> list[DecodedChunk]:
+        """Return the chunk as the flow takes it, and the promise of the other stream."""
         content = b"".join(line(document) for document in chunk.documents)
         with (self._folder / chunk.partition).open("ab") as file:
             file.write(content)
@@ -62,7 +62,7 @@ class Lane:
         if chunk.watermark is not None:
             self._watermark = raw.since_epoch(chunk.watermark)
         other = {"events": "impressions", "impressions": "events"}[decoded.stream]
-        return [self._keyed(decoded), Read(other, 0, self._watermark, {}, {}, 0)]
+        return [self._keyed(decoded), DecodedChunk(other, 0, self._watermark, {}, {}, 0)]
 
     def _decoded(self, chunk: Chunk, lines: Lines) -> Decoded:
         name = chunk.partition
@@ -76,15 +76,17 @@ class Lane:
         read_at = END if chunk.read_at is None else raw.since_epoch(chunk.read_at)
         return decode_together([Next(decoder, lines, lines.numbered(first), promised, read_at)])
 
-    def _keyed(self, decoded: Decoded) -> Read:
+    def _keyed(self, decoded: Decoded) -> DecodedChunk:
         rows, tables = keyed(decoded, Salts())
         [part] = decoded.parts
-        tables["positions"] = moved(decoded.stream, {part.partition: self._lines[part.partition]})
-        if part.lift is not None:
-            tables["lifts"] = lifted(decoded)
-        if part.reading is not None:
-            tables["readings"] = read_ahead(decoded)
-        return Read(decoded.stream, 0, self._watermark, rows, tables, decoded.records)
+        tables["read_offsets"] = read_offset_rows(
+            decoded.stream, {part.partition: self._lines[part.partition]}
+        )
+        if part.late is not None:
+            tables["late_records"] = late_record_rows(decoded)
+        if part.future is not None:
+            tables["future_records"] = future_record_rows(decoded)
+        return DecodedChunk(decoded.stream, 0, self._watermark, rows, tables, decoded.records)
 
 
 def run(folder: Path, chunks: Sequence[Chunk], policy: Policy, registry: Registry) -> Path:

@@ -33,7 +33,7 @@ DEVICE: Final = {"client_ip": "192.0.2.7", "client_user_agent": "Browser/1"}
 
 
 def moment(microseconds: int) -> datetime:
-    """Give the instant that many microseconds after START."""
+    """Return the instant that many microseconds after START."""
     return START + timedelta(microseconds=microseconds)
 
 

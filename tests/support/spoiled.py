@@ -229,7 +229,7 @@ VALUES: Final = [
 
 
 def values_at(place: Place) -> Iterator[bytes]:
-    """Give what is worth trying at a place: all kinds of JSON, and what its field looks at."""
+    """Yield what is worth trying at a place: all kinds of JSON, and what its field looks at."""
     yield from _COMMON
     name = place[-1]
     if isinstance(name, int) or name in _CONTAINERS:

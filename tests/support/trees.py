@@ -40,7 +40,7 @@ def _key(key: str) -> bytes:
 
 
 def put(tree: Tree, path: Place, value: Tree) -> Tree:
-    """Give a copy with another value at a path; what is missing on the way is made."""
+    """Return a copy with another value at a path; what is missing on the way is made."""
     if not path:
         return value
     step, rest = path[0], path[1:]
@@ -55,7 +55,7 @@ def put(tree: Tree, path: Place, value: Tree) -> Tree:
 
 
 def repeat(tree: Tree, path: Place, value: Tree, *, first: bool) -> Tree:
-    """Give a copy whose object at `path[:-1]` has the key `path[-1]` once more."""
+    """Return a copy whose object at `path[:-1]` has the key `path[-1]` once more."""
     holder, key = _at(tree, path[:-1]), str(path[-1])
     members = list(holder.items()) if isinstance(holder, dict) else []
     pairs = Pairs([(key, value), *members] if first else [*members, (key, value)])
@@ -63,7 +63,7 @@ def repeat(tree: Tree, path: Place, value: Tree, *, first: bool) -> Tree:
 
 
 def rename(tree: Tree, path: Place, name: str) -> Tree:
-    """Give a copy in which the key at a path is spelt otherwise."""
+    """Return a copy in which the key at a path is spelt otherwise."""
     holder = _at(tree, path[:-1])
     members = holder if isinstance(holder, dict) else {}
     return put(tree, path[:-1], {name if key == path[-1] else key: v for key, v in members.items()})
@@ -143,7 +143,7 @@ def _paths(tree: Tree, path: Place = ()) -> Iterator[Place]:
 
 
 def _times_last(path: Place) -> tuple[bool, bool]:
-    # A late arrival lifts all that follow: what decides arrival is spoilt last.
+    # A late arrival late_records all that follow: what decides arrival is spoilt last.
     return path == ("received_at",), "time" in path
 
 

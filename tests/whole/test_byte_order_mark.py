@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from attribution.policy import Policy
-from connectors.files.intake import Tails
+from connectors.files.intake import TailIntakes
 from flows.analysis.verify import verify
-from flows.replay.replay import Replay, replay
+from flows.replay.replay import ReplayOptions, replay
 from flows.settings.model import Settings
 from tests.oracle import compare, replay_oracle
 from tests.support import raw
@@ -39,7 +39,7 @@ def test_nothing_is_refused_and_places_count_on(tmp_path: Path, suffix: str) -> 
     ]
     raw.write_log(log, events=events, impressions=[raw.impression("i1")])
     _marked(log, suffix)
-    replay(Replay(folder=log, database=result, settings=Settings(policy=Policy())))
+    replay(ReplayOptions(folder=log, database=result, settings=Settings(policy=Policy())))
     tables = read_result(result)
     assert {row["event_id"]: row["outcome"] for row in tables["conversions"]} == {
         "e1": "attributed",
@@ -53,7 +53,7 @@ def test_nothing_is_refused_and_places_count_on(tmp_path: Path, suffix: str) -> 
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_growing_file_may_begin_with_one(tmp_path: Path, *, at_once: bool) -> None:
     path = tmp_path / "events.ndjson"
-    tails = Tails(tmp_path, 1, 1_000_000, listing_interval=0)
+    tails = TailIntakes(tmp_path, 1, 1_000_000, listing_interval=0)
     intake = tails.open(0, {})
     lines: list[tuple[int, bytes]] = []
     content = BOM_UTF8 + b"first\nsecond\n" + BOM_UTF8 + b"third\n"

@@ -172,7 +172,7 @@ def test_a_run_decides_by_what_its_result_noted(job: Job, failpoint: str) -> Non
         ignored = connection.execute(
             "select stream, sum(records)::bigint from ignored_arrivals group by all order by all"
         ).fetchall()
-        noted = connection.execute("select stream, first_offset from readings order by all")
+        noted = connection.execute("select stream, first_offset from future_records order by all")
         assert noted.fetchall() == [("events", 3), ("impressions", 2)]
     assert ignored == [("events", 1), ("impressions", 1)]
     assert verify(job.database).is_equal

@@ -17,7 +17,7 @@ import pytest
 
 from flows.live import _Joining
 from flows.process.stopping import Stopping
-from flows.run.job import Run
+from flows.run.job import RunOptions
 from flows.run.run import prepared_run
 from flows.settings.load import load_settings
 from tests.chaos.job import PATIENCE, Job, wait_until
@@ -94,7 +94,7 @@ def test_a_run_can_be_watched(job: Job) -> None:
 
 
 NOT_HERE: Final = {
-    "tributary_lifts",
+    "tributary_late_records",
     "tributary_ignored_arrivals",
     "tributary_dead_letters",
     "tributary_kafka_errors",
@@ -204,7 +204,7 @@ def on_a_terminal(*words: str) -> Iterator[tuple["subprocess.Popen[bytes]", Call
 
 def test_who_joins_judges_by_the_registry_of_process_0(job: Job) -> None:
     """The file may have changed since that read it."""
-    run = Run(job.data, job.state, job.database, load_settings(config=None, overrides=[]))
+    run = RunOptions(job.data, job.state, job.database, load_settings(config=None, overrides=[]))
     with prepared_run(run) as (prepared, opened):
         (job.data / "event_sources.json").write_text("[]")
         joining = _Joining(run, opened.facts, Stopping())

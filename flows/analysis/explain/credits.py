@@ -10,7 +10,7 @@ from flows.text import instant, text_table
 
 
 def summary_and_credits(conversion: Row, credits_: list[Row]) -> list[str]:
-    """Tell it in paragraphs; `credits_` are in the order of their rank."""
+    """Yield the paragraphs of a conversion; `credits_` are in the order of their rank."""
     if not credits_:
         return [_summary(conversion, credits_)]
     return [
@@ -84,7 +84,7 @@ def _candidates(conversion: Row, credits_: list[Row]) -> str:
 
 
 def _rank_rule(above: Row, below: Row) -> str:
-    """Say why a candidate ranks below the one above it: the first criterion that differs."""
+    """Return why a candidate ranks below the one above it: the first criterion that differs."""
     if above.type != below.type:
         return "a view ranks below a click"
     if above.is_probabilistic != below.is_probabilistic:

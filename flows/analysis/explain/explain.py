@@ -17,7 +17,7 @@ from flows.analysis.explain.credits import summary_and_credits
 from flows.analysis.explain.misses import told_misses
 from flows.analysis.explain.others import other_outcomes
 from flows.analysis.explain.rows import rows
-from flows.analysis.recorded import ResultError, Run, attach
+from flows.analysis.recorded import RecordedRun, ResultError, attach
 from flows.settings.kafka import KafkaSettings
 
 
@@ -61,7 +61,7 @@ def _why_unread(
     connection: duckdb.DuckDBPyConnection, folder: Path | None, kafka: KafkaSettings | None
 ) -> str | None:
     """Decode the log; say why it cannot be read, when nobody insists on it."""
-    run = Run.last_of(connection)
+    run = RecordedRun.last_of(connection)
     try:
         if folder is None and run.folder is not None and not run.folder.is_dir():
             return f"the log is not at {run.folder}"

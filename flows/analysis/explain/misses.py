@@ -9,14 +9,16 @@ from typing import Final
 import duckdb
 
 from attribution.vocabulary import Outcome, Reason
-from connectors.verify.near_misses import NearMiss, Place, Rule, near_misses
+from connectors.verify.near_misses import EventPlace, NearMiss, Rule, near_misses
 from flows.analysis.explain.rows import Row
 from flows.text import instant, text_table
 
 
 def told_misses(connection: duckdb.DuckDBPyConnection, conversion: Row, credits_: list[Row]) -> str:
-    """Tell the latest near misses of a conversion in a table."""
-    place = Place(conversion.source_partition, conversion.source_offset, conversion.source_index)
+    """Yield the latest near misses of a conversion as a table."""
+    place = EventPlace(
+        conversion.source_partition, conversion.source_offset, conversion.source_index
+    )
     path = [credit.impression_id for credit in credits_]
     found, total = near_misses(connection, place, path=path)
     if not found:

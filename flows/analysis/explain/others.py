@@ -16,7 +16,7 @@ _TESTS: Final = "from result.test_events where event_id = $id order by received_
 
 
 def other_outcomes(connection: duckdb.DuckDBPyConnection, event_id: str) -> Iterator[str]:
-    """Tell of every event of that id that became no conversion."""
+    """Yield every event of that id that became no conversion."""
     for duplicate in rows(connection, _DUPLICATES, event_id):
         content = "different" if duplicate.is_changed else "the same"
         yield (

@@ -17,7 +17,7 @@ class Row:
 
 
 def rows(connection: duckdb.DuckDBPyConnection, sql: str, event_id: str) -> list[Row]:
-    """Give the rows that a query finds for `$id`."""
+    """Return the rows that a query finds for `$id`."""
     answer = connection.execute(sql, {"id": event_id})
     names = [name for name, *_ in answer.description or ()]
     return [Row(dict(zip(names, row, strict=True))) for row in answer.fetchall()]
@@ -30,6 +30,6 @@ def title(event: Row) -> str:
 
 
 def place(event: Row) -> str:
-    """Say where an event was read."""
+    """Return where an event was read."""
     index = "" if event.source_index is None else f" event {event.source_index}"
     return f"{event.source_partition} line {event.source_offset}{index} (all from 0)"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attribution.columnar.columns import values
-from attribution.columnar.runs import MERGE_AT, Runs
+from attribution.columnar.runs import MERGE_AT, SortedRuns
 
 Row = tuple[int, int]
 
@@ -23,7 +23,7 @@ def rows(*given: Row) -> pa.RecordBatch:
     )
 
 
-def held(runs: Runs) -> list[Row]:
+def held(runs: SortedRuns) -> list[Row]:
     return sorted(
         (key, time)
         for run in runs
@@ -32,7 +32,7 @@ def held(runs: Runs) -> list[Row]:
 
 
 def test_as_many_runs_as_fill_a_class_become_one() -> None:
-    runs = Runs(expire_by="time", retention=10)
+    runs = SortedRuns(expire_by="time", retention=10)
     for key in range(MERGE_AT - 1):
         runs.insert(rows((key, 0)), watermark=0)
     assert len(list(runs)) == MERGE_AT - 1
@@ -42,14 +42,14 @@ def test_as_many_runs_as_fill_a_class_become_one() -> None:
 
 
 def test_merging_leaves_out_what_has_expired() -> None:
-    runs = Runs(expire_by="time", retention=10)
+    runs = SortedRuns(expire_by="time", retention=10)
     for time in range(MERGE_AT):
         runs.insert(rows((time, time)), watermark=13)
     assert held(runs) == [(4, 4), (5, 5), (6, 6), (7, 7)]
 
 
 def test_a_run_goes_when_its_last_row_has_expired() -> None:
-    runs = Runs(expire_by="time", retention=10)
+    runs = SortedRuns(expire_by="time", retention=10)
     runs.insert(rows((1, 0), (2, 5)), watermark=0)
     runs.expire(14)
     assert held(runs) == [(1, 0), (2, 5)]
@@ -58,7 +58,7 @@ def test_a_run_goes_when_its_last_row_has_expired() -> None:
 
 
 def test_no_rows_are_no_run() -> None:
-    runs = Runs(expire_by="time", retention=10)
+    runs = SortedRuns(expire_by="time", retention=10)
     runs.insert(rows(), watermark=0)
     assert list(runs) == []
 
@@ -73,7 +73,7 @@ def test_no_rows_are_no_run() -> None:
     )
 )
 def test_nothing_is_lost_before_its_time(inserts: list[tuple[list[Row], int]]) -> None:
-    runs = Runs(expire_by="time", retention=10)
+    runs = SortedRuns(expire_by="time", retention=10)
     watermark, given_rows = 0, []
     for batch, step in inserts:
         watermark += step
@@ -90,14 +90,14 @@ def test_nothing_is_lost_before_its_time(inserts: list[tuple[list[Row], int]]) -
 
 def test_large_runs_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attribution.columnar.runs.RUN_ROWS", 64)
-    runs = Runs(expire_by="time", retention=10)
+    runs = SortedRuns(expire_by="time", retention=10)
     for start in range(0, 512, 8):
         runs.insert(rows(*((start + n, 0) for n in range(8))), watermark=0)
     assert [len(run.key) for run in runs] == [64] * 8
 
 
 def test_what_is_restored_is_what_was_kept() -> None:
-    runs, again = (Runs(expire_by="time", retention=5) for _ in range(2))
+    runs, again = (SortedRuns(expire_by="time", retention=5) for _ in range(2))
     runs.insert(rows((1, 1), (2, 2)), watermark=0)
     runs.insert(rows((3, 3)), watermark=0)
     again.restore(runs.batches)

@@ -50,7 +50,7 @@ def accept(policy: Policy = POLICY, /, **changes: object) -> EventRecord:
 
 
 def reject(policy: Policy = POLICY, /, **changes: object) -> tuple[str, str | None]:
-    """Give the code and the field an event is refused with."""
+    """Return the code and the field an event is refused with."""
     rejection = judge(policy, **changes)
     assert isinstance(rejection, Rejection), rejection
     assert rejection.message
@@ -58,7 +58,7 @@ def reject(policy: Policy = POLICY, /, **changes: object) -> tuple[str, str | No
 
 
 def repaired(record: EventRecord | ImpressionRecord) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give the warnings and the dropped fields of a record."""
+    """Return the warnings and the dropped fields of a record."""
     return tuple(warning.value for warning in record.warnings), record.dropped
 
 

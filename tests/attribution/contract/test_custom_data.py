@@ -126,7 +126,7 @@ def judge_text(event_type: str, custom_data: str) -> EventRecord | Rejection:
 
 
 def value_of(token: str, event_type: str = "purchase") -> tuple[str, tuple[str, ...]] | str:
-    """Give the value a number token becomes and the warnings, or the code it is refused with."""
+    """Return the value a number token becomes and the warnings, or the code it is refused with."""
     record = judge_text(event_type, f'{{"value":{token},"currency":"USD"}}')
     if isinstance(record, EventRecord):
         return str(record.value), repaired(record)[0]

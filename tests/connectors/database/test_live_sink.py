@@ -118,7 +118,7 @@ def path(tmp_path: Path) -> Path:
 def test_an_epoch_is_one_commit_with_all_that_was_promised(path: Path) -> None:
     writing = writer(path, groups=2)
     repeats = batch(SOURCE | {"event_id": "e", "received_at": HOUR, "is_changed": False})
-    tables = {"duplicates": repeats, "positions": batch(position("a", 3), position("a", 5))}
+    tables = {"duplicates": repeats, "read_offsets": batch(position("a", 3), position("a", 5))}
     assert commit(writing, Rows(tables, 3, promises(read=70, settled=20))) == 1
     assert commit(writing, Rows({}, 0, {("credit", 1): 10})) == 1
     assert commit(writing, Rows({"duplicates": repeats}, 1)) == 2
@@ -126,7 +126,7 @@ def test_an_epoch_is_one_commit_with_all_that_was_promised(path: Path) -> None:
     commits = "select seq, epoch_us(watermark), records, epoch_us(settled) from commits order by 1"
     # A second key group has not spoken when the first commit is made.
     assert ask(path, commits) == [(1, 70, 3, None), (2, 70, 1, 10)]
-    assert ask(path, "select next_offset, seq from positions") == [(5, 1)]
+    assert ask(path, "select next_offset, seq from read_offsets") == [(5, 1)]
     assert ask(path, "select duplicate, seq from match_deltas order by seq") == [(1, 1), (1, 2)]
 
 
@@ -147,10 +147,10 @@ def test_what_the_state_does_not_know_of_is_taken_back(path: Path) -> None:
         tables = {
             "conversions_final": batch(conversion(str(offset))),
             "credits_final": batch(credit(str(offset))),
-            "positions": batch(position("a", offset)),
+            "read_offsets": batch(position("a", offset)),
         }
         commit(writing, Rows(tables, 1))
-    writing.write_batch([Rows({"positions": batch(position("a", 3))}, 1)])
+    writing.write_batch([Rows({"read_offsets": batch(position("a", 3))}, 1)])
     writing.close()  # what still waits is in no state
     assert database_seq(path, STATE) == 2
     writer(path, 1).close()
@@ -159,7 +159,7 @@ def test_what_the_state_does_not_know_of_is_taken_back(path: Path) -> None:
         for table in schema.TABLES
         if table not in schema.WITHOUT_SEQ
     ]
-    found = {("conversions_final", 1), ("credits_final", 1), ("positions", 1)}
+    found = {("conversions_final", 1), ("credits_final", 1), ("read_offsets", 1)}
     assert set(ask(path, " union all ".join(left))) == found | {
         ("match_deltas", 1),
         ("commits", 1),
@@ -367,7 +367,7 @@ class Life:
             "conversions_provisional": batch(*(conversion(each, **at) for each in new)),
             "credits_provisional": batch(*map(credit, new)),
             "touchpoint_deltas": batch(*ads),
-            "positions": batch(position(self.random.choice("ab"), self.next_id)),
+            "read_offsets": batch(position(self.random.choice("ab"), self.next_id)),
         }
         if done:
             tables["conversions_final"] = batch(*(conversion(each, **at) for each in done))
@@ -388,7 +388,7 @@ VIEWS: Final = (
     "from match_stats order by all",
     "from touchpoint_stats order by all",
     "from conservation order by all",
-    "select source_partition, max(next_offset) from positions group by all order by all",
+    "select source_partition, max(next_offset) from read_offsets group by all order by all",
     "select seq, records from commits order by all",
 )
 
@@ -411,7 +411,7 @@ def test_upkeep_does_not_show(tmp_path: Path, seed: int, often: None) -> None:
         Life(untouched, seed).live(20)
     for view in VIEWS:
         assert ask(kept, view) == ask(untouched, view)
-    for table in ("conversions_provisional", "match_deltas", "touchpoint_deltas", "positions"):
+    for table in ("conversions_provisional", "match_deltas", "touchpoint_deltas", "read_offsets"):
         size = f"select count(*) from {table}"
         assert ask(kept, size) < ask(untouched, size)
     pruned = (

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Message, Producer
 from typer.testing import CliRunner
 
-from attribution.columnar.frames import Read, Rows
+from attribution.columnar.frames import DecodedChunk, Rows
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.dead_letters import letters as dead_letters
@@ -84,9 +84,9 @@ class Job:
             producer.produce(topic, value=value, key=key, headers=headers, partition=at)
         assert producer.flush(WAIT_SECONDS_MAX) == 0
 
-    def read(self, records: int) -> list[Read]:
+    def read(self, records: int) -> list[DecodedChunk]:
         """Read as many documents; set aside what was refused, and end the epoch."""
-        reads: list[Read] = []
+        reads: list[DecodedChunk] = []
         deadline = time.monotonic() + WAIT_SECONDS_MAX
         while sum(read.records for read in reads) < records:
             assert time.monotonic() < deadline, f"still waiting; has {reads}"
@@ -129,7 +129,7 @@ def job(bootstrap_servers: str) -> Iterator[Job]:
 
 
 def sorted_out(message: Message) -> tuple[list[tuple[str, bytes]], dict[str, str]]:
-    """Give their headers, and ours."""
+    """Return their headers, and ours."""
     headers: list[Any] = list(message.headers() or [])
     ours = {name: value.decode() for name, value in headers if name.startswith("dlq.")}
     return [each for each in headers if not each[0].startswith("dlq.")], ours
@@ -182,7 +182,7 @@ def test_an_envelope_is_set_aside_and_a_single_event_is_not(job: Job) -> None:
 
 def test_what_is_sent_again_is_linked_to_its_rejection(job: Job) -> None:
     job.send(job.impressions, BAD)
-    assert not any("replays" in read.tables for read in job.read(4))
+    assert not any("resent_records" in read.tables for read in job.read(4))
     assert job.run("replay") == (2, "4 dead letters would be sent again; add --yes\n")
     selected = ["replay", "--code", "INVALID_TYPE", "--offset", "3", "--offset", "0", "--yes"]
     assert job.run(*selected) == (0, "sent 1 dead letters again\n")
@@ -190,7 +190,7 @@ def test_what_is_sent_again_is_linked_to_its_rejection(job: Job) -> None:
     (read,) = job.read(1)
     link = {"stream": "impressions", "source_partition": partition, "source_offset": 4}
     link |= {"rejected_partition": partition, "rejected_offset": 3}
-    assert read.tables["replays"].to_pylist() == [link]
+    assert read.tables["resent_records"].to_pylist() == [link]
     letters = {sorted_out(each)[1]["dlq.offset"]: each for each in job.set_aside()}
     assert (letters["4"].key(), letters["4"].value()) == BAD[3][:2]
     assert sorted_out(letters["4"])[1]["dlq.replay_of"] == f"{job.impressions}/1/3"
@@ -273,7 +273,7 @@ def test_a_forged_link_is_none(job: Job) -> None:
         for said in (b"", b"a/1/x", b"\xff/1/1", b"a/1/" + b"9" * 30, None)
     ]
     job.send(job.impressions, forged)
-    assert not any("replays" in read.tables for read in job.read(5))
+    assert not any("resent_records" in read.tables for read in job.read(5))
 
 
 def test_a_bad_deploy_stops_the_job_before_it_drains_the_topic(bootstrap_servers: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from attribution.columnar.columns import Ints
 from attribution.columnar.frames import START
-from attribution.decoded import Decoded, Lift
+from attribution.decoded import Decoded, LateRecords
 from attribution.policy import Policy
 from attribution.registry import Registry, SourceVersion
 from attribution.vocabulary import Code
@@ -34,7 +34,7 @@ def line(document: Document) -> bytes:
 
 
 def arrivals(stream: str, *chunks: Sequence[Document]) -> tuple[list[int], list[int]]:
-    """Give `received_at` of all rows, and the watermark after each chunk, since NOW in hours."""
+    """Return `received_at` of all rows, and the watermark after each chunk, since NOW in hours."""
     decoding, first, rows, marks = decoder(stream), 0, [], []
     for chunk in chunks:
         content = b"".join(line(document) + b"\n" for document in chunk)
@@ -53,7 +53,7 @@ def sent(hours: int | None) -> dict[str, object]:
     return impression(received_at=None if hours is None else NOW + hours * HOUR)
 
 
-def test_arrival_is_lifted_to_the_partitions_latest() -> None:
+def test_arrival_is_raised_to_the_partitions_latest() -> None:
     chunks = [[sent(1), sent(3), sent(2)], [sent(0), sent(None), sent(5)]]
     assert arrivals("impressions", *chunks) == ([1, 3, 3, 3, 3, 5], [3, 5])
 
@@ -84,8 +84,10 @@ def test_nothing_but_blank_lines(stream: str) -> None:
     assert decoded.parts[0].watermark == START
 
 
-def lifted(stream: str, *documents: Document, promised: int) -> tuple[list[int], Lift | None]:
-    """Decode one chunk below a promise; give arrivals since NOW in hours, and the lift."""
+def lifted(
+    stream: str, *documents: Document, promised: int
+) -> tuple[list[int], LateRecords | None]:
+    """Decode one chunk below a promise; give arrivals since NOW in hours, and the late."""
     content = b"".join(line(document) + b"\n" for document in documents)
     decoded = decoder(stream).decode(
         *numbered(content, 5), promised=since_epoch(NOW + promised * HOUR)
@@ -94,15 +96,15 @@ def lifted(stream: str, *documents: Document, promised: int) -> tuple[list[int],
         *decoded.rows["received_at"].to_pylist(),
         *decoded.rejections["received_at"].to_pylist(),
     ]
-    return sorted(map(_hours, times)), decoded.parts[0].lift
+    return sorted(map(_hours, times)), decoded.parts[0].late
 
 
-def test_what_arrives_below_a_promise_is_lifted_to_it() -> None:
-    arrived, lift = lifted("impressions", sent(1), sent(None), sent(2), sent(3), promised=2)
-    assert (arrived, lift) == ([2, 2, 2, 3], Lift(5, 6, since_epoch(NOW + 2 * HOUR)))
+def test_what_arrives_below_the_watermark_is_raised_to_it() -> None:
+    arrived, late = lifted("impressions", sent(1), sent(None), sent(2), sent(3), promised=2)
+    assert (arrived, late) == ([2, 2, 2, 3], LateRecords(5, 6, since_epoch(NOW + 2 * HOUR)))
 
 
-def test_what_arrives_at_a_promise_is_not_lifted() -> None:
+def test_what_arrives_at_the_watermark_is_not_raised() -> None:
     assert lifted("impressions", sent(2), sent(1), promised=2) == ([2, 2], None)
 
 
@@ -110,8 +112,8 @@ def test_a_lift_leaves_no_first_record_whose_own_time_would_count() -> None:
     """As when it is read again: the maximum is raised before the line that was lifted."""
     first = impression(time=NOW + 9 * HOUR, received_at=None)
     assert lifted("impressions", first, promised=2) == ([9], None)
-    arrived, lift = lifted("impressions", b"{", first, promised=2)
-    assert (arrived, lift) == ([2, 2], Lift(5, 5, since_epoch(NOW + 2 * HOUR)))
+    arrived, late = lifted("impressions", b"{", first, promised=2)
+    assert (arrived, late) == ([2, 2], LateRecords(5, 5, since_epoch(NOW + 2 * HOUR)))
 
 
 def test_messages_keep_their_offsets_and_an_empty_one_is_refused() -> None:
@@ -147,7 +149,7 @@ def test_partitions_decoded_together_are_as_apart(stream: str) -> None:
     together = decode_together(nexts())
     apart = [decode_together([each]) for each in nexts()]
     assert together.parts == tuple(part for each in apart for part in each.parts)
-    assert [part.lift is None for part in together.parts] == [False, True, False]
+    assert [part.late is None for part in together.parts] == [False, True, False]
     assert together.records == sum(each.records for each in apart)
     assert _placed([together]) == _placed(apart)
     assert together.rejections.to_pylist() == [

@@ -18,7 +18,7 @@ from attribution.registry import Registry
 from connectors import regular_files
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.files.folder import LogError, LogFile, find_files, look_into
-from connectors.files.intake import Tails
+from connectors.files.intake import TailIntakes
 from connectors.files.replay_lane import Lane, Partition
 from connectors.regular_files import IrregularError, open_regular
 from connectors.wording import shown
@@ -265,7 +265,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     forbid(monkeypatch, path)
     with pytest.raises(LogError, match="Permission denied; let this user read the file"):
         partition(path).peek()
-    intake = Tails(tmp_path, 1, listing_interval=0).open(0, {})
+    intake = TailIntakes(tmp_path, 1, listing_interval=0).open(0, {})
     intake.look_around()
     with pytest.raises(LogError, match="Permission denied; let this user read the file"):
         intake.poll([])

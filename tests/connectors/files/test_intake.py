@@ -11,7 +11,7 @@ import pytest
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from connectors.files import growing_file, listing, polling
 from connectors.files.folder import LogError
-from connectors.files.intake import FIRST_BYTES, PACKED_MAX, TailIntake, Tails
+from connectors.files.intake import FIRST_BYTES, PACKED_MAX, TailIntake, TailIntakes
 from connectors.files.position import HEAD_BYTES
 from connectors.intake import Documents
 
@@ -43,7 +43,7 @@ class Folder:
 
     def __init__(self, path: Path, chunk_bytes: int = 1_000_000) -> None:
         self.path = path
-        self._tails = Tails(path, 1, chunk_bytes, listing_interval=0)
+        self._tails = TailIntakes(path, 1, chunk_bytes, listing_interval=0)
         self.intake: TailIntake = self._tails.open(0, {})
         self._names: set[str] = set()
 
@@ -109,7 +109,7 @@ def test_a_new_file_is_found(folder: Folder) -> None:
 
 
 def test_a_new_file_waits_for_the_next_listing(tmp_path: Path) -> None:
-    intake = Tails(tmp_path, 1, listing_interval=3600).open(0, {})
+    intake = TailIntakes(tmp_path, 1, listing_interval=3600).open(0, {})
     assert look(intake) == []
     (tmp_path / NAME).write_bytes(b"a\n")
     assert (look(intake), intake.partitions()) == ([], [])
@@ -127,7 +127,7 @@ def test_every_file_is_one_lanes(tmp_path: Path) -> None:
     names = [f"events-{number}.ndjson" for number in range(20)]
     for name in names:
         (tmp_path / f"{name}.gz").write_bytes(gzip.compress(b"{}\n"))
-    tails = Tails(tmp_path, 3)
+    tails = TailIntakes(tmp_path, 3)
     for lane in range(3):
         intake = tails.open(lane, {})
         look(intake)
@@ -313,7 +313,7 @@ class TwoLanes:
         self.path = path
         mine = crc32(NAME.encode()) % 2
         self.former, self.latter = (
-            Tails(path, 2, listing_interval=0).open(lane, {}) for lane in (mine, 1 - mine)
+            TailIntakes(path, 2, listing_interval=0).open(lane, {}) for lane in (mine, 1 - mine)
         )
 
     def end_epoch(self) -> None:
@@ -323,7 +323,7 @@ class TwoLanes:
 
 @pytest.fixture
 def lanes(tmp_path: Path) -> TwoLanes:
-    """Give two lanes, the former of which has read a file."""
+    """Return two lanes, the former of which has read a file."""
     (tmp_path / NAME).write_bytes(joined(LONG))
     lanes = TwoLanes(tmp_path)
     assert len(read_of(look(lanes.former))) == len(LONG)
@@ -376,7 +376,7 @@ def test_a_rename_that_no_listing_saw_at_once_is_one(lanes: TwoLanes) -> None:
 def test_a_rename_while_nobody_ran_is_seen_at_the_first_look(lanes: TwoLanes) -> None:
     (lanes.path / NAME).rename(lanes.path / OTHER_LANE)
     mine = crc32(NAME.encode()) % 2
-    again = Tails(lanes.path, 2).open(mine, {NAME: lanes.former.position(NAME)})
+    again = TailIntakes(lanes.path, 2).open(mine, {NAME: lanes.former.position(NAME)})
     with pytest.raises(LogError, match=f"{NAME} was renamed to {OTHER_LANE}"):
         look(again)
 
@@ -385,7 +385,7 @@ def test_a_file_with_a_place_of_its_own_is_none_that_was_renamed(lanes: TwoLanes
     """Both names have been read; which of them is gone does not matter."""
     place = lanes.former.position(NAME)
     (lanes.path / NAME).rename(lanes.path / OTHER_LANE)
-    tails = Tails(lanes.path, 2, listing_interval=0)
+    tails = TailIntakes(lanes.path, 2, listing_interval=0)
     mine = crc32(NAME.encode()) % 2
     former = tails.open(mine, {NAME: place})
     latter = tails.open(1 - mine, {OTHER_LANE: place})
@@ -419,7 +419,7 @@ def test_two_files_of_a_partition_that_stay_are_told_of_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    intake = Tails(tmp_path, 1, listing_interval=0, tell=told.append).open(0, {})
+    intake = TailIntakes(tmp_path, 1, listing_interval=0, tell=told.append).open(0, {})
     for name, content in ((NAME, b"a\n"), (f"{NAME}.gz", gzip.compress(b"b\n"))):
         (tmp_path / name).write_bytes(content)
     assert read_of(look(intake)) == [(NAME, 0, b"a")]
@@ -487,7 +487,7 @@ def test_a_file_that_has_only_moved_in_a_head_is_known(folder: Folder) -> None:
 def test_what_is_no_regular_file_is_left_alone_and_told_of_once(tmp_path: Path) -> None:
     told: list[str] = []
     (tmp_path / "events.jsonl").touch()
-    intake = Tails(tmp_path, 1, listing_interval=0, tell=told.append).open(0, {})
+    intake = TailIntakes(tmp_path, 1, listing_interval=0, tell=told.append).open(0, {})
     assert look(intake) == []
     why = "its name does not end in .ndjson, .ndjson.gz or .ndjson.zst"
     assert told == [f"{tmp_path} holds what is not read: events.jsonl ({why})"]
@@ -504,7 +504,7 @@ def test_a_name_that_stays_unread_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    intake = Tails(tmp_path, 1, listing_interval=0, tell=told.append).open(0, {})
+    intake = TailIntakes(tmp_path, 1, listing_interval=0, tell=told.append).open(0, {})
     intake.look_around()
     (tmp_path / "events.ndjson.tmp").touch()
     intake.look_around()
@@ -537,7 +537,7 @@ def test_a_file_of_which_something_is_unread_must_not_become_a_pipe(folder: Fold
 
 def test_an_empty_file_may_come_and_go(tmp_path: Path) -> None:
     told: list[str] = []
-    tails = Tails(tmp_path, 1, listing_interval=0, tell=told.append)
+    tails = TailIntakes(tmp_path, 1, listing_interval=0, tell=told.append)
     intake = tails.open(0, {})
     (tmp_path / NAME).touch()
     intake.look_around()  # listed, and gone before anybody looked into it
@@ -555,7 +555,7 @@ def test_an_empty_file_may_come_and_go(tmp_path: Path) -> None:
 def test_a_file_may_go_between_look_and_opening(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    intake = Tails(tmp_path, 1, listing_interval=0).open(0, {})
+    intake = TailIntakes(tmp_path, 1, listing_interval=0).open(0, {})
     (tmp_path / NAME).touch()
     intake.look_around()
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from attribution.columnar.columns import values
-from attribution.decoded import Decoded, Lift
+from attribution.decoded import Decoded, LateRecords
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decoding.decoder import PartitionDecoder
@@ -32,7 +32,7 @@ def name_of(hour: int) -> str:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder of a file per hour, some of them packed, with two records each."""
+    """Return a folder of a file per hour, some of them packed, with two records each."""
     files = {
         name_of(hour) + ("", ".gz", ".zst")[hour % 3]: [
             impression(f"{hour}-{at}", received_at=hour * HOUR + at) for at in range(2)
@@ -62,7 +62,7 @@ def chunks_of(lane: Lane) -> Iterator[Decoded]:
 
 
 def places(chunks: Iterator[Decoded]) -> list[tuple[str, int, int]]:
-    """Give partition, offset and arrival of all rows, sorted."""
+    """Return partition, offset and arrival of all rows, sorted."""
     found: list[tuple[str, int, int]] = []
     for decoded in chunks:
         place = decoded.places(values(decoded.rows, "line"))
@@ -176,9 +176,9 @@ def test_chunks_in_turn_are_bounded(many: Path) -> None:
 
 
 def test_extents_are_decoded_together_as_far_as_they_go(many: Path) -> None:
-    lift = Lift(0, 0, since_epoch(500 * HOUR))
+    late = LateRecords(0, 0, since_epoch(500 * HOUR))
     extents = [
-        Extent("impressions", name_of(hour), 1 + hour % 2, (lift,) if hour == 7 else ())
+        Extent("impressions", name_of(hour), 1 + hour % 2, (late,) if hour == 7 else ())
         for hour in range(FILES)
     ]
     (decoded,) = decode_extents(many, extents, POLICY, REGISTRY)

@@ -49,7 +49,7 @@ def filled(*messages: Sent) -> Fetched:
 
 
 def turn(fetched: Fetched, *held: str) -> list[Any]:
-    """Give the numbers of the messages of a turn, by partition."""
+    """Return the numbers of the messages of a turn, by partition."""
     taken: list[Any] = list(fetched.take(held))
     return [(name, [message.number for message in messages]) for name, messages in taken]
 

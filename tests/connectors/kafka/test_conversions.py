@@ -18,7 +18,7 @@ from connectors.kafka.cluster import Cluster, ClusterError, OutageError
 from connectors.kafka.conversions import Publisher, PublishSink, documents
 from connectors.kafka.producer import Patience, PublishError, for_a_while
 from flows.process.stopping import Stopping
-from flows.replay.replay import Replay, replay
+from flows.replay.replay import ReplayOptions, replay
 from flows.run import kafka_inputs
 from flows.run.kafka_inputs import OUTAGE_SECONDS, until_asked
 from flows.settings.model import Settings
@@ -31,7 +31,7 @@ DEMO = Path(__file__).parents[2] / "fixtures/demo"
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     path = tmp_path_factory.mktemp("publish") / "result.duckdb"
-    replay(Replay(DEMO, path, Settings()))
+    replay(ReplayOptions(DEMO, path, Settings()))
     with duckdb.connect(path, read_only=True) as connection:
         connection.execute("set timezone = 'America/New_York'")  # shows in no document
         yield connection
@@ -53,7 +53,7 @@ def publisher(servers: str, topic: str, waits: Patience = for_a_while) -> Publis
 
 
 def ignore() -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 def attributed(settled: Rows) -> int:

@@ -486,7 +486,7 @@ def test_committed_offsets_are_there_for_tools_that_watch_the_lag(bootstrap_serv
 
 
 def committed(intakes: KafkaIntakes, topic: str) -> int:
-    """Give the offset that the group was told of the first partition."""
+    """Return the offset that the group was told of the first partition."""
     watcher = intakes.cluster.consumer(intakes.group, print)
     try:
         return watcher.committed([TopicPartition(topic, 0)], timeout=5)[0].offset

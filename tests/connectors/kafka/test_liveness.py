@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from connectors.kafka.liveness import SILENT_SECONDS, Answers
+from connectors.kafka.liveness import SILENT_SECONDS, BrokerLiveness
 
 LONG = int(SILENT_SECONDS * 1e6) + 1
 
@@ -16,13 +16,13 @@ def report(partitions: dict[str, int], *brokers: dict[str, Any]) -> str:
     return json.dumps({"brokers": told, "topics": {"t": {"topic": "t", "partitions": places}}})
 
 
-def recent(answers: Answers) -> list[str]:
+def recent(answers: BrokerLiveness) -> list[str]:
     return [name for name in ("t-0", "t-1") if answers.are_recent(name)]
 
 
-def noted() -> tuple[Answers, list[str]]:
+def noted() -> tuple[BrokerLiveness, list[str]]:
     met: list[str] = []
-    return Answers(lambda: met.append("silent")), met
+    return BrokerLiveness(lambda: met.append("silent")), met
 
 
 def test_a_partition_is_known_by_the_broker_that_it_is_fetched_from() -> None:

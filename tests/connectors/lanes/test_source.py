@@ -17,17 +17,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attribution.columnar.frames import START, Read
+from attribution.columnar.frames import START, DecodedChunk
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.lines import Lines
 from connectors.files import polling
-from connectors.files.intake import Tails
+from connectors.files.intake import TailIntakes
 from connectors.lanes import snapshot as resting
 from connectors.lanes.alignment import Alignment
 from connectors.lanes.partitions import STUCK
-from connectors.lanes.snapshot import Snapshot, partitions_of
+from connectors.lanes.snapshot import LaneState, partitions_of
 from connectors.lanes.source import LiveLane, LiveSource, Rules
 from connectors.registry.follow import Followed
 from tests.support import raw
@@ -63,12 +63,12 @@ class Bench:
     is_stopping: bool = False
     follow: Callable[[int], Followed] | None = None
 
-    def lane(self, number: int = 0, resumed: Snapshot | None = None) -> LiveLane:
+    def lane(self, number: int = 0, resumed: LaneState | None = None) -> LiveLane:
         rules = Rules(
             Policy(), REGISTRY, lambda: NOW + self.now, GRACE, INTERVAL, follow=self.follow
         )
         source = LiveSource(
-            Tails(self.folder, self.lanes, self.chunk_bytes, listing_interval=0),
+            TailIntakes(self.folder, self.lanes, self.chunk_bytes, listing_interval=0),
             self.lanes,
             rules,
             lambda: self.is_stopping,
@@ -89,16 +89,16 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def promises(reads: list[Read]) -> list[tuple[str, int]]:
+def promises(reads: list[DecodedChunk]) -> list[tuple[str, int]]:
     return [(read.stream, read.watermark - NOW) for read in reads]
 
 
-def arrivals(reads: list[Read]) -> list[int]:
+def arrivals(reads: list[DecodedChunk]) -> list[int]:
     return sorted(at - NOW for _, _, at in places(reads) if at is not None)
 
 
-def places(reads: list[Read]) -> Iterator[tuple[str, int, int | None]]:
-    """Give partition, offset and effective arrival of everything in some reads."""
+def places(reads: list[DecodedChunk]) -> Iterator[tuple[str, int, int | None]]:
+    """Yield partition, offset and effective arrival of everything in some reads."""
     for read in reads:
         rejections = read.tables.get("rejections")
         for rows in (read.rows.get("unique"), rejections):
@@ -110,7 +110,7 @@ def places(reads: list[Read]) -> Iterator[tuple[str, int, int | None]]:
                     yield row["source_partition"], row["source_offset"], at
 
 
-def rows(reads: list[Read], table: str) -> list[dict[str, Any]]:
+def rows(reads: list[DecodedChunk], table: str) -> list[dict[str, Any]]:
     return [row for read in reads if table in read.tables for row in read.tables[table].to_pylist()]
 
 
@@ -120,8 +120,8 @@ def test_the_watermark_is_the_latest_arrival(bench: Bench) -> None:
     reads = list(bench.lane().next_batch())
     assert promises(reads) == [("events", -4 * SECOND), ("impressions", -2 * SECOND)]
     assert arrivals(reads) == [-4 * SECOND, -3 * SECOND, -3 * SECOND, -2 * SECOND]
-    assert rows(reads, "lifts") == []
-    assert rows(reads, "positions") == [
+    assert rows(reads, "late_records") == []
+    assert rows(reads, "read_offsets") == [
         {"stream": "events", "source_partition": EVENTS, "next_offset": 1},
         {"stream": "impressions", "source_partition": IMPRESSIONS, "next_offset": 3},
     ]
@@ -139,13 +139,13 @@ def test_of_events_beyond_the_clock_it_is_noted_when_they_were_read(bench: Bench
     bench.append(EVENTS, 0, SECOND, 2 * SECOND, 0)
     bench.append(IMPRESSIONS, SECOND)
     lane = bench.lane()
-    assert rows(list(lane.next_batch()), "readings") == [reading(1, 3, 0)]
+    assert rows(list(lane.next_batch()), "future_records") == [reading(1, 3, 0)]
     bench.now = 2 * SECOND - 1
     bench.append(EVENTS, 0)
-    assert rows(list(lane.next_batch()), "readings") == [reading(4, 4, bench.now)]
+    assert rows(list(lane.next_batch()), "future_records") == [reading(4, 4, bench.now)]
     bench.now = 2 * SECOND
     bench.append(EVENTS, 0)
-    assert rows(list(lane.next_batch()), "readings") == []
+    assert rows(list(lane.next_batch()), "future_records") == []
 
 
 @pytest.mark.parametrize("name", [EVENTS, IMPRESSIONS])
@@ -156,7 +156,7 @@ def test_an_arrival_too_far_beyond_the_clock_is_none(bench: Bench, name: str) ->
     stream = name.removesuffix(".ndjson")
     assert arrivals(reads) == [-SECOND, -SECOND, 5 * MINUTE, 5 * MINUTE]
     last = 3 if stream == "events" else 1  # what is believed matters for the registry alone
-    assert rows(reads, "readings") == [reading(1, last, 0, stream)]
+    assert rows(reads, "future_records") == [reading(1, last, 0, stream)]
     assert rows(reads, "ignored_arrivals") == [
         {"stream": stream, "source_partition": name, "first_offset": 1, "records": 1}
     ]
@@ -217,7 +217,7 @@ def reading(first: int, last: int, at: int, stream: str = "events") -> dict[str,
     }
 
 
-def test_what_is_idle_is_carried_and_what_comes_below_is_lifted(bench: Bench) -> None:
+def test_what_is_idle_is_carried_and_what_comes_below_counts_later(bench: Bench) -> None:
     bench.append(IMPRESSIONS, -SECOND)
     lane = bench.lane()
     list(lane.next_batch())
@@ -232,7 +232,7 @@ def test_what_is_idle_is_carried_and_what_comes_below_is_lifted(bench: Bench) ->
     bench.append(IMPRESSIONS, -SECOND, None, SECOND - GRACE - 1, SECOND - GRACE, SECOND)
     reads = list(lane.next_batch())
     assert arrivals(reads) == [SECOND - GRACE] * 4 + [SECOND]
-    assert rows(reads, "lifts") == [
+    assert rows(reads, "late_records") == [
         {
             "stream": "impressions",
             "source_partition": IMPRESSIONS,
@@ -256,9 +256,9 @@ def test_records_that_do_not_move_time_on_do_not_stop_it_either(
         reads += lane.next_batch()
     last = [at for stream, at in promises(reads) if stream == "impressions"][-1]
     assert last >= bench.now - GRACE - STUCK
-    assert 0 < len(rows(reads, "lifts")) <= 30 * SECOND // STUCK
+    assert 0 < len(rows(reads, "late_records")) <= 30 * SECOND // STUCK
     content = (bench.folder / IMPRESSIONS).read_bytes()
-    lifted = {row["first_offset"]: row["received_at"] for row in rows(reads, "lifts")}
+    lifted = {row["first_offset"]: row["received_at"] for row in rows(reads, "late_records")}
     again = {offset: round(at.timestamp() * 1e6) for offset, at in lifted.items()}
     mine = sorted((offset, at) for _, offset, at in places(reads))
     assert mine == read_again(IMPRESSIONS, content, again)
@@ -271,7 +271,7 @@ def test_a_new_partition_starts_at_what_was_promised_without_it(bench: Bench) ->
     bench.append("impressions-2.ndjson", -HOUR, 2 * SECOND)
     reads = list(lane.next_batch())
     assert arrivals(reads) == [SECOND - GRACE, 2 * SECOND]
-    assert [row["last_offset"] for row in rows(reads, "lifts")] == [0]
+    assert [row["last_offset"] for row in rows(reads, "late_records")] == [0]
 
 
 @pytest.mark.parametrize("restarts", [False, True])
@@ -303,7 +303,7 @@ def test_partitions_at_rest_are_carried_together_and_go_on(
     assert arrivals(reads) == [carried, carried, carried + 1, 5 * SECOND]
     assert [
         (row["source_partition"], row["first_offset"], row["last_offset"])
-        for row in rows(reads, "lifts")
+        for row in rows(reads, "late_records")
     ] == [("impressions-1.ndjson", 1, 2)]
     after = partitions_of(lane.snapshot())
     assert {name: position[2] for name, (_, position, _, _) in after.items()} == {
@@ -362,13 +362,13 @@ def test_what_was_not_looked_at_is_not_carried(bench: Bench) -> None:
     bench.chunk_bytes = 1_500
     bench.append("impressions-slow.ndjson", *(-2 * DAY + number for number in range(20)))
     lane = bench.lane()
-    reads: list[Read] = []
+    reads: list[DecodedChunk] = []
     while lane.next_awake() is None or not reads:
         bench.append(IMPRESSIONS, bench.now)
         bench.now += SECOND
         reads += list(lane.next_batch())
     reads += list(lane.next_batch())
-    assert (rows(reads, "lifts"), len(arrivals(reads))) == ([], 20 + bench.now // SECOND)
+    assert (rows(reads, "late_records"), len(arrivals(reads))) == ([], 20 + bench.now // SECOND)
 
 
 def test_a_drained_lane_ends_without_a_promise(bench: Bench) -> None:
@@ -429,9 +429,9 @@ class Simulation:
 
     def __init__(self, folder: Path) -> None:
         self.bench = Bench(folder)
-        self.reads: list[Read] = []
+        self.reads: list[DecodedChunk] = []
         self.lane = self.bench.lane()
-        self.committed: tuple[int, Snapshot] = (0, self.lane.snapshot())
+        self.committed: tuple[int, LaneState] = (0, self.lane.snapshot())
 
     def take(self, step: Any, *, commits: bool) -> None:  # noqa: ANN401  one of the strategies
         if step == "crash":
@@ -451,26 +451,28 @@ class Simulation:
             self.committed = (len(self.reads), self.lane.snapshot())
 
     def lifted(self, partition: str) -> Mapping[int, int]:
-        """Give the recorded lifts of a partition, by the offset at which each begins."""
+        """Return the recorded late_records of a partition, by the offset at which each begins."""
         return {
             row["first_offset"]: round(row["received_at"].timestamp() * 1e6)
-            for row in rows(self.reads, "lifts")
+            for row in rows(self.reads, "late_records")
             if row["source_partition"] == partition
         }
 
 
-def read_again(name: str, content: bytes, lifts: Mapping[int, int]) -> list[tuple[int, int | None]]:
-    """Decode a file as `verify` does: cut where a lift begins."""
+def read_again(
+    name: str, content: bytes, late_records: Mapping[int, int]
+) -> list[tuple[int, int | None]]:
+    """Decode a file as `verify` does: cut where a late begins."""
     decoder = PartitionDecoder(
         "events" if name == EVENTS else "impressions", name, policy=Policy(), registry=REGISTRY
     )
     lines = content.splitlines(keepends=True)
     found = []
-    for first, last in pairwise(sorted({0, *lifts, len(lines)})):
-        decoder.raise_to(lifts.get(first, START))
+    for first, last in pairwise(sorted({0, *late_records, len(lines)})):
+        decoder.raise_to(late_records.get(first, START))
         chunk = Lines.of(b"".join(lines[first:last]))
         decoded = decoder.decode(chunk, chunk.numbered(first))
-        assert decoded.parts[0].lift is None
+        assert decoded.parts[0].late is None
         for batch, offset in ((decoded.rows, "line"), (decoded.rejections, "source_offset")):
             base = first if offset == "line" else 0
             found += [

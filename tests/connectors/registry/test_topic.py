@@ -99,20 +99,20 @@ def registered(bootstrap_servers: str, tmp_path: Path) -> Registered:
 
 @pytest.fixture
 def compacted(apache_broker: Broker, tmp_path: Path) -> Registered:
-    """Give one over the broker that deletes topics and records, and adds partitions."""
+    """Return one over the broker that deletes topics and records, and adds partitions."""
     servers = apache_broker.bootstrap_servers
     topic = new_topic(servers, cleanup_policy="compact,delete")
     return Registered(servers, topic, StateDir(tmp_path))
 
 
 def names(registry: Registry, *instants: int) -> list[str | None]:
-    """Tell what the source was called at some instants."""
+    """Return the name of the source at some instants."""
     versions = [registry.lookup(*SRC, at=at) for at in instants]
     return [None if version is None else version.name for version in versions]
 
 
 def spans(registry: RegistryTopic, key: tuple[str, str]) -> list[tuple[str, int, int]]:
-    """Give name, begin and end of the versions of a source."""
+    """Return name, begin and end of the versions of a source."""
     versions = registry.current().versions.get(key, ())
     return [(each.name, each.valid_from, each.valid_to) for each in versions]
 
@@ -366,7 +366,7 @@ def test_a_topic_that_is_missing(bootstrap_servers: str, tmp_path: Path) -> None
 
 @pytest.fixture
 def job(tmp_path: Path, bootstrap_servers: str) -> Iterator[FollowingJob]:
-    """Give a job over topics of its own, not started; it ends with the test."""
+    """Yield a job over topics of its own, not started; it ends with the test."""
     topics = Topics(bootstrap_servers)
     topics.create()
     create_topics(Cluster(bootstrap_servers), [Topic(topics["event_sources"], 1)], replication=1)
@@ -419,7 +419,7 @@ def test_an_event_from_ahead_is_judged_by_the_registry_of_its_reading(job: Follo
     assert wait_until(lambda: sum(committed_of(job).values()) == 3), job.said
     assert job.drain() == 0, job.said
     assert rows(job, "select code, source_offset from rejections") == [("REFERENCE_NOT_FOUND", 0)]
-    told = "select first_offset, last_offset from readings order by all"
+    told = "select first_offset, last_offset from future_records order by all"
     assert rows(job, told) == [(0, 0), (1, 1)]
     code, said = asked(job, "verify", "--db", str(job.database))
     assert code == 0, said
@@ -465,7 +465,7 @@ def bought(event_id: str, *, ahead: int = 0) -> bytes:
 
 
 def judged(job: FollowingJob) -> list[tuple[object, ...]]:
-    """Give each event and what it was refused for; of an unknown source only the place is kept."""
+    """Return each event and its refusal; of an unknown source only the place is kept."""
     return rows(
         job,
         """select 'early', code from rejections union all

@@ -21,12 +21,12 @@ from connectors.files import position
 from connectors.kafka import partitions as lane_partitions
 from connectors.lanes import snapshot as lane_snapshot
 from connectors.preflight.input_log import keep_log
-from connectors.preflight.preflight import Wanted, check_facts, preflight, problems
+from connectors.preflight.preflight import RequestedConfig, check_facts, preflight, problems
 from connectors.preflight.resume import manifests
 from connectors.registry.kept import update_registry
 from connectors.state.directory import StateDir
 from connectors.state.errors import StateError
-from connectors.state.facts import Facts
+from connectors.state.facts import StateFacts
 from connectors.state.manifests import files_of
 from connectors.state.sealing import sealed
 from flows.run.state import STEPS
@@ -34,8 +34,8 @@ from flows.run.state import STEPS
 NOW = 1_777_000_000_000_000
 
 
-def init_facts() -> Facts:
-    return Facts(
+def init_facts() -> StateFacts:
+    return StateFacts(
         policy=Policy(),
         key_groups=1,
         lanes=2,
@@ -46,7 +46,9 @@ def init_facts() -> Facts:
 
 
 FACTS = init_facts()
-WANTED = Wanted(policy=Policy(), key_groups=None, lanes=None, allow_unregistered=False, steps=STEPS)
+WANTED = RequestedConfig(
+    policy=Policy(), key_groups=None, lanes=None, allow_unregistered=False, steps=STEPS
+)
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def state(tmp_path: Path) -> StateDir:
 
 
 def lanes(**partitions: tuple[Any, ...]) -> dict[str, object]:
-    """Give the snapshots of two lanes, the first of which has all partitions."""
+    """Return the snapshots of two lanes, the first of which has all partitions."""
     return {
         "0": ("lane", lane_snapshot.VERSION, partitions, {}, {}, b""),
         "1": ("lane", lane_snapshot.VERSION, {}, {}, {}, b""),

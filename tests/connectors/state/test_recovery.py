@@ -45,7 +45,7 @@ def store(tmp_path: Path) -> RecoveryStore:
 
 @pytest.fixture
 def run(store: RecoveryStore) -> Run:
-    """Give a function that feeds a flow, one epoch per value; the next call goes on after it."""
+    """Return a function that feeds a flow, one epoch per value; the next call goes on after it."""
     fed: list[Any] = []
 
     def feed(

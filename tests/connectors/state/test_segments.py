@@ -28,12 +28,12 @@ LARGE = INLINE_BYTES // 8
 
 
 def batch(rows: int, start: int = 0) -> pa.RecordBatch:
-    """Give 8 bytes per row, and a little more."""
+    """Return 8 bytes per row, and a little more."""
     return pa.RecordBatch.from_pydict({"number": pa.array(range(start, start + rows), pa.int64())})
 
 
 def nested() -> pa.RecordBatch:
-    """Give a batch of the kinds of columns that state has, cut out of a larger one."""
+    """Return a batch of the kinds of columns that state has, cut out of a larger one."""
     keys = [[{"kind": 1, "key_high": 2**64 - 1}], [], None, [{"kind": 2, "key_high": None}] * 2]
     struct = pa.struct({"kind": pa.uint8(), "key_high": pa.uint64()})
     return pa.RecordBatch.from_pydict(

@@ -44,7 +44,7 @@ def outcomes(
 
 
 def path(*impressions: Row, of: Row | None = None, policy: Policy | None = None) -> list[str]:
-    """Give the impressions of the path of one event."""
+    """Return the impressions of the path of one event."""
     sql = "select impression_id from expected_credits_final order by position"
     found = rows(sql, policy, events=[of or event()], impressions=list(impressions))
     return [name for (name,) in found]
@@ -164,7 +164,7 @@ def test_rank() -> None:
 
 
 def shares(*times: int, value: str | None = None) -> list[tuple[Any, ...]]:
-    """Give the shares of views at these times before the event, and what they earn."""
+    """Return the shares of views at these times before the event, and what they earn."""
     shown = [impression(f"i{n}", time=NOW - time) for n, time in enumerate(times)]
     sql = """select impression_id, last_touch, first_touch, linear, time_decay, position_based,
         last_touch_value, first_touch_value, linear_value, time_decay_value, position_based_value,
@@ -274,7 +274,7 @@ def test_several_records_of_one_impression_each_count_for_the_limit() -> None:
 
 
 def copies(*received_at: int) -> list[tuple[Any, ...]]:
-    """Tell for events of one id, by when they arrive, which conversion each belongs to."""
+    """Return for events of one id, by arrival, which conversion each belongs to."""
     events = [event(received_at=at, source_offset=n) for n, at in enumerate(received_at)]
     sql = """with ids as (
         select conversion_id, source_offset as winner from expected_conversions_final)

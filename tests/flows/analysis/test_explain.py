@@ -10,7 +10,7 @@ import pytest
 
 from attribution.policy import Policy
 from connectors.verify.expected import create_log
-from connectors.verify.near_misses import Place, near_misses
+from connectors.verify.near_misses import EventPlace, near_misses
 from flows.analysis.explain.explain import UnknownEventError, explain
 from flows.analysis.recorded import ResultError
 from tests.support import raw
@@ -56,7 +56,7 @@ LOG: dict[str, list[Row]] = {
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a result file whose log is nowhere to be found."""
+    """Return a result file whose log is nowhere to be found."""
     return write_result(tmp_path_factory.mktemp("explain") / "result.duckdb", LOG)
 
 
@@ -180,7 +180,7 @@ def missed(
     with duckdb.connect() as connection:
         create_log(connection, policy or Policy())
         write_log(connection, events=[of or event()], impressions=records)
-        found, total = near_misses(connection, Place("events.ndjson", 0, 0), path=path)
+        found, total = near_misses(connection, EventPlace("events.ndjson", 0, 0), path=path)
     assert total == len(found)
     return [(miss.impression_id, miss.kind, miss.rule, miss.missed_by) for miss in found]
 

@@ -21,7 +21,7 @@ ASKED = """select event_id, event_time, value, is_probabilistic, carries, custom
 
 @pytest.fixture(scope="module")
 def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a file with two conversions."""
+    """Return a file with two conversions."""
     sold = event("e,1", value=Decimal("12.5"), currency="EUR", custom_data='{"a": 1.0}')
     log = {"events": [sold, event("e2", keys=[], source_offset=1)], "impressions": [impression()]}
     return write_result(tmp_path_factory.mktemp("query") / "result.duckdb", log)
@@ -192,7 +192,7 @@ def test_no_database(tmp_path: Path) -> None:
 
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[tuple[Path, int]]:
-    """Give a file that another process holds, and which."""
+    """Yield a file that another process holds, and which."""
     path = tmp_path / "busy.duckdb"
     duckdb.connect(path).close()
     code = f"import duckdb; c = duckdb.connect({str(path)!r}); print('open', flush=True); input()"

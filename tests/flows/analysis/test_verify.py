@@ -9,14 +9,14 @@ import pytest
 from attribution.policy import Policy
 from flows.analysis.recorded import ResultError
 from flows.analysis.verify import report, verify
-from flows.replay.replay import Replay, replay
+from flows.replay.replay import ReplayOptions, replay
 from flows.settings.model import Settings
 from tests.support import raw
 
 
 @pytest.fixture(scope="module")
 def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with a log in `log` and its result in `result.duckdb`."""
+    """Return a folder with a log in `log` and its result in `result.duckdb`."""
     place = tmp_path_factory.mktemp("verify")
     log = place / "log"
     log.mkdir()
@@ -29,7 +29,11 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     raw.write_log(log, events=events, impressions=shown)
     policy = Policy(post_view=3 * raw.DAY)
-    replay(Replay(folder=log, database=place / "result.duckdb", settings=Settings(policy=policy)))
+    replay(
+        ReplayOptions(
+            folder=log, database=place / "result.duckdb", settings=Settings(policy=policy)
+        )
+    )
     return place
 
 

@@ -10,10 +10,10 @@ from shutil import copy, copytree
 import duckdb
 import pytest
 
-from attribution.decoded import Lift, Reading
+from attribution.decoded import FutureRecords, LateRecords
 from attribution.policy import Policy
 from attribution.registry import Registry, SourceVersion
-from connectors.decoding.arrivals import Readings
+from connectors.decoding.arrivals import ReadTimes
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.lines import Lines
 from connectors.files.folder import LogError
@@ -115,7 +115,7 @@ LOG = [
 
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the result of a run whose log goes on: in its files, and in one it has not seen."""
+    """Return the result of a run whose log goes on: in its files, and in one it has not seen."""
     folder = tmp_path_factory.mktemp("live") / "log"
     database = run(folder, LOG, POLICY, SOURCES)
     Lane(folder, POLICY, SOURCES).read(Chunk("events-a.ndjson", [sold("unread", raw.NOW)]))
@@ -194,9 +194,9 @@ def test_what_is_wrong_is_told(grown: Path, tmp_path: Path) -> None:
 
 
 def test_what_the_run_notes_decides_what_is_expected(grown: Path, tmp_path: Path) -> None:
-    lost_lifts = spoiled(grown, tmp_path, "delete from lifts")
-    assert {"conversions_final", "conversions_provisional"} <= differing(lost_lifts)
-    less = """update positions set next_offset = 8 where next_offset = 10;
+    lost_late_records = spoiled(grown, tmp_path, "delete from late_records")
+    assert {"conversions_final", "conversions_provisional"} <= differing(lost_late_records)
+    less = """update read_offsets set next_offset = 8 where next_offset = 10;
         update event_sources set valid_to = null"""
     assert {"match_stats", "test_events"} <= differing(spoiled(grown, tmp_path, less))
 
@@ -224,13 +224,13 @@ def test_what_is_ahead_is_judged_by_what_held_when_it_was_read(tmp_path: Path) -
     with duckdb.connect(database, read_only=True) as connection:
         refused = connection.execute("select source_offset, code from rejections").fetchall()
         noted = connection.execute(
-            "select first_offset, last_offset, epoch_us(read_at) from readings order by all"
+            "select first_offset, last_offset, epoch_us(read_at) from future_records order by all"
         ).fetchall()
     assert refused == [(1, "REFERENCE_NOT_FOUND")]
     read_at = [raw.since_epoch(raw.NOW + seconds) for seconds in (1, 2)]
     assert noted == [(1, 1, read_at[0]), (2, 2, read_at[1])]
     assert verify(database).is_equal
-    assert {"rejections"} <= differing(spoiled(database, tmp_path, "delete from readings"))
+    assert {"rejections"} <= differing(spoiled(database, tmp_path, "delete from future_records"))
 
 
 def test_what_is_too_far_ahead_is_so_again(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_what_is_too_far_ahead_is_so_again(tmp_path: Path) -> None:
     ]
     assert ignored == [("events.ndjson", 1, 2), ("impressions.ndjson", 0, 1)]
     assert verify(database).is_equal
-    forgotten = differing(spoiled(database, tmp_path, "delete from readings"))
+    forgotten = differing(spoiled(database, tmp_path, "delete from future_records"))
     assert {"conversions_final", "credits_final"} <= forgotten
 
 
@@ -332,27 +332,29 @@ def test_explanation_says_what_may_still_change(grown: Path, tmp_path: Path) -> 
 def test_readings_hold_again_wherever_a_chunk_begins() -> None:
     shop = [raw.envelope(raw.event(), event_source_id="shop", received_at=raw.NOW + 20)] * 6
     begin = raw.since_epoch(raw.NOW + 10)
-    noted = Readings.of([Reading(1, 2, begin - 1), Reading(3, 3, begin), Reading(5, 5, begin - 2)])
+    noted = ReadTimes.of(
+        [FutureRecords(1, 2, begin - 1), FutureRecords(3, 3, begin), FutureRecords(5, 5, begin - 2)]
+    )
     for pieces in ([(0, 6)], [(0, 2), (2, 5), (5, 6)]):
         decoder = PartitionDecoder("events", "e", policy=POLICY, registry=SOURCES)
         accepted = []
         for first, beyond in pieces:
             lines = Lines.of(b"".join(map(line, shop[first:beyond])))
-            decoded = decoder.decode(lines, lines.numbered(first), readings=noted)
+            decoded = decoder.decode(lines, lines.numbered(first), read_times=noted)
             accepted += [first + at for at in decoded.rows["line"].to_pylist()]
-            assert decoded.parts[0].reading is None
+            assert decoded.parts[0].future is None
         assert sorted(accepted) == [1, 2, 5], "the source makes tests of all events from `begin` on"
 
 
 def test_lifts_are_made_again_wherever_a_chunk_begins() -> None:
     documents = [sold(str(at), at) for at in (0, 3, 9, 4, 30, 2)]
-    lifts = [Lift(1, 2, raw.since_epoch(20)), Lift(5, 5, raw.since_epoch(40))]
+    late_records = [LateRecords(1, 2, raw.since_epoch(20)), LateRecords(5, 5, raw.since_epoch(40))]
     arrivals = []
     for pieces in ([(0, 6)], [(0, 1), (1, 3), (3, 5), (5, 6)]):
         decoder = PartitionDecoder("events", "e", policy=POLICY, registry=SOURCES)
         for first, beyond in pieces:
             lines = Lines.of(b"".join(map(line, documents[first:beyond])))
-            mine = [lift for lift in lifts if first <= lift.first_offset < beyond]
-            decoded = decoder.decode(lines, lines.numbered(first), lifts=mine)
+            mine = [late for late in late_records if first <= late.first_offset < beyond]
+            decoded = decoder.decode(lines, lines.numbered(first), late_records=mine)
             arrivals += decoded.rows["received_at"].to_pylist()
     assert arrivals == 2 * [raw.since_epoch(at) for at in (0, 20, 20, 20, 30, 40)]

@@ -8,7 +8,7 @@ import pytest
 
 from attribution.policy import Policy
 from flows.analysis import verify as verifying
-from flows.replay.replay import Replay, replay
+from flows.replay.replay import ReplayOptions, replay
 from flows.settings.model import Settings
 from tests.support import raw
 
@@ -30,7 +30,7 @@ def test_a_hot_key_is_verified_in_little_memory(
     raw.write_log(tmp_path, events=[raw.envelope(*sold)], impressions=shown)
     result = tmp_path / "result.duckdb"
     settings = Settings(policy=Policy(max_candidates=CANDIDATES))
-    replay(Replay(folder=tmp_path, database=result, settings=settings))
+    replay(ReplayOptions(folder=tmp_path, database=result, settings=settings))
 
     monkeypatch.setattr(verifying, "MEMORY_LIMIT", LIMIT)
     assert verifying.verify(result).is_equal

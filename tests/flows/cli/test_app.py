@@ -35,7 +35,7 @@ def sql(database: Path, query: str) -> list[tuple[object, ...]]:
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with a few records of every fate."""
+    """Return a folder with a few records of every fate."""
     sold = raw.event("sold", custom_data={"value": 1250, "currency": "EUR"})
     return raw.write_log(
         tmp_path_factory.mktemp("log"),
@@ -51,7 +51,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def result(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the result of replaying it."""
+    """Return the result of replaying it."""
     database = tmp_path_factory.mktemp("result") / "result.duckdb"
     assert run("replay", log, "--db", database, "--quiet").exit_code == 0
     return database
@@ -59,7 +59,7 @@ def result(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def torn(log: Path, tmp_path: Path) -> Path:
-    """Give a log one of whose files ends in the middle of a compressed block."""
+    """Return a log one of whose files ends in the middle of a compressed block."""
     folder = tmp_path / "torn"
     folder.mkdir()
     raw.write_log(folder, impressions={"impressions.ndjson.gz": [raw.impression()] * 1_000})

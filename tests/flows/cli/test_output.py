@@ -44,7 +44,7 @@ def flows(*words: str, folder: Path, to: str = "") -> tuple[int, str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with a log, a result of it, and a state."""
+    """Return a folder with a log, a result of it, and a state."""
     folder = tmp_path_factory.mktemp("output")
     (folder / "log").mkdir()
     raw.write_log(folder / "log", events=[raw.envelope(raw.event("sold"))], impressions=[])

@@ -30,7 +30,7 @@ from connectors.state.sealing import sealed
 from flows.cli.app import app
 from flows.dataflow import steps
 from flows.dataflow.flow import Io, build_flow
-from flows.run.job import Run
+from flows.run.job import RunOptions
 from flows.run.state import STEPS, open_state
 from flows.settings.load import load_settings
 
@@ -182,7 +182,7 @@ def test_a_run_opens_its_state_in_one_line(tmp_path: Path) -> None:
 
     def start(*overrides: str, name: Path = path) -> tuple[bool, int, int]:
         loaded = load_settings(config=None, overrides=list(overrides))
-        job = Run(None, name, database, loaded)
+        job = RunOptions(None, name, database, loaded)
         with open_state(job, {"folder": "/srv/log"}, now=1) as opened:
             return opened.is_new, opened.facts.key_groups, opened.ready.resume_epoch
 

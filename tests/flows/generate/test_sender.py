@@ -56,7 +56,7 @@ def test_records_of_both_streams_come_in_any_portions() -> None:
 
 
 def events_of(records: Sequence[LiveRecord]) -> list[str]:
-    """Give the events whatever envelopes they are in; unreadable ones as they are."""
+    """Return the events whatever envelopes they are in; unreadable ones as they are."""
     found = []
     for each in records:
         try:

@@ -34,7 +34,7 @@ class Archive:
                 values.append(message.value() or b"")
 
     def end(self, place: Place) -> int:
-        """Give the offset behind the last record that was fetched of a partition."""
+        """Return the offset behind the last record that was fetched of a partition."""
         return len(self._values.get(place, ()))
 
     def never_read(self, place: Place, first: int, beyond: int) -> None:
@@ -42,7 +42,7 @@ class Archive:
         self._unread.setdefault(place, set()).update(range(first, beyond))
 
     def value(self, place: Place, offset: int) -> bytes:
-        """Give a record as it was; without a value it is empty."""
+        """Return a record as it was; without a value it is empty."""
         return self._values[place][offset]
 
     def records(self) -> int:
@@ -50,7 +50,7 @@ class Archive:
         return sum(map(len, self._values.values())) - self.unread()
 
     def lost(self) -> dict[str, bytes]:
-        """Give the records that nobody will read, by partition and offset."""
+        """Return the records that nobody will read, by partition and offset."""
         return {
             f"{self._topics[stream]}-{number}/{offset}": self.value((stream, number), offset)
             for (stream, number), offsets in self._unread.items()

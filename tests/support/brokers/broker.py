@@ -29,7 +29,7 @@ START_SECONDS_MAX: Final = 60
 
 
 def free_port() -> int:
-    """Give a loopback port that nobody listens on."""
+    """Return a loopback port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -142,7 +142,7 @@ replica.lag.time.max.ms=2000
 
 
 def jars() -> Path | None:
-    """Give the folder of Apache Kafka's jars; None when it was not fetched or Java is missing."""
+    """Return the folder of Apache Kafka's jars; None when it was not fetched or Java is missing."""
     found = sorted(ROOT.glob(".kafka/*/complete"))
     return found[-1].parent / "lib" if found and shutil.which("java") else None
 

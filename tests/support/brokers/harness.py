@@ -87,7 +87,7 @@ class FollowingJob(KafkaJob):
 
 
 def committed_of(job: KafkaJob) -> dict[str, int]:
-    """Give the offsets that the group of a job was told, where it was told any."""
+    """Return the offsets that the group of a job was told, where it was told any."""
     consumer = Cluster(job.topics.servers).consumer(job.topics.tag, print)
     places = [
         TopicPartition(job.topics[stream], at)

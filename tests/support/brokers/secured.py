@@ -40,11 +40,11 @@ class Secured:
     ports: Mapping[str, int]
 
     def address(self, protocol: str) -> str:
-        """Give where a way in is."""
+        """Return where a way in is."""
         return f"127.0.0.1:{self.ports[protocol]}"
 
     def options(self, protocol: str) -> dict[str, str]:
-        """Give the options of librdkafka for a way in, without the secrets."""
+        """Return the options of librdkafka for a way in, without the secrets."""
         options = {"security.protocol": protocol}
         if "SASL" in protocol:
             options |= SASL

@@ -65,7 +65,7 @@ def _pump(source: socket.socket, target: socket.socket, passes: threading.Event)
 
 @contextmanager
 def behind_proxy(folder: Path) -> Iterator[tuple[Broker, Proxy]]:
-    """Give a broker that clients reach through a proxy only, not started, and the proxy."""
+    """Yield a broker that clients reach through a proxy only, not started, and the proxy."""
     proxy = Proxy(free_port(), free_port())
     with socket.create_server(("127.0.0.1", proxy.port)) as listener:
         threading.Thread(target=proxy.serve, args=(listener,), daemon=True).start()

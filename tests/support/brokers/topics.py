@@ -31,7 +31,7 @@ def everything(
     partitions: Iterable[int] = (0,),
     begin: Mapping[int, int] | None = None,
 ) -> list[Message]:
-    """Give all records of a topic, partition by partition; of some from an offset to `begin` at."""
+    """Return all records of a topic by partition, of some from an offset to `begin` at."""
     met: list[KafkaError] = []
     consumer = Cluster(servers, IMPATIENT).consumer("tests", met.append)
     from_there = begin or {}

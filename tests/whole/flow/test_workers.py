@@ -14,7 +14,7 @@ import pytest
 from attribution.policy import MATCHABLE, Policy
 from flows.generate.spec import GenerateSpec
 from flows.generate.write import generate_log
-from flows.replay.replay import Replay, replay
+from flows.replay.replay import ReplayOptions, replay
 from flows.settings.model import Settings
 from tests.oracle import compare, replay_oracle
 from tests.support.actual import Flow, Shape, Tables, read_result
@@ -77,7 +77,7 @@ def test_the_command_agrees_with_the_oracle(  # noqa: PLR0913  the fixtures and 
     key_groups: int | None,
     chunk_bytes: int | None,
 ) -> None:
-    job = Replay(
+    job = ReplayOptions(
         folder=log,
         database=tmp_path / "result.db",
         settings=Settings(policy=policy),

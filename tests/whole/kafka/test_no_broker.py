@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from connectors.kafka import cluster
+from connectors.kafka import cluster, metadata
 from flows.cli.app import app
 from tests.support.brokers.broker import free_port
 
@@ -20,7 +20,7 @@ MARGIN_SECONDS = 10.0
 def test_a_start_without_a_broker_ends_in_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "ANSWER_SECONDS_MAX", START_SECONDS)
+    monkeypatch.setattr(metadata, "ANSWER_SECONDS_MAX", START_SECONDS)
     servers = f"127.0.0.1:{free_port()}"
     words = ["run", "--set", f"kafka.bootstrap_servers={servers}", "--allow-unregistered"]
     words += ["--state", str(tmp_path / "state"), "--db", str(tmp_path / "result.duckdb")]

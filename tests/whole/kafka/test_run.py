@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[3]
 
 @contextmanager
 def new_job(folder: Path, servers: str) -> Iterator[KafkaJob]:
-    """Give a job over topics of its own, not started; it ends with the test."""
+    """Yield a job over topics of its own, not started; it ends with the test."""
     topics = Topics(servers)
     topics.create()
     job = KafkaJob(folder, topics)
@@ -47,7 +47,7 @@ def new_job(folder: Path, servers: str) -> Iterator[KafkaJob]:
 
 @pytest.fixture
 def job(tmp_path: Path, bootstrap_servers: str) -> Iterator[KafkaJob]:
-    """Give a job over each broker there is."""
+    """Yield a job over each broker there is."""
     with new_job(tmp_path, bootstrap_servers) as job:
         yield job
 
@@ -126,13 +126,13 @@ def test_a_start_goes_on_where_the_last_one_ended(job: KafkaJob) -> None:
     run_until(job, 1)
     job.topics.send("events", sold("two"), sold("one"))
     run_until(job, 3, "--workers", "2")
-    positions = rows(job, "select source_partition, max(next_offset) from positions group by 1")
+    positions = rows(job, "select source_partition, max(next_offset) from read_offsets group by 1")
     assert positions == [(f"{job.topics['events']}-0", 3)]
     code, said = asked(job, "verify", "--db", str(job.database))
     assert code == 0, said
     # A check reads as far as the result says: one that says too much is found out.
     with duckdb.connect(str(job.database)) as connection:
-        connection.execute("update positions set next_offset = 4")
+        connection.execute("update read_offsets set next_offset = 4")
     code, said = asked(job, "verify", "--db", str(job.database))
     assert code == 2
     assert f"{job.topics['events']}-0 ends at offset 3, and the result is made of all" in said
@@ -146,7 +146,7 @@ def test_a_run_that_was_drained_leaves_no_lag(job: KafkaJob) -> None:
     job.topics.send("events", sold("two"))
     job.wait(1.0)
     assert job.drain() == 0, job.said
-    positions = rows(job, "select source_partition, max(next_offset) from positions group by 1")
+    positions = rows(job, "select source_partition, max(next_offset) from read_offsets group by 1")
     assert positions == [(f"{job.topics['events']}-0", 2)]
     assert committed_of(job) == dict(positions)
 
@@ -236,7 +236,7 @@ def forget_before(job: KafkaJob, offset: int, partition: int = 0) -> None:
 
 @pytest.fixture
 def apache_job(apache_broker: Broker, tmp_path: Path) -> Iterator[KafkaJob]:
-    """Give a job over Apache Kafka."""
+    """Yield a job over Apache Kafka."""
     with new_job(tmp_path, apache_broker.bootstrap_servers) as job:
         yield job
 

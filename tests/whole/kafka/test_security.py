@@ -55,7 +55,7 @@ def config(guarded: Secured, protocol: str, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def job(guarded: Secured, tmp_path: Path) -> Iterator[KafkaJob]:
-    """Give a job over topics that were filled behind the guard's back."""
+    """Yield a job over topics that were filled behind the guard's back."""
     topics = Topics(guarded.broker.bootstrap_servers)
     topics.create()
     job = KafkaJob(tmp_path, topics)
