@@ -7,6 +7,7 @@ from typing import Final
 import duckdb
 
 from connectors.database import schema
+from connectors.errors import OperatorError
 
 CHECKPOINT_THRESHOLD: Final = "1GB"
 """Of write-ahead log. The default of 16 MB costs three times the CPU and pauses of a second."""
@@ -15,7 +16,7 @@ COSTLY_COMPRESSION: Final = "fsst,dict_fsst"
 """Half of the time of a checkpoint goes into these; without them a file is a fifth larger."""
 
 
-class DatabaseError(Exception):
+class DatabaseError(OperatorError):
     """The result file cannot be used; the message says why and what to do."""
 
 

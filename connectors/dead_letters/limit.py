@@ -14,6 +14,7 @@ from attribution.columnar.columns import Ints, Mask
 from attribution.columnar.frames import DEAD_LETTERS
 from attribution.decoded import Decoded
 from connectors.dead_letters.letters import dead_letters_of, refused_lines
+from connectors.errors import OperatorError
 from connectors.intake import Documents
 
 WINDOW: Final = 1_000
@@ -30,7 +31,7 @@ LimitState = dict[str, tuple[int, bytes, int]]
 each), and how many were refused in a row at last."""
 
 
-class TooManyDeadLettersError(Exception):
+class TooManyDeadLettersError(OperatorError):
     """Too much of a partition is refused as a whole; the message says how much and what to do."""
 
 

@@ -14,6 +14,7 @@ from typing import IO, Final, cast
 import pyarrow as pa
 
 from attribution.vocabulary import STREAMS
+from connectors.errors import OperatorError
 from connectors.files.names import NAME, why_not_read
 from connectors.regular_files import kind_of, open_regular
 from connectors.wording import shown
@@ -24,7 +25,7 @@ SHOWN_MAX: Final = 10
 """Names in one sentence; a folder may hold thousands that are not read."""
 
 
-class LogError(Exception):
+class LogError(OperatorError):
     """A folder of raw streams cannot be replayed; the message says what to do."""
 
 

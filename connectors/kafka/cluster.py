@@ -17,6 +17,8 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
+from connectors.errors import OperatorError
+
 ANSWER_SECONDS_MAX: Final = 30
 """How long a question may take before the cluster counts as out of reach."""
 
@@ -77,12 +79,14 @@ def ignore(error: str) -> None:
     del error
 
 
-class ClusterError(Exception):
+class ClusterError(OperatorError):
     """Kafka cannot be read as asked; the message says what to do."""
 
 
 class OutageError(ClusterError):
     """Nobody answers; nothing is wrong with what was asked, and later it may do."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from connectors import metrics
+from connectors.errors import OperatorError
 from connectors.intake import Headers
 from connectors.kafka.cluster import Cluster, OutageError
 
@@ -36,7 +37,7 @@ def for_a_while(waited: float) -> bool:
     return waited < PUBLISH_SECONDS_MAX
 
 
-class PublishError(Exception):
+class PublishError(OperatorError):
     """Kafka did not take records; the message says which and what to do."""
 
 

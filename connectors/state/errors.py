@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from connectors.errors import OperatorError
+
 WAYS_OUT: Final = (
     "restore the state directory and the database from one copy, or begin anew with an empty "
     "--state and a new --db"
@@ -9,7 +11,7 @@ WAYS_OUT: Final = (
 """What to do when a part of the state is lost."""
 
 
-class StateError(Exception):
+class StateError(OperatorError):
     """A state directory cannot be used; the message is a sentence with what to do."""
 
 

@@ -20,6 +20,7 @@ from attribution.decoded import Decoded
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.database.file import absence, refusal
+from connectors.errors import OperatorError
 from connectors.files.folder import find_files
 from connectors.files.marks import Mark, changes
 from connectors.progress import Extent, read_extents
@@ -38,7 +39,7 @@ CONTINUOUS: Final = "run"
 """The mode of a run that goes on, as it is noted in its inputs; a replay notes none."""
 
 
-class ResultError(Exception):
+class ResultError(OperatorError):
     """A result file that cannot be read or traced to its log; the message says what to do."""
 
 

@@ -14,6 +14,7 @@ import duckdb
 import msgspec
 
 from connectors.database.file import absence, refusal
+from connectors.errors import OperatorError
 from flows.text import text_table
 
 Format: TypeAlias = Literal["table", "csv", "json"]
@@ -29,7 +30,7 @@ _EXPLAIN: Final = re.compile(r"\s*explain(\s+analyze\b|\s*\([^)]*\))?", re.IGNOR
 _QUOTED: Final = re.compile(r'[",\r\n]')
 
 
-class QueryError(Exception):
+class QueryError(OperatorError):
     """A query that cannot be answered; the message says why and what to do."""
 
 

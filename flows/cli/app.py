@@ -11,10 +11,10 @@ import typer
 from flows.cli.ask import explain, sql, verify
 from flows.cli.config import config
 from flows.cli.dead_letters import dead_letters
-from flows.cli.failures import told, told_operating
+from flows.cli.failures import reporting, told_operating
 from flows.cli.generate import generate
 from flows.cli.options import Version
-from flows.cli.output import OutputError, lenient_stdout
+from flows.cli.output import lenient_stdout
 from flows.cli.replay import replay
 from flows.cli.run import run
 from flows.cli.schema import schema
@@ -40,7 +40,7 @@ def tributary(*, version: Version = False) -> None:
 
 
 for command in (replay, run, sql, explain, verify, generate, config, schema):
-    app.command()(command)
+    app.command()(reporting(command))
 app.add_typer(state)
 app.add_typer(topics, name="topics")
 app.add_typer(dead_letters, name="dead-letters")
@@ -52,7 +52,7 @@ def main() -> None:
     if output is not None:
         sys.stdout = output
     try:
-        with told_operating(), told(OutputError):
-            app()
+        with told_operating():
+            reporting(app)()
     except typer.Exit as end:  # of an error that no command has told
         sys.exit(end.exit_code)

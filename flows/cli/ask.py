@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.failures import DIFFERENT, told
-from flows.cli.options import Config, Database, MovedLog, Overrides
+from flows.cli.failures import DIFFERENT
+from flows.cli.options import Config, Database, MovedLog, Overrides, settings_of
 
 
 def sql(
@@ -31,10 +31,9 @@ def sql(
     In CSV, NULL is an empty field and an empty text is "". In JSON, NaN and infinities are texts.
     Of columns with the same name, the second is called name_1.
     """
-    from flows.analysis.sql import QueryError, run_sql
+    from flows.analysis.sql import run_sql
 
-    with told(QueryError):
-        typer.echo(run_sql(db, sys.stdin.read() if query == "-" else query, fmt))
+    typer.echo(run_sql(db, sys.stdin.read() if query == "-" else query, fmt))
 
 
 def explain(
@@ -50,20 +49,10 @@ def explain(
     earned, and which records nearly were candidates. Settings tell how Kafka is reached, where the
     raw streams are there.
     """
-    import duckdb
-
-    from connectors.files.folder import LogError
-    from connectors.kafka.cluster import ClusterError
-    from flows.analysis.explain.explain import UnknownEventError
     from flows.analysis.explain.explain import explain as explanation
-    from flows.analysis.recorded import ResultError
-    from flows.settings.load import SettingsError, load_settings
 
-    with told(
-        ResultError, UnknownEventError, LogError, ClusterError, SettingsError, duckdb.IOException
-    ):
-        kafka = load_settings(config=config, overrides=overrides or []).settings.kafka
-        typer.echo(explanation(db, event_id, log, kafka=kafka))
+    kafka = settings_of(config, overrides).settings.kafka
+    typer.echo(explanation(db, event_id, log, kafka=kafka))
 
 
 def verify(
@@ -80,18 +69,11 @@ def verify(
     The log is read again and the result recomputed by batch SQL. Exits with 1 when anything
     differs. Settings tell how Kafka is reached, where the raw streams are there.
     """
-    import duckdb
-
-    from connectors.files.folder import LogError
-    from connectors.kafka.cluster import ClusterError
-    from flows.analysis.recorded import ResultError
     from flows.analysis.verify import report
     from flows.analysis.verify import verify as verified
-    from flows.settings.load import SettingsError, load_settings
 
-    with told(ResultError, LogError, ClusterError, SettingsError, duckdb.IOException):
-        kafka = load_settings(config=config, overrides=overrides or []).settings.kafka
-        verification = verified(db, log, kafka=kafka, limit=limit)
+    kafka = settings_of(config, overrides).settings.kafka
+    verification = verified(db, log, kafka=kafka, limit=limit)
     for line in report(verification):
         typer.echo(line)
     if not verification.is_equal:

@@ -4,8 +4,7 @@
 
 import typer
 
-from flows.cli.failures import told
-from flows.cli.options import Config, Overrides
+from flows.cli.options import Config, Overrides, settings_of
 
 
 def config(file: Config = None, overrides: Overrides = None) -> None:
@@ -14,9 +13,8 @@ def config(file: Config = None, overrides: Overrides = None) -> None:
     Of several sources the first counts: --set, the environment (TRIBUTARY_POLICY__POST_CLICK),
     the settings file, the defaults.
     """
-    from flows.settings.load import SettingsError, load_settings, render_config
+    from flows.settings.load import render_config
     from flows.text import text_table
 
-    with told(SettingsError):
-        loaded = load_settings(config=file, overrides=overrides or [])
+    loaded = settings_of(file, overrides)
     typer.echo(text_table(["key", "value", "from"], render_config(loaded)))

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.failures import MISTAKEN, told
-from flows.cli.options import Config, Overrides
+from flows.cli.failures import MISTAKEN, reporting
+from flows.cli.options import Config, Overrides, settings_of
 
 dead_letters = typer.Typer(
     no_args_is_help=True, help="Look at documents that were refused, or send them again."
@@ -28,6 +28,7 @@ Offsets = Annotated[
 
 
 @dead_letters.command(name="list")
+@reporting
 def list_letters(
     *,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 100,
@@ -41,19 +42,16 @@ def list_letters(
 
     What is in them is not shown, for it may hold personal data.
     """
-    from connectors.kafka.cluster import ClusterError
     from flows.kafka.dead_letters import HEADERS, Selection, latest
-    from flows.settings.load import SettingsError, load_settings
     from flows.text import text_table
 
     selection = Selection(frozenset(codes or ()), partition, frozenset(offsets or ()))
-    with told(SettingsError, ClusterError):
-        settings = load_settings(config=config, overrides=overrides or []).settings
-        rows = latest(settings, selection, limit)
+    rows = latest(settings_of(config, overrides).settings, selection, limit)
     typer.echo(text_table(HEADERS, rows) if rows else "no dead letters")
 
 
 @dead_letters.command()
+@reporting
 def replay(
     *,
     codes: Codes = None,
@@ -68,24 +66,20 @@ def replay(
     Each becomes a new record; its old rejection stays, and table resent_records links the two.
     Without --yes nothing is sent.
     """
-    from connectors.kafka.cluster import ClusterError
-    from connectors.kafka.producer import PublishError
     from flows.kafka.dead_letters import DeadLetterReplay, Selection
-    from flows.settings.load import SettingsError, load_settings
 
     selection = Selection(frozenset(codes or ()), partition, frozenset(offsets or ()))
-    with told(SettingsError, ClusterError, PublishError):
-        settings = load_settings(config=config, overrides=overrides or []).settings
-        task = DeadLetterReplay(settings, selection)
-        found = task.look()
-        if found.incomplete:
-            typer.echo(f"{found.incomplete:,} were too large to be kept, and cannot be sent")
-        if found.foreign:
-            typer.echo(f"{found.foreign:,} are of topics that the settings do not name")
-        if not found.whole:
-            typer.echo("no dead letters to send")
-            return
-        if not yes:
-            typer.echo(f"{found.whole:,} dead letters would be sent again; add --yes", err=True)
-            raise typer.Exit(MISTAKEN)
-        typer.echo(f"sent {task.send():,} dead letters again")
+    settings = settings_of(config, overrides).settings
+    task = DeadLetterReplay(settings, selection)
+    found = task.look()
+    if found.incomplete:
+        typer.echo(f"{found.incomplete:,} were too large to be kept, and cannot be sent")
+    if found.foreign:
+        typer.echo(f"{found.foreign:,} are of topics that the settings do not name")
+    if not found.whole:
+        typer.echo("no dead letters to send")
+        return
+    if not yes:
+        typer.echo(f"{found.whole:,} dead letters would be sent again; add --yes", err=True)
+        raise typer.Exit(MISTAKEN)
+    typer.echo(f"sent {task.send():,} dead letters again")

@@ -1,12 +1,17 @@
-"""How a command ends: the exit codes, and mistakes told in a line instead of a traceback."""
+"""How a command ends: the exit codes, and errors of an operator as a sentence, not a traceback."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
-from typing import Final
+from typing import Final, ParamSpec
 
 import typer
+
+from connectors.errors import OperatorError
+
+Given = ParamSpec("Given")
 
 DIFFERENT: Final = 1
 """The result is not what its log makes it."""
@@ -18,14 +23,18 @@ REJECTED: Final = 3
 """All went well, but records were refused and `--fail-on-rejects` was given."""
 
 
-@contextmanager
-def told(*mistakes: type[Exception], code: int = MISTAKEN) -> Iterator[None]:
-    """Print the message of a mistake to stderr and exit; other errors keep their traceback."""
-    try:
-        yield
-    except mistakes as error:
-        _tell(error)
-        raise typer.Exit(code) from error
+def reporting(command: Callable[Given, None]) -> Callable[Given, None]:
+    """Print the message of an operator's error to stderr and exit with 2; others are ours."""
+
+    @wraps(command)
+    def reported(*args: Given.args, **kwargs: Given.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except OperatorError as error:
+            report(error)
+            raise typer.Exit(MISTAKEN) from error
+
+    return reported
 
 
 @contextmanager
@@ -35,9 +44,11 @@ def told_of(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.strerror is None:  # a sentence already
-            _tell(error)
+            report(error)
         else:
-            _tell(f"{error.filename or place} cannot be written: {error.strerror}; mend that first")
+            report(
+                f"{error.filename or place} cannot be written: {error.strerror}; mend that first"
+            )
         raise typer.Exit(MISTAKEN) from error
 
 
@@ -48,7 +59,7 @@ def told_operating() -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(error, (OSError, *_refusals())):
-            _tell(error)
+            report(error)
             raise typer.Exit(MISTAKEN) from error
         raise
 
@@ -67,6 +78,7 @@ _REFUSALS: Final = {
 }
 
 
-def _tell(error: Exception | str) -> None:
+def report(error: Exception | str) -> None:
+    """Print an error to stderr as a sentence of the program."""
     with suppress(OSError):  # the code counts, also where nobody can be told why
         typer.echo(f"tributary: {error}", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.failures import told, told_of
+from flows.cli.failures import told_of
 from flows.cli.options import Config, Overrides
 
 if TYPE_CHECKING:
@@ -71,27 +71,26 @@ def generate(
     truth.json tells how much of what. With --to, the log is gone through over and over at a steady
     rate: its records are received when they are sent, and its days pass as fast as that takes.
     """
-    with told(ValueError, OSError):
-        _check(folder, to, live=(rate, seconds), truth=truth)
-        from flows.generate.spec import GenerateSpec
+    _check(folder, to, live=(rate, seconds), truth=truth)
+    from flows.generate.spec import GenerateSpec
 
-        spec = GenerateSpec(
-            seed=_seed(seed, is_live=to is not None),
-            events=events,
-            impressions=impressions,
-            users=users,
-            advertisers=advertisers,
-            days=days,
-            start=start.date(),
-            files=files,
-            envelope_size=envelope_size,
-            bad=bad,
-            duplicate=duplicate,
-            test=test,
-            late=late,
-            bots=bots,
-            truth=truth,
-        )
+    spec = GenerateSpec(
+        seed=_seed(seed, is_live=to is not None),
+        events=events,
+        impressions=impressions,
+        users=users,
+        advertisers=advertisers,
+        days=days,
+        start=start.date(),
+        files=files,
+        envelope_size=envelope_size,
+        bad=bad,
+        duplicate=duplicate,
+        test=test,
+        late=late,
+        bots=bots,
+        truth=truth,
+    )
     if folder is not None:
         _write_log(folder, spec)
     elif to is not None and rate is not None:
@@ -103,19 +102,21 @@ def generate(
 def _check(
     folder: Path | None, to: str | None, *, live: tuple[float | None, float | None], truth: bool
 ) -> None:
-    """Raise ValueError unless one kind of log is asked for, with what belongs to it."""
+    """Raise SpecError unless one kind of log is asked for, with what belongs to it."""
+    from flows.generate.spec import SpecError
+
     if (folder is None) == (to is None):
         msg = "name the folder of a log, or send one as it happens: --to kafka --rate 1000"
-        raise ValueError(msg)
+        raise SpecError(msg)
     if to is None and live != (None, None):
         msg = "--rate and --seconds need --to kafka or --to FOLDER"
-        raise ValueError(msg)
+        raise SpecError(msg)
     if to is not None and live[0] is None:
         msg = "--to needs --rate: how many records per second"
-        raise ValueError(msg)
+        raise SpecError(msg)
     if to is not None and truth:
         msg = "--truth is for the folder of a log; leave it out with --to"
-        raise ValueError(msg)
+        raise SpecError(msg)
 
 
 def _seed(seed: int | None, *, is_live: bool) -> int:
@@ -136,16 +137,9 @@ def _write_log(folder: Path, spec: "GenerateSpec") -> None:
 
 
 def _send(job: "Drive") -> None:
-    from connectors.kafka.cluster import ClusterError
-    from connectors.kafka.producer import PublishError
     from flows.generate.sender import send
     from flows.process.stopping import Stopping, asked_by_signals
-    from flows.settings.load import SettingsError
 
     stopping = Stopping()
-    with (
-        asked_by_signals(stopping),
-        told(SettingsError, ClusterError, PublishError, ValueError),
-        told_of(Path(job.to)),
-    ):
+    with asked_by_signals(stopping), told_of(Path(job.to)):
         typer.echo(send(job, stopping).line())

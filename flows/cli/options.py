@@ -1,14 +1,19 @@
 """Options that several commands share, under one name and with one help text."""
 
+# ruff: noqa: PLC0415  a command imports when it runs
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from flows.settings.load import Loaded
 
 
 def _print_version(*, wanted: bool) -> None:
     if wanted:
-        from connectors.release import release  # noqa: PLC0415  only who asks pays for it
+        from connectors.release import release
 
         typer.echo(f"tributary {release()}")
         raise typer.Exit
@@ -49,3 +54,10 @@ Overrides = Annotated[
         help="One setting, like policy.post_click=7d. May be repeated.",
     ),
 ]
+
+
+def settings_of(config: Path | None, overrides: list[str] | None) -> "Loaded":
+    """Return the effective settings; raises SettingsError."""
+    from flows.settings.load import load_settings
+
+    return load_settings(config=config, overrides=overrides or [])

@@ -10,13 +10,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, TextIO
 
+from connectors.errors import OperatorError
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 _STDOUT: Final = 1
 
 
-class OutputError(Exception):
+class OutputError(OperatorError):
     """Standard output cannot be written; the message says why."""
 
 

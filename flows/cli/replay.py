@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.failures import REJECTED, told
-from flows.cli.options import Config, Overrides
+from flows.cli.failures import REJECTED
+from flows.cli.options import Config, Overrides, settings_of
 
 
 def replay(
@@ -50,22 +50,17 @@ def replay(
     The file appears when it is complete, and a summary says what was found. Refused records are
     listed in it, and no reason to fail.
     """
-    from connectors.database.file import DatabaseError
-    from connectors.files.folder import LogError, look_into
+    from connectors.files.folder import look_into
     from connectors.files.hints import hints
     from flows.replay.replay import ReplayOptions
     from flows.replay.replay import replay as run
-    from flows.settings.load import SettingsError, load_settings
 
     started = perf_counter()
-    with (
-        told(SettingsError, LogError, DatabaseError),
-        _progress_bar(path, wanted=not quiet and sys.stderr.isatty()) as progress,
-    ):
+    with _progress_bar(path, wanted=not quiet and sys.stderr.isatty()) as progress:
         found = look_into(path)
         for each in (*found.not_read(), *found.missing(), *hints(found.files)):
             typer.echo(f"tributary: warning: {each}", err=True)
-        settings = load_settings(config=config, overrides=overrides or []).settings
+        settings = settings_of(config, overrides).settings
         run(
             ReplayOptions(
                 path,

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.failures import told
-from flows.cli.options import Config, Overrides
+from flows.cli.failures import report
+from flows.cli.options import Config, Overrides, settings_of
 
 
 def run(
@@ -59,28 +59,20 @@ def run(
     The result is kept up to date until SIGTERM or SIGINT; then what was read is committed, and the
     next start goes on from there. Exits with 4 when an operator has to mend something.
     """
-    from flows.process.stopping import FAILED, Stopping, asked_by_signals
+    from flows.process.stopping import Stopping, asked_by_signals
 
     stopping = Stopping()
     with asked_by_signals(stopping):  # first of all: to import the rest takes a second
-        from connectors.database.file import DatabaseError
-        from connectors.files.folder import LogError
-        from connectors.kafka.cluster import ClusterError, OutageError
-        from connectors.state.errors import StateError
+        from connectors.kafka.cluster import OutageError
         from flows.monitoring.logs import set_up_logs
-        from flows.monitoring.server import MonitorError
         from flows.run.inputs import check_inputs
         from flows.run.job import RunOptions
         from flows.run.run import run_until_asked
         from flows.run.state import sized_for
-        from flows.settings.load import SettingsError, load_settings
 
         set_up_logs()
-        with (
-            told(SettingsError, LogError, StateError, DatabaseError, MonitorError, ClusterError),
-            told(OutageError, code=FAILED),
-        ):
-            settings = load_settings(config=config, overrides=overrides or [])
+        try:
+            settings = settings_of(config, overrides)
             check_inputs(settings, data, sources)
             code = run_until_asked(
                 RunOptions(
@@ -96,4 +88,7 @@ def run(
                 ),
                 stopping,
             )
+        except OutageError as error:
+            report(error)
+            code = error.exit_code
     raise typer.Exit(code)

@@ -4,8 +4,7 @@
 
 import typer
 
-from flows.cli.failures import told
-from flows.cli.options import Config, Overrides
+from flows.cli.options import Config, Overrides, settings_of
 
 
 def schema(config: Config = None, overrides: Overrides = None) -> None:
@@ -16,8 +15,6 @@ def schema(config: Config = None, overrides: Overrides = None) -> None:
     import json
 
     from flows.kafka.asyncapi import asyncapi
-    from flows.settings.load import SettingsError, load_settings
 
-    with told(SettingsError):
-        settings = load_settings(config=config, overrides=overrides or []).settings
+    settings = settings_of(config, overrides).settings
     typer.echo(json.dumps(asyncapi(settings), indent=2, ensure_ascii=False))

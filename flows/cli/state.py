@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.failures import DIFFERENT, told
-from flows.cli.options import Config, Overrides
+from flows.cli.failures import DIFFERENT, reporting
+from flows.cli.options import Config, Overrides, settings_of
 
 state = typer.Typer(
     name="state",
@@ -25,6 +25,7 @@ Directory = Annotated[
 
 
 @state.command()
+@reporting
 def init(
     *,
     directory: Directory,
@@ -42,19 +43,16 @@ def init(
 
     `tributary run` makes one by itself; this is for making it beforehand.
     """
-    from connectors.state.errors import StateError
     from flows.run.state import init_state, sized_for
-    from flows.settings.load import SettingsError, load_settings
 
-    with told(SettingsError, StateError):
-        loaded = load_settings(config=config, overrides=overrides or [])
-        now = time_ns() // 1_000
-        sized = sized_for(loaded, workers)
-        facts = init_state(directory, sized, allow_unregistered=allow_unregistered, now=now)
+    now = time_ns() // 1_000
+    sized = sized_for(settings_of(config, overrides), workers)
+    facts = init_state(directory, sized, allow_unregistered=allow_unregistered, now=now)
     typer.echo(f"made {directory}: key groups {facts.key_groups}, lanes {facts.lanes}")
 
 
 @state.command()
+@reporting
 def check(
     *,
     directory: Directory,
@@ -68,12 +66,9 @@ def check(
     All of it must be there and every checksum right. Exits with 1 and a sentence for each fault
     when not. Nothing is changed.
     """
-    from connectors.database.file import DatabaseError
-    from connectors.state.errors import StateError
     from flows.run.state import check_state
 
-    with told(StateError, DatabaseError):
-        faults = check_state(directory, db)
+    faults = check_state(directory, db)
     for fault in faults:
         typer.echo(fault)
     if faults:
@@ -82,17 +77,16 @@ def check(
 
 
 @state.command()
+@reporting
 def scrub(*, directory: Directory) -> None:
     """Remove what epochs left that were never committed.
 
     Every start of `tributary run` does so; this is for a start by the engine's own command line.
     """
-    from connectors.state.errors import StateError
     from connectors.wording import counted
     from flows.run.state import scrub_state
 
-    with told(StateError):
-        scrubbed = scrub_state(directory)
+    scrubbed = scrub_state(directory)
     typer.echo(
         f"removed {counted(scrubbed.uncommitted, 'row')} of uncommitted epochs, "
         f"{scrubbed.discarded} of discarded keys"
@@ -100,11 +94,10 @@ def scrub(*, directory: Directory) -> None:
 
 
 @state.command()
+@reporting
 def show(*, directory: Directory) -> None:
     """Show what a state was made with and how far it is."""
-    from connectors.state.errors import StateError
     from flows.run.state import show_state
 
-    with told(StateError):
-        for line in show_state(directory):
-            typer.echo(line)
+    for line in show_state(directory):
+        typer.echo(line)

@@ -4,8 +4,8 @@
 
 import typer
 
-from flows.cli.failures import DIFFERENT, told
-from flows.cli.options import Config, Overrides
+from flows.cli.failures import DIFFERENT, reporting
+from flows.cli.options import Config, Overrides, settings_of
 
 topics = typer.Typer(
     no_args_is_help=True, help="Make the Kafka topics, or check them against the settings."
@@ -13,17 +13,15 @@ topics = typer.Typer(
 
 
 @topics.command()
+@reporting
 def create(config: Config = None, overrides: Overrides = None) -> None:
     """Make the topics that are missing.
 
     Topics that exist stay as they are; `topics check` tells whether they will do.
     """
-    from connectors.kafka.cluster import ClusterError
     from flows.kafka.topics import create as create_missing
-    from flows.settings.load import SettingsError, load_settings
 
-    with told(SettingsError, ClusterError):
-        made = create_missing(load_settings(config=config, overrides=overrides or []).settings)
+    made = create_missing(settings_of(config, overrides).settings)
     for name in made:
         typer.echo(f"made {name}")
     if not made:
@@ -31,17 +29,15 @@ def create(config: Config = None, overrides: Overrides = None) -> None:
 
 
 @topics.command()
+@reporting
 def check(config: Config = None, overrides: Overrides = None) -> None:
     """Show which topics are missing or not configured as planned.
 
     More partitions and a longer retention will do. Exits with 1 when anything is not so.
     """
-    from connectors.kafka.cluster import ClusterError
     from flows.kafka.topics import check as differences
-    from flows.settings.load import SettingsError, load_settings
 
-    with told(SettingsError, ClusterError):
-        found = differences(load_settings(config=config, overrides=overrides or []).settings)
+    found = differences(settings_of(config, overrides).settings)
     for line in found:
         typer.echo(line)
     if found:

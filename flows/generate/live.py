@@ -15,7 +15,7 @@ from flows.generate.draws import Draws
 from flows.generate.events import envelope_lines, event_texts
 from flows.generate.impressions import touch_lines
 from flows.generate.rows import EVENT, SOURCES, TOUCH, Rows
-from flows.generate.spec import GenerateSpec
+from flows.generate.spec import GenerateSpec, SpecError
 from flows.generate.text import advertiser_name, impression_names
 
 RECORDS_MAX: Final = 10_000_000_000
@@ -45,7 +45,7 @@ class LiveStream:
         size = spec.events + spec.impressions
         if not size:
             msg = "events and impressions must not both be 0: there would be nothing to send"
-            raise ValueError(msg)
+            raise SpecError(msg)
         rounds = max(1, min(RECORDS_MAX // size, ROUNDS_MAX))
         self._draws = Draws(spec.seed)
         self._spec = replace(

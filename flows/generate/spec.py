@@ -3,9 +3,15 @@
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
+from connectors.errors import OperatorError
+
 _SHARES = ("bad", "duplicate", "test", "late", "bots")
 _USER_IMPRESSIONS = 20  # per user by default: a reader of a few sites over two weeks
 _USERS_MIN = 25
+
+
+class SpecError(OperatorError, ValueError):
+    """What is to be generated makes no sense; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +39,7 @@ class GenerateSpec:
     truth: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse sizes that mean nothing; ValueError says which."""
+        """Refuse sizes that mean nothing; SpecError says which."""
         for name in ("advertisers", "days", "files", "envelope_size"):
             _check(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
         for name in ("seed", "events", "impressions"):
@@ -66,4 +72,4 @@ class Truth:
 def _check(name: str, holds: bool, expected: str, got: object) -> None:  # noqa: FBT001
     if not holds:
         msg = f"{name} must be {expected}; got {got}"
-        raise ValueError(msg)
+        raise SpecError(msg)

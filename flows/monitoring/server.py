@@ -16,6 +16,7 @@ import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from connectors import metrics
+from connectors.errors import OperatorError
 
 LOOPBACK: Final = "127.0.0.1"
 """Metrics are for this machine; who wants them elsewhere puts a proxy in front."""
@@ -30,7 +31,7 @@ ANSWER_SECONDS: Final = 5.0
 """How long a connection may take to ask."""
 
 
-class MonitorError(Exception):
+class MonitorError(OperatorError):
     """The port cannot be served; the message says why and what to do."""
 
 

@@ -15,27 +15,9 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final, NoReturn, ParamSpec, TypeVar
 
-from connectors.database.file import DatabaseError
-from connectors.dead_letters.limit import TooManyDeadLettersError
-from connectors.files.folder import LogError
-from connectors.kafka.cluster import ClusterError, OutageError
-from connectors.kafka.producer import PublishError
-from connectors.state.errors import WAYS_OUT, StateError
+from connectors.errors import OperatorError
+from connectors.state.errors import WAYS_OUT
 from flows.process.stopping import BROKEN, FAILED, restore_terminal
-
-OPERATING: Final = (
-    LogError,
-    DatabaseError,
-    StateError,
-    ClusterError,
-    PublishError,
-    TooManyDeadLettersError,
-    OSError,
-)
-"""What is told in a sentence."""
-
-PASSING: Final = (OutageError,)
-"""What needs no operator but time: a new start may find it mended."""
 
 STORE_OUT_OF_REACH: Final = (
     "code: DiskFull",
@@ -63,9 +45,10 @@ Answer = TypeVar("Answer")
 
 def end(error: BaseException) -> NoReturn:
     """Print what happened and end the process at once."""
-    is_operating = isinstance(error, OPERATING)
-    told = f"tributary: {error}\n" if is_operating else "".join(traceback.format_exception(error))
-    _tell(told, BROKEN if is_operating and not isinstance(error, PASSING) else FAILED)
+    if isinstance(error, OperatorError | OSError):
+        code = error.exit_code if isinstance(error, OperatorError) else BROKEN
+        _tell(f"tributary: {error}\n", code)
+    _tell("".join(traceback.format_exception(error)), FAILED)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from connectors.errors import OperatorError
 from connectors.regular_files import read_regular
 from flows.settings.kafka import OPTIONS, is_secret
 from flows.settings.model import DEFAULT, ENVIRONMENT, FLAG, KEYS, PREFIX, TABLES, Settings
@@ -37,7 +38,7 @@ class Loaded:
     origins: Mapping[str, str]
 
 
-class SettingsError(ValueError):
+class SettingsError(OperatorError):
     """Settings that cannot hold; the message has one line per problem."""
 
     def __init__(self, problems: Iterable[str]) -> None:

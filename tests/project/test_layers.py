@@ -27,6 +27,7 @@ ROOMS: Final = {
     ],
     "connectors": [
         "wording",
+        "errors",
         "release",
         "durable",
         "regular_files",

@@ -11,6 +11,7 @@ from typing import Final
 
 import duckdb
 
+from connectors.errors import OperatorError
 from connectors.files.folder import LogError
 from connectors.kafka.cluster import ClusterError
 from flows.analysis.explain.credits import summary_and_credits
@@ -21,7 +22,7 @@ from flows.analysis.recorded import RecordedRun, ResultError, attach
 from flows.settings.kafka import KafkaSettings
 
 
-class UnknownEventError(Exception):
+class UnknownEventError(OperatorError):
     """No event of the result file has that id; the message says where else it may be."""
 
 
