@@ -19,7 +19,7 @@ from benchmarks.keeping import EPOCH, lines_of
 from connectors.preflight.resume import KEYED_STEPS
 from connectors.state.directory import StateDir
 from connectors.state.facts import FORMAT
-from connectors.state.manifests import sizes_of
+from connectors.state.manifests import StepState
 
 LASTING: Final = (
     "policy.post_view=3650d",
@@ -137,8 +137,8 @@ def _append_events(data: Path) -> None:
 
 def _rows(state: StateDir, step: str) -> int:
     """Count the rows that a step would resume with."""
-    manifests = [snapshot[-1] for snapshot in state.recovery.snapshots(step).values()]
-    return sum(rows for each in manifests for rows, _ in sizes_of(each).values())
+    groups = state.recovery.snapshots(step, StepState).values()
+    return sum(part.rows for group in groups for part in group.manifest.parts)
 
 
 def _megabytes(path: Path) -> int:

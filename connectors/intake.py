@@ -1,25 +1,16 @@
 """What a live lane reads: partitions that keep coming, wherever they come from.
 
-Files that grow (`tails`) and Kafka give the same: documents of one partition at a time, with their
+Files that grow and Kafka give the same: documents of one partition at a time, with their
 offsets, and a position to go on from. What the documents mean is the decoder's business.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from attribution.columnar.columns import Ints
 from connectors.decoding.lines import Lines
-
-Position = tuple[Any, ...]
-"""Plain values that survive in a snapshot: first the version of the rest, third the next offset.
-The second is the id of a topic, or a number where it is of a file."""
-
-
-def is_of_topic(position: Position) -> bool:
-    """Return whether a position is one in a topic, not in a file, whatever its version."""
-    return isinstance(position[1], str)
-
+from connectors.positions import Position
 
 Headers = Sequence[tuple[str, bytes | None]]
 """What a Kafka record carries beside key and value; a name may come more than once."""

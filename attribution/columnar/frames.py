@@ -34,13 +34,13 @@ class Watermarks:
         held[frame.origin] = max(held[frame.origin], frame.watermark)
 
     @property
-    def held(self) -> tuple[tuple[str, tuple[int, ...]], ...]:
-        """All promises, per port and origin, as plain values."""
-        return tuple((port, tuple(held)) for port, held in self._of.items())
+    def held(self) -> dict[str, list[int]]:
+        """The watermarks of all origins, by port."""
+        return {port: list(held) for port, held in self._of.items()}
 
-    def restore(self, held: tuple[tuple[str, tuple[int, ...]], ...]) -> None:
-        """Take promises as `held` gave them."""
-        self._of = {port: list(promises) for port, promises in held}
+    def restore(self, held: dict[str, list[int]]) -> None:
+        """Go on from what `held` returned."""
+        self._of = {port: list(watermarks) for port, watermarks in held.items()}
 
     @property
     def low(self) -> int:

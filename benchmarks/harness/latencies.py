@@ -69,7 +69,7 @@ class Latencies:
         """Name the columns of a row."""
         names = ("rate/s", "sent/s", "p50 ms", "p95", "p99", "max", "steady")
         return "".join(
-            f"{name:>9}" for name in (*names, "us/rec", "cores", "RSS MB", "late_records", "stolen")
+            f"{name:>9}" for name in (*names, "us/rec", "cores", "RSS MB", "late", "stolen")
         )
 
     def row(self) -> str:

@@ -136,9 +136,9 @@ class WatermarkTracker:
         for (port, origin), watermark in promised.items():
             self._watermarks.observe(Frame(port, origin, watermark, {}))
 
-    def of(self, port: str) -> tuple[int, ...]:
-        """Return the promises of all who feed a port."""
-        return dict(self._watermarks.held)[port]
+    def of(self, port: str) -> list[int]:
+        """Return the watermarks of all origins of a port."""
+        return self._watermarks.held[port]
 
     @property
     def watermark(self) -> int:

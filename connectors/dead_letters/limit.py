@@ -7,6 +7,7 @@ sender's new version, or ours, that is broken, and what is set aside would have 
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -26,9 +27,20 @@ RATIO_MAX: Final = 0.5
 CONSECUTIVE_MAX: Final = 1_000
 """Refused one after the other."""
 
-LimitState = dict[str, tuple[int, bytes, int]]
-"""By partition: how many of its latest records are remembered, which of them were refused (a bit
-each), and how many were refused in a row at last."""
+
+class Refusals(msgspec.Struct, frozen=True, array_like=True):
+    """What is remembered of a partition's latest `records`.
+
+    `flags` has a bit for each, set if it was refused; `streak` were refused in a row at last.
+    """
+
+    records: int
+    flags: bytes
+    streak: int
+
+
+LimitState = dict[str, Refusals]
+"""By partition."""
 
 
 class TooManyDeadLettersError(OperatorError):
@@ -58,14 +70,14 @@ class DeadLetterWatch:
     def __init__(self, limit: DeadLetterLimit, kept: LimitState) -> None:
         """Remember the records that were looked at before a restart, or each would be let more."""
         self._limit = limit
-        self._latest = {name: _unpacked(flags, count) for name, (count, flags, _) in kept.items()}
-        self._streak = {name: streak for name, (_, _, streak) in kept.items()}
+        self._latest = {name: _unpacked(each.flags, each.records) for name, each in kept.items()}
+        self._streak = {name: each.streak for name, each in kept.items()}
 
     @property
     def kept(self) -> LimitState:
         """What the next start goes on from."""
         return {
-            name: (len(latest), np.packbits(latest).tobytes(), self._streak[name])
+            name: Refusals(len(latest), np.packbits(latest).tobytes(), self._streak[name])
             for name, latest in self._latest.items()
         }
 

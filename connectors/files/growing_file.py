@@ -7,16 +7,18 @@ count bytes of the content, packed or not, so that a file may be packed once it 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from os import stat_result
 from typing import IO
+
+from msgspec.structs import replace
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from connectors.decoding.lines import Lines
 from connectors.files.folder import LogError, LogFile
-from connectors.files.position import FilePosition
 from connectors.files.whole_lines import CHUNK_BYTES, WholeLines
 from connectors.intake import Documents
+from connectors.positions import FilePosition
 from connectors.regular_files import IrregularError, open_regular
 from connectors.wording import counted
 

@@ -20,9 +20,9 @@ from connectors.files.folder import LogError, LogFile
 from connectors.files.growing_file import GrowingFile, is_copy
 from connectors.files.listing import Listing, View
 from connectors.files.polling import PollSchedule
-from connectors.files.position import FilePosition
 from connectors.files.whole_lines import CHUNK_BYTES
-from connectors.intake import Documents, Position
+from connectors.intake import Documents
+from connectors.positions import FilePosition, Position
 
 LISTING_INTERVAL: Final = 0.2
 """Seconds between two looks at the folder: a new file may wait longer than a new line. Below the
@@ -69,7 +69,12 @@ class TailIntakes:
 
     def open(self, lane: int, positions: Mapping[str, Position]) -> "TailIntake":
         """Open the files of a lane; those in `positions` go on from there."""
-        places = {name: FilePosition.of(position) for name, position in positions.items()}
+        places = {
+            name: position
+            for name, position in positions.items()
+            if isinstance(position, FilePosition)
+        }
+        assert len(places) == len(positions), "preflight lets no other state through"
         return TailIntake(self._listing, (lane, self._lanes), places, self._chunk_bytes)
 
     def commit(self, positions: Mapping[str, Position]) -> None:
@@ -148,7 +153,7 @@ class TailIntake:
 
     def position(self, partition: str) -> Position:
         """Return the place in a file, and by what it is known again."""
-        return self._place(partition).position
+        return self._place(partition)
 
     def next_offset(self, partition: str) -> int:
         """Return the number of the next line."""

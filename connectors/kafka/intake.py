@@ -20,7 +20,7 @@ from confluent_kafka import (
 )
 
 from connectors.decoding.lines import Lines
-from connectors.intake import Documents, Origins, Position
+from connectors.intake import Documents, Origins
 from connectors.kafka.cluster import Cluster, ClusterError, OnError, ignore, unreachable
 from connectors.kafka.consumer import Fetching
 from connectors.kafka.liveness import BrokerLiveness
@@ -34,6 +34,7 @@ from connectors.kafka.partitions import (
     place_of,
 )
 from connectors.kafka.records import headers_of, name_of
+from connectors.positions import Position
 
 TELL_ALL_SECONDS: Final = 10.0
 """Between two times that the group is told all offsets, and not only those that moved: what a

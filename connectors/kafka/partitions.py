@@ -7,13 +7,10 @@ from typing import Final
 from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from connectors.intake import Position
 from connectors.kafka.cluster import ClusterError
 from connectors.kafka.metadata import Described, MetadataPoller, deleted, missing
 from connectors.kafka.offsets import AGAIN_SECONDS, EarliestOffsets
-
-VERSION: Final = 1
-"""Of the positions: (VERSION, topic id, next offset or OFFSET_BEGINNING)."""
+from connectors.positions import Position, TopicPosition
 
 
 @dataclass(slots=True)
@@ -44,16 +41,16 @@ class TopicPartitionState:
         return TopicPartition(self.topic, self.number, self.offset)
 
     @property
-    def position(self) -> Position:
+    def position(self) -> TopicPosition:
         """Where to go on, to be kept."""
-        return VERSION, self.topic_id, self.offset
+        return TopicPosition(topic_id=self.topic_id, offset=self.offset)
 
     def due(self, position: Position) -> TopicPartition | None:
         """Return a position as the library has it; None when the group was told, or has no use."""
-        if position[2] in (self.committed, OFFSET_BEGINNING):
+        if position.next_offset in (self.committed, OFFSET_BEGINNING):
             return None
-        self.committed = position[2]
-        return TopicPartition(self.topic, self.number, position[2])
+        self.committed = position.next_offset
+        return TopicPartition(self.topic, self.number, position.next_offset)
 
     def gone(self, low: int, high: int, why: str, way_out: str) -> ClusterError:
         """Explain that what comes next is not among the offsets from `low` to before `high`."""
@@ -114,13 +111,13 @@ class LaneTopicPartitions:
             self._known[each.name] = each
 
     def resume(self, positions: Mapping[str, Position]) -> None:
-        """Go on from read_offsets that were kept."""
-        for name, (version, topic_id, offset) in positions.items():
-            assert version == VERSION
+        """Go on from positions that were kept."""
+        for name, position in positions.items():
+            assert isinstance(position, TopicPosition), "preflight lets no other state through"
             if name not in self._known:
                 raise self._missing(name)
-            _check_same(self._known[name], topic_id)
-            self._known[name].offset = offset
+            _check_same(self._known[name], position.topic_id)
+            self._known[name].offset = position.offset
 
     def without_offset(self) -> list[TopicPartitionState]:
         """Return those of which it is not known yet where they begin."""
@@ -147,7 +144,7 @@ class LaneTopicPartitions:
 def place_of(name: str, position: Position) -> TopicPartition:
     """Return the place of a partition that is not known any more, from its name and position."""
     topic, _, number = name.rpartition("-")
-    return TopicPartition(topic, int(number), position[2])
+    return TopicPartition(topic, int(number), position.next_offset)
 
 
 def _check_same(known: TopicPartitionState, topic_id: str) -> None:

@@ -5,7 +5,7 @@ snapshot stores them as one compressed block, which is made anew only when many 
 """
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,36 +13,53 @@ import msgspec
 
 from attribution.vocabulary import STREAMS
 from connectors.dead_letters.limit import LimitState
-from connectors.intake import Position
-
-LaneState = tuple[
-    str, int, dict[str, tuple[str, Position, int, int]], dict[str, int], LimitState, bytes
-]
-"""`lane`, version, (stream, position, maximum, watermark) by partition, promise by stream, what the
-limit of dead letters remembers, and of the partitions at rest those that have not changed for a
-while (`connectors.lanes.snapshot`)."""
-
-VERSION: Final = 2
-
-NEW: Final[LaneState] = ("lane", VERSION, {}, {}, {}, b"")
-"""Of a lane that has not read anything."""
+from connectors.positions import Position
 
 
-def partitions_of(snapshot: LaneState) -> dict[str, tuple[str, Position, int, int]]:
-    """Return (stream, position, maximum, watermark) by partition, of those at rest too."""
-    _, _, others, promised, _, piece = snapshot
-    at_rest = {
-        name: (stream, position, maximum, promised[stream])
-        for stream, name, position, maximum in unpack(piece)
-    }
-    return at_rest | others
+class PartitionState(msgspec.Struct, frozen=True, array_like=True):
+    """One partition: where to go on, the latest arrival in it, and its watermark (us)."""
+
+    stream: str
+    position: Position
+    maximum: int
+    watermark: int
+
+
+class LaneState(msgspec.Struct, frozen=True):
+    """What a lane saves.
+
+    `partitions` are by name; `watermarks` those of the lane's streams (us); `refusals` what the
+    limit of dead letters remembers; `idle` the block of idle partitions that have not changed for
+    a while.
+    """
+
+    partitions: dict[str, PartitionState] = {}
+    watermarks: dict[str, int] = {}
+    refusals: LimitState = {}
+    idle: bytes = b""
+
+    def all_partitions(self) -> dict[str, PartitionState]:
+        """Return all partitions, idle ones included."""
+        at_rest = {
+            each.name: PartitionState(
+                each.stream, each.position, each.maximum, self.watermarks[each.stream]
+            )
+            for each in unpack(self.idle)
+        }
+        return at_rest | self.partitions
 
 
 LOOSE_MAX: Final = 100
 """Partitions that came to rest and are not in the piece yet: to make it takes some milliseconds."""
 
-IdlePartition = tuple[str, str, Position, int]
-"""Stream, name, position and maximum of a partition."""
+
+class IdlePartition(msgspec.Struct, frozen=True, array_like=True):
+    """An idle partition: its position and the latest arrival in it (us)."""
+
+    stream: str
+    name: str
+    position: Position
+    maximum: int
 
 
 @dataclass(slots=True)
@@ -77,21 +94,22 @@ class IdlePartitions:
         """
         if len(self._loose) > LOOSE_MAX:
             everything = [
-                (stream, name, position(name), maximum)
+                IdlePartition(stream, name, position(name), maximum)
                 for stream, maxima in self._maxima.items()
                 for name, maximum in maxima.items()
             ]
             self._piece = zlib.compress(msgspec.msgpack.encode(everything), level=1)
             self._loose = {}
         loose = [
-            (stream, name, position(name), self._maxima[stream][name])
+            IdlePartition(stream, name, position(name), self._maxima[stream][name])
             for name, stream in self._loose.items()
         ]
         return loose, self._piece
 
 
-def unpack(piece: bytes) -> Iterator[IdlePartition]:
-    """Yield the partitions of a piece."""
-    if piece:
-        for stream, name, position, maximum in msgspec.msgpack.decode(zlib.decompress(piece)):
-            yield stream, name, tuple(position), maximum
+def unpack(block: bytes) -> list[IdlePartition]:
+    """Return the partitions of a block."""
+    return _BLOCK.decode(zlib.decompress(block)) if block else []
+
+
+_BLOCK: Final = msgspec.msgpack.Decoder(list[IdlePartition])

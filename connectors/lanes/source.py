@@ -26,10 +26,11 @@ from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.keys import keyed
 from connectors.failpoints import reach
 from connectors.hashing import DEFAULT_SALTS, Salts
-from connectors.intake import Documents, Intakes, Position
+from connectors.intake import Documents, Intakes
 from connectors.lanes.alignment import Alignment
 from connectors.lanes.partitions import LivePartitions
-from connectors.lanes.snapshot import NEW, VERSION, LaneState, partitions_of
+from connectors.lanes.snapshot import LaneState, PartitionState
+from connectors.positions import Position
 from connectors.progress import future_record_rows, late_record_rows, read_offset_rows
 from connectors.registry.follow import Followed
 
@@ -90,7 +91,7 @@ class LiveSource(FixedPartitionedSource[DecodedChunk, LaneState]):
     def build_part(self, step_id: str, for_part: str, resume_state: LaneState | None) -> "LiveLane":
         """Open a lane where its snapshot left off."""
         del step_id
-        return LiveLane(self, int(for_part), resume_state or NEW)
+        return LiveLane(self, int(for_part), resume_state or LaneState())
 
     def tell_stored(self) -> None:
         """Commit the offsets of the result once the engine has ended: everything is stored then."""
@@ -103,27 +104,25 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
 
     def __init__(self, source: LiveSource, number: int, resumed: LaneState) -> None:
         """Open the partitions; those in the snapshot go on from there."""
-        kind, version, _, promised, refused, _ = resumed
-        assert (kind, version) == ("lane", VERSION), "preflight lets no other through"
         self._source = source
         self._rules = source.rules
         self._number = number
         limit = source.rules.dead_letters
-        self._dead_letters = None if limit is None else limit.watch(refused)
-        partitions = partitions_of(resumed)
+        self._dead_letters = None if limit is None else limit.watch(resumed.refusals)
+        partitions = resumed.all_partitions()
         self._followed = None if source.rules.follow is None else source.rules.follow(number)
-        positions = {name: position for name, (_, position, _, _) in partitions.items()}
+        positions = {name: each.position for name, each in partitions.items()}
         self._intake = source.intakes.open(number, positions)
         self._stored: dict[str, Position] | None = positions
         self._partitions = LivePartitions(
-            dict.fromkeys(STREAMS, START) | promised,
+            dict.fromkeys(STREAMS, START) | resumed.watermarks,
             opened=source.rules.clock(),
             idle_grace=source.rules.idle_grace,
         )
-        for name, (stream, _, maximum, watermark) in partitions.items():
-            decoder = self._decoder(stream, name)
-            decoder.raise_to(maximum)
-            self._partitions.meet(decoder, watermark, self._rules.clock())
+        for name, each in partitions.items():
+            decoder = self._decoder(each.stream, name)
+            decoder.raise_to(each.maximum)
+            self._partitions.meet(decoder, each.watermark, self._rules.clock())
         self._has_backlog = False
         self._has_given = False
         self._due_at = datetime.now(UTC)
@@ -158,17 +157,21 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
         reach("source.snapshot")
         metrics.epoch_ended()
         partitions = {
-            name: (each.stream, self._intake.position(name), each.decoder.maximum, each.watermark)
+            name: PartitionState(
+                each.stream, self._intake.position(name), each.decoder.maximum, each.watermark
+            )
             for name, each in self._partitions.by_name.items()
         }
-        loose, piece = self._partitions.resting.keep(self._intake.position)
+        loose, block = self._partitions.resting.keep(self._intake.position)
         partitions |= {
-            name: (stream, position, maximum, self._partitions.rested)
-            for stream, name, position, maximum in loose
+            each.name: PartitionState(
+                each.stream, each.position, each.maximum, self._partitions.rested
+            )
+            for each in loose
         }
-        self._stored = {name: position for name, (_, position, _, _) in partitions.items()}
-        refused = {} if self._dead_letters is None else self._dead_letters.kept
-        return "lane", VERSION, partitions, dict(self._partitions.promised), refused, piece
+        self._stored = {name: each.position for name, each in partitions.items()}
+        refusals = {} if self._dead_letters is None else self._dead_letters.kept
+        return LaneState(partitions, dict(self._partitions.promised), refusals, block)
 
     def close(self) -> None:
         """Let go of the partitions; the last snapshot may not be stored yet."""

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from connectors.durable import write_lasting
 from connectors.files.folder import LogError, LogFile, list_files
-from connectors.files.position import FilePosition
-from connectors.preflight.resume import partitions
+from connectors.positions import FilePosition
+from connectors.preflight.resume import Resumable
 from connectors.state.directory import StateDir
 from connectors.state.errors import WAYS_OUT, StateError
 
@@ -43,13 +43,13 @@ def kept_log(state: StateDir) -> InputIdentity | None:
         raise StateError(msg) from error
 
 
-def other_log(state: StateDir, log: InputIdentity) -> Iterator[str]:
+def other_log(state: StateDir, resumed: Resumable, log: InputIdentity) -> Iterator[str]:
     """Raise StateError if a log is not the one that was read."""
     known = kept_log(state)
     if known is None or known == log:
         return
     is_moved = "folder" in known and "folder" in log
-    if is_moved and not (why := list(_differences(state, Path(log["folder"])))):
+    if is_moved and not (why := list(_differences(resumed, Path(log["folder"])))):
         return
     but = f", which {why[0]}" if is_moved else ""
     yield (
@@ -65,14 +65,15 @@ def _named(log: InputIdentity) -> str:
     return "the topics " + ", ".join(sorted(log["topics"].values()))
 
 
-def _differences(state: StateDir, folder: Path) -> Iterator[str]:
+def _differences(resumed: Resumable, folder: Path) -> Iterator[str]:
     """Yield how a folder differs from the one that was read; raises StateError."""
     try:
         there = {file.partition: file for file in list_files(folder)}
     except LogError as error:
         raise StateError(str(error)) from error
-    read = {name: FilePosition.of(position) for name, _, position, _ in partitions(state)}
+    read = {name: each.position for name, each in resumed.partitions().items()}
     for name, place in read.items():
+        assert isinstance(place, FilePosition), "a state reads a folder or topics, not both"
         if name in there and not _begins(there[name], place):
             yield f"has another {name}"
         elif name not in there and not (place.is_whole or place.was_empty):

@@ -11,12 +11,11 @@ from typing import Any, Final
 from attribution.policy import Policy
 from connectors.database.live_sink import RESUME_BEHIND_MAX
 from connectors.preflight.input_log import InputIdentity, keep_log, kept_log, other_log
-from connectors.preflight.resume import manifests, resumed_seq, strange
+from connectors.preflight.resume import Resumable
 from connectors.registry.kept import load_versions
 from connectors.state.directory import StateDir
 from connectors.state.errors import WAYS_OUT, StateError
 from connectors.state.facts import StateFacts
-from connectors.state.manifests import files_of
 from connectors.state.segments import absent, faults, unnamed
 
 
@@ -93,25 +92,25 @@ def preflight(
     """
     for fault in problems(state, facts, database_seq):
         raise StateError(fault)
-    for fault in [] if log is None else other_log(state, log):
+    resumed = Resumable.read(state.recovery)
+    for fault in [] if log is None else other_log(state, resumed, log):
         raise StateError(fault)
     try:
         if log is not None:
             keep_log(state, log)
-        return _put_in_order(state)
+        return _put_in_order(state, resumed)
     except OSError as error:
         msg = f"{state.path} cannot be put in order: {error}; mend that, and start again"
         raise StateError(msg) from error
 
 
-def _put_in_order(state: StateDir) -> Ready:
+def _put_in_order(state: StateDir, resumed: Resumable) -> Ready:
     scrubbed = state.recovery.scrub()
-    named = {file for manifest in manifests(state) for file in files_of(manifest)}
+    named = {file for manifest in resumed.manifests() for file in manifest.files}
     stale = unnamed(state.segments, named)
     for path in stale:
         path.unlink()
-    resume_epoch, seq = state.recovery.resume_epoch(), resumed_seq(state)
-    return Ready(resume_epoch, seq, scrubbed.uncommitted, len(stale))
+    return Ready(resumed.epoch, resumed.seq, scrubbed.uncommitted, len(stale))
 
 
 def problems(
@@ -122,8 +121,9 @@ def problems(
         if found := list(store_problems(state, facts)):
             yield from found
             return
-        yield from _database_problems(state, database_seq)
-        for manifest in manifests(state):
+        resumed = Resumable.read(state.recovery)
+        yield from _database_problems(state, resumed.seq, database_seq or 0)
+        for manifest in resumed.manifests():
             yield from (faults if thoroughly else absent)(state.segments, manifest)
     except StateError as error:
         yield str(error)
@@ -138,7 +138,8 @@ def store_problems(state: StateDir, facts: StateFacts) -> Iterator[str]:
     else:
         state.recovery.check()
         yield from _halves(state)
-        yield from strange(state, facts)
+        resumed = Resumable.read(state.recovery)
+        yield from (f"{state.path} {problem}" for problem in resumed.problems(facts))
 
 
 def _out_of_reach(state: StateDir) -> Iterator[str]:
@@ -169,8 +170,7 @@ def _halves(state: StateDir) -> Iterator[str]:
             yield f"{path} is missing, but the state has been used; {WAYS_OUT}"
 
 
-def _database_problems(state: StateDir, database_seq: int | None) -> Iterator[str]:
-    resumed, found = resumed_seq(state), database_seq or 0
+def _database_problems(state: StateDir, resumed: int, found: int) -> Iterator[str]:
     if found < resumed:
         yield (
             f"the database ends at commit {found}, but {state.path} goes on after commit "

@@ -12,7 +12,7 @@ from attribution.policy import Policy
 from connectors.hashing import Salts, hash_check
 from connectors.release import release
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Of state.json and of everything beside it."""
 
 SALT_BYTES: Final = 16

@@ -1,66 +1,74 @@
-"""What a manifest is: a small plain tuple that names every batch of a key group.
+"""The shape of what a keyed step saves: a small manifest that names every batch of a key group.
 
-The large batches are named by their place in a segment file, the small new ones by their bytes.
-Knows what is stored where, and opens no file.
+Large batches are named by their place in a segment file, small new ones are in the manifest itself.
+Opens no file.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final, NamedTuple
 
-from connectors.state.errors import SegmentError
-
-Manifest = tuple[Any, ...]
-
-FORMAT: Final = 1
-"""Of manifests; stands first in each."""
+import msgspec
 
 
-class SegmentPart(NamedTuple):
-    """One batch of a manifest: its bytes, or the file and offset where they lie."""
+class Inline(msgspec.Struct, frozen=True, array_like=True, tag="inline"):
+    """A batch that the manifest holds itself."""
 
     rows: int
-    length: int
     crc: int
-    where: Any
+    data: bytes
 
     @property
-    def file(self) -> str | None:
-        """The segment file; None where the manifest holds the bytes."""
-        return None if isinstance(self.where, bytes) else self.where[0]
+    def length(self) -> int:
+        """Bytes of the batch."""
+        return len(self.data)
+
+
+class Stored(msgspec.Struct, frozen=True, array_like=True, tag="stored"):
+    """A batch in a segment file."""
+
+    rows: int
+    crc: int
+    length: int
+    file: str
+    offset: int
+
+
+SegmentPart = Inline | Stored
+
+
+class Manifest(msgspec.Struct, frozen=True, array_like=True):
+    """All batches of a key group, by name."""
+
+    batches: dict[str, list[SegmentPart]]
 
     @property
-    def end(self) -> int:
-        """How long the file is at least."""
-        return self.where[1] + self.length
+    def parts(self) -> Iterator[SegmentPart]:
+        """All batches."""
+        return (part for named in self.batches.values() for part in named)
+
+    @property
+    def stored(self) -> Iterator[Stored]:
+        """The batches in segment files."""
+        return (part for part in self.parts if isinstance(part, Stored))
+
+    @property
+    def files(self) -> set[str]:
+        """The segment files that are needed."""
+        return {part.file for part in self.stored}
+
+    @property
+    def inline_bytes(self) -> int:
+        """Bytes of the batches that the manifest holds itself."""
+        return sum(part.length for part in self.parts if isinstance(part, Inline))
 
 
-def parts_of(manifest: Manifest) -> Iterator[tuple[str, SegmentPart]]:
-    """Yield the parts of a manifest, by the names they were saved under."""
-    if manifest[0] != FORMAT:
-        msg = (
-            f"a manifest of the state has format {manifest[0]}, expected {FORMAT}; start the "
-            "tributary that saved it"
-        )
-        raise SegmentError(msg)
-    for name, parts in manifest[1]:
-        for part in parts:
-            yield name, SegmentPart(*part)
+class StepState(msgspec.Struct, frozen=True, array_like=True):
+    """What a key group of a step saves: its watermarks, and the manifest of its batches.
 
+    `advanced` is the watermark that it has advanced to, `watermarks` are those of its origins, by
+    port (us).
+    """
 
-def files_of(manifest: Manifest) -> set[str]:
-    """Name the segment files that a manifest needs."""
-    return {part.file for _, part in parts_of(manifest) if part.file}
-
-
-def sizes_of(manifest: Manifest) -> dict[str, tuple[int, int]]:
-    """Return (rows, bytes) by name, wherever the bytes are."""
-    sizes = {name: (0, 0) for name, _ in manifest[1]}
-    for name, part in parts_of(manifest):
-        rows, length = sizes[name]
-        sizes[name] = rows + part.rows, length + part.length
-    return sizes
-
-
-def inline_bytes(manifest: Manifest) -> int:
-    """Count the bytes that a manifest holds itself."""
-    return sum(part.length for _, part in parts_of(manifest) if part.file is None)
+    step: str
+    advanced: int
+    watermarks: dict[str, list[int]]
+    manifest: Manifest

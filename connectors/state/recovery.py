@@ -20,7 +20,7 @@ from bytewax.recovery import init_db_dir
 
 from connectors.durable import UNFINISHED, sync_folder
 from connectors.state.errors import WAYS_OUT, RecoveryError
-from connectors.state.sealing import plain, unsealed
+from connectors.state.sealing import State, plain, unsealed
 
 FLOW: Final = "tributary"
 """The id of the flow, which begins the ids of its steps in the store."""
@@ -150,10 +150,10 @@ class RecoveryStore:
             counts[name] = counts.get(name, 0) + rows
         return counts
 
-    def snapshots(self, step: str) -> dict[str, Any]:
-        """Return the state of each key that the engine would resume with."""
+    def snapshots(self, step: str, kind: type[State]) -> dict[str, State]:
+        """Return the state of each key that the engine would resume with, of the given type."""
         return {
-            key: unsealed(plain(blob))
+            key: unsealed(plain(blob), kind)
             for key, _, blob in self._ask(
                 "select state_key, max(snap_epoch), ser_change from snaps "
                 "where step_id = ? and snap_epoch < ? group by state_key order by state_key",

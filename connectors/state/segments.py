@@ -17,7 +17,7 @@ import pyarrow as pa
 from connectors.durable import UNFINISHED, write_lasting
 from connectors.failpoints import reach
 from connectors.state.errors import WAYS_OUT, SegmentError
-from connectors.state.manifests import FORMAT, Manifest, SegmentPart, parts_of
+from connectors.state.manifests import Inline, Manifest, SegmentPart, Stored
 
 Batches = dict[str, list[pa.RecordBatch]]
 """Immutable batches by name; the same object is the same content."""
@@ -70,9 +70,9 @@ class Segments:
 
     def read(self, part: SegmentPart, opened: dict[str, pa.MemoryMappedFile]) -> bytes | pa.Buffer:
         """Return the bytes of a batch, checked; `opened` keeps the files of one load open."""
-        name = "the recovery store" if part.file is None else str(self.folder / part.file)
+        name = str(self.folder / part.file) if isinstance(part, Stored) else "the recovery store"
         try:
-            data = part.where if part.file is None else self._map(part, opened)
+            data = self._map(part, opened) if isinstance(part, Stored) else part.data
         except (OSError, pa.ArrowInvalid) as error:
             msg = f"{name} cannot be read: {error}; {WAYS_OUT}"
             raise SegmentError(msg) from error
@@ -81,27 +81,20 @@ class Segments:
             raise SegmentError(msg)
         return data
 
-    def _map(self, part: SegmentPart, opened: dict[str, pa.MemoryMappedFile]) -> pa.Buffer:
-        file, offset = part.where
-        if file not in opened:
-            opened[file] = pa.memory_map(str(self.folder / file))
-        opened[file].seek(offset)
-        data = opened[file].read_buffer(part.length)
+    def _map(self, part: Stored, opened: dict[str, pa.MemoryMappedFile]) -> pa.Buffer:
+        if part.file not in opened:
+            opened[part.file] = pa.memory_map(str(self.folder / part.file))
+        opened[part.file].seek(part.offset)
+        data = opened[part.file].read_buffer(part.length)
         return data if part.length >= MAP_BYTES else pa.py_buffer(data.to_pybytes())
 
 
+@dataclass(slots=True)
 class _Kept:
     """A batch that the latest manifest names. It is held, so that no other can get its id."""
 
-    __slots__ = ("batch", "file", "part")
-
-    def __init__(self, batch: pa.RecordBatch, part: SegmentPart) -> None:
-        self.batch = batch
-        self.place(part)
-
-    def place(self, part: SegmentPart) -> None:
-        self.part = tuple(part)
-        self.file = part.file
+    batch: pa.RecordBatch
+    part: SegmentPart
 
 
 class Snapshots:
@@ -126,19 +119,19 @@ class Snapshots:
             self._write_rest()
         self._saves += 1
         self._retire()
-        return FORMAT, tuple(
-            (name, tuple([self._kept[id(batch)].part for batch in named]))
-            for name, named in state.items()
+        return Manifest(
+            {name: [self._kept[id(batch)].part for batch in named] for name, named in state.items()}
         )
 
     def load(self, manifest: Manifest) -> Batches:
         """Return the batches of a manifest, which now count as stored; raises SegmentError."""
         opened: dict[str, pa.MemoryMappedFile] = {}
-        state: Batches = {name: [] for name, _ in manifest[1]}
-        for name, part in parts_of(manifest):
-            batch = _batch(self._segments.read(part, opened))
-            self._kept[id(batch)] = _Kept(batch, part)
-            state[name].append(batch)
+        state: Batches = {name: [] for name in manifest.batches}
+        for name, parts in manifest.batches.items():
+            for part in parts:
+                batch = _batch(self._segments.read(part, opened))
+                self._kept[id(batch)] = _Kept(batch, part)
+                state[name].append(batch)
         self._sizes |= {name: file.size() for name, file in opened.items()}
         self._last_named |= dict.fromkeys(opened, self._saves)
         return state
@@ -146,31 +139,32 @@ class Snapshots:
     def _give_up_files(self) -> None:
         """Take batches out of files of which little is left, to be written with the new ones."""
         live = dict.fromkeys(self._sizes, 0)
-        for kept in self._kept.values():
-            if kept.file:
-                live[kept.file] += kept.part[1]
+        for part in self._stored():
+            live[part.file] += part.length
         poor = {file for file, size in self._sizes.items() if live[file] < size * LIVE_SHARE}
         for kept in self._kept.values():
-            if kept.file in poor:
-                kept.place(_inline(kept.batch))
+            if isinstance(kept.part, Stored) and kept.part.file in poor:
+                kept.part = _inline(kept.batch)
         self._sizes = {file: size for file, size in self._sizes.items() if file not in poor}
 
     def _write_rest(self) -> None:
         """Write what no file holds into one, if it is much."""
-        rest = [kept for kept in self._kept.values() if kept.file is None]
-        if sum(kept.part[1] for kept in rest) < INLINE_BYTES:
+        rest = {key: kept.part for key, kept in self._kept.items() if isinstance(kept.part, Inline)}
+        if sum(part.length for part in rest.values()) < INLINE_BYTES:
             return
-        file, offset = self._segments.write([kept.part[3] for kept in rest]), 0
-        for kept in rest:
-            kept.place(SegmentPart(*kept.part)._replace(where=(file, offset)))
-            offset += kept.part[1]
+        file, offset = self._segments.write([part.data for part in rest.values()]), 0
+        for key, part in rest.items():
+            self._kept[key].part = Stored(part.rows, part.crc, part.length, file, offset)
+            offset += part.length
         self._sizes[file] = offset
+
+    def _stored(self) -> Iterator[Stored]:
+        return (kept.part for kept in self._kept.values() if isinstance(kept.part, Stored))
 
     def _retire(self) -> None:
         """Delete the files that have been left out for long enough."""
-        for kept in self._kept.values():
-            if kept.file:
-                self._last_named[kept.file] = self._saves
+        for part in self._stored():
+            self._last_named[part.file] = self._saves
         for file, last in list(self._last_named.items()):
             if self._saves - last > KEPT_SAVES:
                 del self._last_named[file]
@@ -178,13 +172,13 @@ class Snapshots:
                     (self._segments.folder / file).unlink()
 
 
-def _inline(batch: pa.RecordBatch) -> SegmentPart:
+def _inline(batch: pa.RecordBatch) -> Inline:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as stream:
         stream.write_batch(batch)
     data = sink.getvalue().to_pybytes()
     assert len(data) % ALIGNMENT == 0
-    return SegmentPart(batch.num_rows, len(data), crc32(data), data)
+    return Inline(batch.num_rows, crc32(data), data)
 
 
 def _batch(data: bytes | pa.Buffer) -> pa.RecordBatch:
@@ -194,9 +188,8 @@ def _batch(data: bytes | pa.Buffer) -> pa.RecordBatch:
 def absent(segments: Segments, manifest: Manifest) -> Iterator[str]:
     """Yield which files of a manifest are missing or too short; reads none of them."""
     ends: dict[str, int] = {}
-    for _, part in parts_of(manifest):
-        if part.file:
-            ends[part.file] = max(ends.get(part.file, 0), part.end)
+    for part in manifest.stored:
+        ends[part.file] = max(ends.get(part.file, 0), part.offset + part.length)
     for name, end in ends.items():
         path = segments.folder / name
         size = path.stat().st_size if path.exists() else None
@@ -209,7 +202,7 @@ def absent(segments: Segments, manifest: Manifest) -> Iterator[str]:
 def faults(segments: Segments, manifest: Manifest) -> Iterator[str]:
     """Yield what differs from how a manifest was saved; reads every byte."""
     opened: dict[str, pa.MemoryMappedFile] = {}
-    for _, part in parts_of(manifest):
+    for part in manifest.parts:
         try:
             segments.read(part, opened)
         except SegmentError as error:

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from bytewax.operators import StatefulBatchLogic
 
@@ -21,10 +21,8 @@ from attribution.dedup import Dedup, Released
 from attribution.match import Found, Match
 from attribution.policy import Policy
 from connectors.failpoints import reach
+from connectors.state.manifests import StepState
 from connectors.state.segments import Batches, Segments, Snapshots
-
-STATE_VERSION: Final = 1
-"""Of the snapshots of all steps; another one is not understood."""
 
 CHANGE = ("digest", "conversion_id")
 """What DEDUP remembers of a first copy of an event: its content, and what repeats refer to."""
@@ -51,9 +49,6 @@ class Size:
     interval: int
     provisional: bool
 
-
-StepState = tuple[int, str, tuple[Any, ...], tuple[Any, ...]]
-"""Version, step, (watermark advanced to, watermarks per port and origin), manifest of batches."""
 
 Builder = Callable[[Any], StatefulBatchLogic[Frame, Advance, Any]]
 """Makes the logic of a key group from what was kept of it, if anything was."""
@@ -92,10 +87,10 @@ class Step(StatefulBatchLogic[Frame, Advance, StepState | None]):
         self._measure = partial(metrics.state_size, self._name, id(self))
         self._count = partial(metrics.frames, self._name)
         if resumed is not None:
-            version, name, (self._advanced, held), manifest = resumed
-            assert (version, name) == (STATE_VERSION, self._name), "preflight lets no other through"
-            self._watermarks.restore(held)
-            self._core.restore(self._snapshots.load(manifest), self._advanced)
+            assert resumed.step == self._name, "the engine gives each step its own"
+            self._advanced = resumed.advanced
+            self._watermarks.restore(resumed.watermarks)
+            self._core.restore(self._snapshots.load(resumed.manifest), self._advanced)
 
     def on_batch(self, values: list[Frame]) -> tuple[Iterable[Advance], bool]:
         """Take frames of all origins, then advance once: rows are cheap, calls are not."""
@@ -118,8 +113,8 @@ class Step(StatefulBatchLogic[Frame, Advance, StepState | None]):
         reach("step.snapshot")
         state = self._core.state
         self._measure(state)
-        watermarks = (self._advanced, self._watermarks.held)
-        return STATE_VERSION, self._name, watermarks, self._snapshots.save(state)
+        manifest = self._snapshots.save(state)
+        return StepState(self._name, self._advanced, self._watermarks.held, manifest)
 
     @abstractmethod
     def receive(self, frame: Frame) -> None:

@@ -14,7 +14,9 @@ from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from attribution.columnar.frames import DecodedChunk, Frame, Rows
-from connectors.state.sealing import Sealed, sealed, unsealed
+from connectors.lanes.snapshot import LaneState
+from connectors.state.manifests import StepState
+from connectors.state.sealing import Sealed, State, sealed, unsealed
 from flows.dataflow.steps import Advance, Builder
 from flows.process.exits import guarded
 
@@ -23,6 +25,11 @@ SourcePartition = StatefulSourcePartition[DecodedChunk, Any]
 Sink = FixedPartitionedSink[Rows, Any]
 SinkPartition = StatefulSinkPartition[Rows, Any]
 Logic = StatefulBatchLogic[Frame, Advance, Any]
+
+
+def _opened(kept: Sealed | None, kind: type[State]) -> State | None:
+    """Return a snapshot that the engine resumes; None where it starts."""
+    return None if kept is None else unsealed(kept, kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class ExitOnErrorSource(Source):
     ) -> SourcePartition:
         """Open a lane."""
         build = self.source.build_part
-        return _Lane(guarded(lambda: build(step_id, for_part, unsealed(resume_state))))
+        return _Lane(guarded(lambda: build(step_id, for_part, _opened(resume_state, LaneState))))
 
 
 @dataclass(slots=True)
@@ -73,7 +80,7 @@ class ExitOnErrorSink(Sink):
     def build_part(self, step_id: str, for_part: str, resume_state: Sealed | None) -> SinkPartition:
         """Open the database."""
         build = self.sink.build_part
-        return _Writer(guarded(lambda: build(step_id, for_part, unsealed(resume_state))))
+        return _Writer(guarded(lambda: build(step_id, for_part, _opened(resume_state, int))))
 
 
 @dataclass(slots=True)
@@ -94,7 +101,7 @@ def ending(build: Builder) -> Builder:
     """Return a builder of keyed steps whose errors end the process."""
 
     def ending_build(kept: Sealed | None) -> Logic:
-        return _Step(guarded(lambda: build(unsealed(kept))))
+        return _Step(guarded(lambda: build(_opened(kept, StepState))))
 
     return ending_build
 

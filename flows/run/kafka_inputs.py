@@ -14,7 +14,7 @@ from connectors.kafka.metadata import deleted, describe, missing
 from connectors.kafka.offsets import beginnings
 from connectors.kafka.producer import Patience
 from connectors.preflight.input_log import InputIdentity
-from connectors.preflight.resume import partitions
+from connectors.preflight.resume import Resumable
 from connectors.registry.file import load_sources
 from connectors.state.directory import StateDir
 from flows.kafka.topics import cluster_of
@@ -67,7 +67,7 @@ class KafkaInputs:
 
     def _begun(self) -> set[str]:
         """Name the partitions that the state has read from."""
-        return {name for name, *_ in partitions(StateDir(self._job.state))}
+        return set(Resumable.read(StateDir(self._job.state).recovery).partitions())
 
     def _topics_begun(self) -> set[str]:
         return {name.rpartition("-")[0] for name in self._begun()}

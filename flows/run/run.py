@@ -19,7 +19,7 @@ from connectors.database.ownership import database_seq
 from connectors.lanes.alignment import Alignment
 from connectors.lanes.source import LiveSource, Rules
 from connectors.preflight.preflight import preflight
-from connectors.preflight.resume import resumed_seq
+from connectors.preflight.resume import Resumable
 from connectors.state.directory import StateDir
 from flows.dataflow.flow import Io, build_flow
 from flows.monitoring.server import check_ports, serve
@@ -71,7 +71,8 @@ def run_until_asked(job: RunOptions, stopping: Stopping) -> int:
         else:
             code = _supervise(job, prepared, stopping, opened)
         if code == 0:
-            LOG.info("drained", folder=str(job.state), commit=resumed_seq(opened.state))
+            commit = Resumable.read(opened.state.recovery).seq
+            LOG.info("drained", folder=str(job.state), commit=commit)
         return code
 
 

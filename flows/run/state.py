@@ -1,6 +1,6 @@
 """The state directory as the commands use it: opened for a run, checked, put in order, shown."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -18,11 +18,11 @@ from connectors.preflight.preflight import (
     problems,
     store_problems,
 )
-from connectors.preflight.resume import KEYED_STEPS, partitions, resumed_seq
+from connectors.preflight.resume import Resumable
 from connectors.state.directory import StateDir
 from connectors.state.errors import RecoveryError, StateError
 from connectors.state.facts import UNIX_EPOCH, StateFacts
-from connectors.state.manifests import inline_bytes, sizes_of
+from connectors.state.manifests import StepState
 from connectors.state.recovery import Scrubbed
 from flows.run.job import RunOptions
 from flows.settings.load import Loaded
@@ -135,10 +135,11 @@ def show_state(path: Path) -> Iterator[str]:
     with _existing(path) as (state, facts):
         for fault in store_problems(state, facts):
             raise StateError(fault)
-        yield from _about(state, facts)
+        resumed = Resumable.read(state.recovery)
+        yield from _about(facts, resumed)
         yield ""
-        yield text_table(_SIZES, [_size(state, step) for step in KEYED_STEPS])
-        if rows := sorted(_partitions(state)):
+        yield text_table(_SIZES, [_size(step, groups) for step, groups in resumed.groups.items()])
+        if rows := sorted(_partitions(resumed)):
             yield ""
             yield text_table(["stream", "partition", "next offset", "watermark"], rows)
 
@@ -146,7 +147,7 @@ def show_state(path: Path) -> Iterator[str]:
 def resumed_seq_of(state: StateDir) -> int:
     """Return the last commit that a state belongs to; 0 where its store cannot tell."""
     try:
-        return resumed_seq(state)
+        return Resumable.read(state.recovery).seq
     except RecoveryError:
         return 0
 
@@ -199,30 +200,32 @@ def _facts(loaded: Loaded, wanted: RequestedConfig, now: int) -> StateFacts:
     )
 
 
-def _about(state: StateDir, facts: StateFacts) -> Iterator[str]:
+def _about(facts: StateFacts, resumed: Resumable) -> Iterator[str]:
     yield f"state {facts.state_id} of tributary {facts.version}"
     yield f"  made         {_instant(facts.created_at)}"
     yield f"  policy       {facts.fingerprint[:12]}"
     yield f"  key groups   {facts.key_groups}"
     yield f"  lanes        {facts.lanes}"
-    yield f"  next epoch   {state.recovery.resume_epoch()}"
-    yield f"  last commit  {resumed_seq(state)}"
+    yield f"  next epoch   {resumed.epoch}"
+    yield f"  last commit  {resumed.seq}"
 
 
 _SIZES: Final = ("step", "groups", "rows", "bytes in manifests", "bytes in files")
 
 
-def _size(state: StateDir, step: str) -> list[str]:
-    manifests = [snapshot[-1] for snapshot in state.recovery.snapshots(step).values()]
-    sizes = [size for manifest in manifests for size in sizes_of(manifest).values()]
-    rows, total = sum(rows for rows, _ in sizes), sum(length for _, length in sizes)
-    inline = sum(map(inline_bytes, manifests))
-    return [step, *(f"{number:,}" for number in (len(manifests), rows, inline, total - inline))]
+def _size(step: str, groups: Collection[StepState]) -> list[str]:
+    manifests = [group.manifest for group in groups]
+    parts = [part for manifest in manifests for part in manifest.parts]
+    inline = sum(manifest.inline_bytes for manifest in manifests)
+    stored = sum(part.length for part in parts) - inline
+    rows = sum(part.rows for part in parts)
+    return [step, *(f"{number:,}" for number in (len(manifests), rows, inline, stored))]
 
 
-def _partitions(state: StateDir) -> Iterator[list[str]]:
-    for name, stream, position, watermark in partitions(state):
-        yield [stream, name, f"{max(position[2], 0):,}", _instant(watermark)]
+def _partitions(resumed: Resumable) -> Iterator[list[str]]:
+    for name, each in resumed.partitions().items():
+        offset = f"{max(each.position.next_offset, 0):,}"
+        yield [each.stream, name, offset, _instant(each.watermark)]
 
 
 def _instant(microseconds: int) -> str:

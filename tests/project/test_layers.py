@@ -37,6 +37,7 @@ ROOMS: Final = {
         "hashing",
         "decoding",
         "state",
+        "positions",
         "intake",
         "progress",
         "files",

@@ -1,21 +1,15 @@
 """What `tributary run` refuses to go on with, in one sentence and with nothing changed."""
 
 import json
-import pickle
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
-from connectors.state.sealing import plain, sealed, unsealed
 from tests.chaos.job import PATIENCE, Job, wait_until
 from tests.support import raw
 from tests.support.running import append, command, fails, has, runs_until
@@ -112,14 +106,6 @@ def test_a_state_of_a_newer_format_is_left_alone(ran: Job) -> None:
     assert said.endswith("; start the other")
 
 
-def test_lanes_of_a_newer_version_are_left_alone(ran: Job) -> None:
-    edit(ran, "read", lambda lane: (lane[0], lane[1] + 1, "something else"))
-    code, said = fails(ran)
-    assert code == 2
-    assert "DIR/state holds a snapshot of version ('lane', " in said
-    assert said.endswith("; start the tributary that saved it")
-
-
 def test_another_number_of_lanes_is_noticed(ran: Job) -> None:
     path = ran.state / "state.json"
     tree = json.loads(path.read_text(encoding="utf-8"))
@@ -127,17 +113,6 @@ def test_another_number_of_lanes_is_noticed(ran: Job) -> None:
     code, said = fails(ran)
     assert code == 2
     assert "DIR/state was made with 2, but its recovery store holds 1 lanes" in said
-
-
-def edit(job: Job, step: str, change: Callable[[Any], object]) -> None:
-    """Change what a step has kept."""
-    (file,) = (job.state / "recovery").glob("*.sqlite3")
-    with closing(sqlite3.connect(file)) as connection, connection:
-        mine = "from snaps where step_id = ?"
-        rows = connection.execute(f"select rowid, ser_change {mine}", [f"tributary.{step}"])
-        for row, blob in rows.fetchall():
-            changed = pickle.dumps(sealed(change(unsealed(plain(blob)))))
-            connection.execute("update snaps set ser_change = ? where rowid = ?", [changed, row])
 
 
 def test_another_folder_is_not_read_in_addition(ran: Job) -> None:

@@ -12,8 +12,8 @@ from attribution.contract.document import MAX_DOCUMENT_BYTES
 from connectors.files import growing_file, listing, polling
 from connectors.files.folder import LogError
 from connectors.files.intake import FIRST_BYTES, PACKED_MAX, TailIntake, TailIntakes
-from connectors.files.position import HEAD_BYTES
 from connectors.intake import Documents
+from connectors.positions import HEAD_BYTES
 
 NAME = "events.ndjson"
 LONG = [b"%07d" % number for number in range(1_000)]

@@ -14,12 +14,13 @@ from confluent_kafka.admin import NewPartitions
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decoding.decoder import PartitionDecoder
-from connectors.intake import Documents, Position
+from connectors.intake import Documents
 from connectors.kafka.cluster import SOCKET_MS, STATISTICS_MS, Cluster, ClusterError
 from connectors.kafka.consumer import CLOSE_SECONDS_MAX, POLL_BYTES, TURN_SPAN, WAITING_MAX
 from connectors.kafka.intake import KafkaIntake, KafkaIntakes
 from connectors.kafka.liveness import SILENT_SECONDS
 from connectors.kafka.topics import Topic, create_topics
+from connectors.positions import Position, TopicPosition
 from tests.support.brokers.broker import Broker, running
 from tests.support.brokers.stalling import behind_proxy
 from tests.support.brokers.wire import send_raw
@@ -269,16 +270,15 @@ def test_a_topic_that_was_made_again_is_not_read_on(apache_broker: Broker) -> No
     with reading(intakes) as reader:
         kept = reader.positions
     name = f"{topics['events']}-0"
-    version, _, offset = kept[name]
     with pytest.raises(ClusterError, match="was deleted and made again"):
-        intakes.open(0, {name: (version, "another", offset)})
+        intakes.open(0, {name: TopicPosition(topic_id="another", offset=kept[name].next_offset)})
 
 
 def test_a_partition_that_is_gone_is_named(bootstrap_servers: str) -> None:
     topics = new_topics(bootstrap_servers, 1)
     intakes = KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=1)
     with pytest.raises(ClusterError, match="other-7 was read before, and lane 0 of 1 finds no"):
-        intakes.open(0, {"other-7": (1, "id", 3)})
+        intakes.open(0, {"other-7": TopicPosition(topic_id="id", offset=3)})
 
 
 def test_new_partitions_are_read_from_their_beginning_and_disturb_no_other(
@@ -369,9 +369,13 @@ def test_an_offset_beyond_the_end_is_an_error(apache_broker: Broker) -> None:
     name = f"{topics['events']}-0"
     send(apache_broker.bootstrap_servers, topics["events"], numbers(0, 3))
     with reading(intakes) as reader:
-        version, topic_id, _ = reader.intake.position(name)
+        position = reader.intake.position(name)
+    assert isinstance(position, TopicPosition)
     gone = pytest.raises(ClusterError, match=r"from offset 7 on are no longer there; .* 0 to 2\.")
-    with reading(intakes, {name: (version, topic_id, 7)}) as reader, gone:
+    with (
+        reading(intakes, {name: TopicPosition(topic_id=position.topic_id, offset=7)}) as reader,
+        gone,
+    ):
         reader.to_the_end()
 
 

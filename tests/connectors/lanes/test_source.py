@@ -27,7 +27,7 @@ from connectors.files.intake import TailIntakes
 from connectors.lanes import snapshot as resting
 from connectors.lanes.alignment import Alignment
 from connectors.lanes.partitions import STUCK
-from connectors.lanes.snapshot import LaneState, partitions_of
+from connectors.lanes.snapshot import LaneState
 from connectors.lanes.source import LiveLane, LiveSource, Rules
 from connectors.registry.follow import Followed
 from tests.support import raw
@@ -293,8 +293,10 @@ def test_partitions_at_rest_are_carried_together_and_go_on(
     assert promises(reads) == [("events", carried), ("impressions", carried)]
     bench.now = 4 * SECOND
     snapshot = lane.snapshot()
-    assert (len(snapshot[2]), bool(snapshot[5])) == ((4, False) if loose_max else (0, True))
-    assert partitions_of(snapshot).keys() == {*names, "impressions-3.ndjson"}
+    assert (len(snapshot.partitions), bool(snapshot.idle)) == (
+        (4, False) if loose_max else (0, True)
+    )
+    assert snapshot.all_partitions().keys() == {*names, "impressions-3.ndjson"}
     if restarts:
         lane = bench.lane(resumed=snapshot)
     bench.append("impressions-1.ndjson", None, carried - 1, 5 * SECOND)
@@ -305,8 +307,8 @@ def test_partitions_at_rest_are_carried_together_and_go_on(
         (row["source_partition"], row["first_offset"], row["last_offset"])
         for row in rows(reads, "late_records")
     ] == [("impressions-1.ndjson", 1, 2)]
-    after = partitions_of(lane.snapshot())
-    assert {name: position[2] for name, (_, position, _, _) in after.items()} == {
+    after = lane.snapshot().all_partitions()
+    assert {name: each.position.next_offset for name, each in after.items()} == {
         "events.ndjson": 1,
         "impressions-1.ndjson": 4,
         "impressions-2.ndjson": 1,

@@ -52,7 +52,7 @@ class Hanging:
         while time.monotonic() < end:
             self.lane.next_batch()
             time.sleep(0.01)
-        return self.lane.snapshot()[3]["impressions"]
+        return self.lane.snapshot().watermarks["impressions"]
 
 
 @pytest.fixture

@@ -19,16 +19,16 @@ from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.database.file import DatabaseError
 from connectors.database.ownership import open_live
-from connectors.lanes import snapshot as lane_snapshot
+from connectors.lanes.snapshot import LaneState, PartitionState
+from connectors.positions import FilePosition
 from connectors.preflight import resume
 from connectors.preflight.input_log import keep_log
 from connectors.registry.kept import update_registry
 from connectors.state.directory import StateDir
 from connectors.state.errors import StateError
-from connectors.state.manifests import files_of, sizes_of
+from connectors.state.manifests import StepState
 from connectors.state.sealing import sealed
 from flows.cli.app import app
-from flows.dataflow import steps
 from flows.dataflow.flow import Io, build_flow
 from flows.run.job import RunOptions
 from flows.run.state import STEPS, open_state
@@ -37,15 +37,8 @@ from flows.settings.load import load_settings
 KEEPING = {"input", "output", "stateful_batch"}
 """The engine's operators that keep something."""
 
-POSITION = (1, 8_000, 125, 99, 1024, 7, 8_000, True)
-LANE: tuple[object, ...] = (
-    "lane",
-    lane_snapshot.VERSION,
-    {"events-1.ndjson": ("events", POSITION, 60_000_000, 61_500_000)},
-    {},
-    {},
-    b"",
-)
+POSITION = FilePosition(8_000, 125, 99, 1024, 7, 8_000, is_whole=True)
+LANE = LaneState({"events-1.ndjson": PartitionState("events", POSITION, 60_000_000, 61_500_000)})
 
 
 def run(*words: object) -> Result:
@@ -63,8 +56,8 @@ def state(tmp_path: Path) -> StateDir:
     later = made.segments.snapshots().save({"held": [few]})
     snapshots = {
         ("read", "0"): LANE,
-        ("dedup", "0"): (1, "dedup", (), saved),
-        ("count", "0"): (1, "count", (), later),
+        ("dedup", "0"): StepState("dedup", 0, {}, saved),
+        ("count", "0"): StepState("count", 0, {}, later),
         ("write", "database"): 3,
     }
     update_registry(made, Registry(versions={}), 1)
@@ -94,8 +87,9 @@ def test_init_makes_a_state_with_settings(tmp_path: Path) -> None:
 def test_show_tells_where_a_state_stands(state: StateDir) -> None:
     shown = run("state", "show", "--state", state.path).stdout
     count, dedup = (
-        sum(length for _, length in sizes_of(each).values())
-        for each in sorted(resume.manifests(state), key=lambda each: len(each[1]))
+        sum(part.length for part in group.manifest.parts)
+        for step in ("count", "dedup")
+        for group in resume.Resumable.read(state.recovery).groups[step]
     )
     shown = re.sub(r"^state [0-9a-f]{32} of tributary .*", "state ID", shown)
     assert (
@@ -131,7 +125,8 @@ def test_check_reads_everything_and_changes_nothing(state: StateDir, tmp_path: P
     assert behind.exit_code == 1
     assert behind.stdout.startswith("the database ends at commit 0, but")
 
-    (name,) = {name for manifest in resume.manifests(state) for name in files_of(manifest)}
+    resumed = resume.Resumable.read(state.recovery)
+    (name,) = {name for manifest in resumed.manifests() for name in manifest.files}
     file = state.segments.folder / name
     file.write_bytes(file.read_bytes()[::-1])
     damaged = run("state", "check", "--state", state.path)
@@ -214,7 +209,6 @@ def test_every_step_that_keeps_something_is_known() -> None:
     assert sorted(keeping(flow.substeps)) == sorted(f"tributary.{step}" for step in STEPS)
     there_or_not = {"publish", "set_aside"}
     assert set(STEPS) == {"read", resume.WRITER, *resume.KEYED_STEPS, *there_or_not}
-    assert resume.SNAPSHOT == steps.STATE_VERSION
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is where even root cannot write")

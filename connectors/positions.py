@@ -1,20 +1,28 @@
-"""How far a file was read, and by what it is known again: what is kept of it over a restart."""
+"""How far a partition has been read: in a topic, or in a file that grows. Snapshots keep it."""
 
-from dataclasses import dataclass, replace
 from typing import Final
 from zlib import crc32
 
-from connectors.intake import Position
-
-VERSION: Final = 1
-"""Of a place as plain values."""
+import msgspec
+from msgspec.structs import replace
 
 HEAD_BYTES: Final = 1024
-"""By which a file is known again: about a record, and read with its first block anyway."""
+"""A file is recognised by these first bytes: about a record, read with its first block anyway."""
 
 
-@dataclass(frozen=True, slots=True)
-class FilePosition:
+class TopicPosition(msgspec.Struct, frozen=True, kw_only=True, tag="topic"):
+    """How far a topic-partition has been read; a topic that was made anew has another id."""
+
+    topic_id: str
+    offset: int
+
+    @property
+    def next_offset(self) -> int:
+        """The offset of the next record; below 0 while that is not known."""
+        return self.offset
+
+
+class FilePosition(msgspec.Struct, frozen=True, tag="file"):
     """How far a file has been read.
 
     `byte` and `line` are the next ones. `head` is the checksum of the first `head_size` bytes.
@@ -30,18 +38,10 @@ class FilePosition:
     size: int = 0
     is_whole: bool = False
 
-    @classmethod
-    def of(cls, position: Position) -> "FilePosition":
-        """Read plain values."""
-        version, *values = position
-        assert version == VERSION, f"a place of version {version} is not one of a file"
-        return cls(*values)
-
     @property
-    def position(self) -> Position:
-        """Write as plain values."""
-        numbers = (self.byte, self.line, self.head, self.head_size, self.inode, self.size)
-        return VERSION, *numbers, self.is_whole
+    def next_offset(self) -> int:
+        """The number of the next line."""
+        return self.line
 
     @property
     def is_gone(self) -> bool:
@@ -72,3 +72,6 @@ class FilePosition:
             head=crc32(more, self.head),
             head_size=self.head_size + len(more),
         )
+
+
+Position = TopicPosition | FilePosition
