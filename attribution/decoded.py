@@ -4,6 +4,7 @@ Both decoders, bulk and contract, end in these shapes; DEDUP, the verification a
 from them. Times are int64 microseconds since the epoch.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -205,10 +206,18 @@ class Decoded:
 
     def places(self, lines: Ints) -> dict[str, pa.Array]:
         """Return `source_partition` and `source_offset` of lines of the chunk."""
-        last = np.cumsum([part.lines for part in self.parts])
-        codes = np.searchsorted(last, lines, side="right").astype(np.int32)
-        names = pa.array([part.partition for part in self.parts])
-        return {
-            "source_partition": pa.DictionaryArray.from_arrays(pa.array(codes), names),
-            "source_offset": pa.array(self.offsets[lines]),
-        }
+        return places(self.parts, self.offsets, lines)
+
+
+def places(parts: Sequence[ChunkPart], offsets: Ints, lines: Ints) -> dict[str, pa.Array]:
+    """Return `source_partition` and `source_offset` of lines of a chunk.
+
+    `offsets` are those of all lines of its parts, one part after another.
+    """
+    last = np.cumsum([part.lines for part in parts])
+    codes = np.searchsorted(last, lines, side="right").astype(np.int32)
+    names = pa.array([part.partition for part in parts])
+    return {
+        "source_partition": pa.DictionaryArray.from_arrays(pa.array(codes), names),
+        "source_offset": pa.array(offsets[lines]),
+    }

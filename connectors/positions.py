@@ -1,4 +1,4 @@
-"""How far a partition has been read: in a topic, or in a file that grows. Snapshots keep it."""
+"""How far a partition has been read, in a topic or in a growing file; names of topic-partitions."""
 
 from typing import Final
 from zlib import crc32
@@ -75,3 +75,14 @@ class FilePosition(msgspec.Struct, frozen=True, tag="file"):
 
 
 Position = TopicPosition | FilePosition
+
+
+def partition_name(topic: str, number: int) -> str:
+    """Return the name of a topic-partition: `topic-3`."""
+    return f"{topic}-{number}"
+
+
+def topic_and_number(name: str) -> tuple[str, int]:
+    """Return the topic and the number of a topic-partition by its name."""
+    topic, _, number = name.rpartition("-")
+    return topic, int(number)

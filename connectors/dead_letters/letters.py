@@ -15,10 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from attribution.columnar.columns import Mask
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from attribution.decoded import Decoded
 from connectors.intake import Documents, Headers, Origins
 from connectors.kafka.producer import Outgoing
+from connectors.positions import topic_and_number
 
 LETTER_BYTES_MAX: Final = MAX_DOCUMENT_BYTES
 """Key, value and headers. What is larger goes without them: it could not be sent, and would stop
@@ -95,7 +97,7 @@ def dead_letters_of(
     """
     if documents.origins is None or not refused:
         return None
-    topic, partition = _topic_of(documents.partition)
+    topic, partition = topic_and_number(documents.partition)
     same = {"stream": documents.stream, "topic": topic, "partition": partition}
     rows = [same | row | _original(documents.origins, line) for line, row in refused.items()]
     return pa.RecordBatch.from_pylist(rows, schema=LETTERS)
@@ -115,6 +117,13 @@ def refused_lines(documents: Documents, decoded: Decoded) -> dict[int, dict[str,
         line: {"offset": row["source_offset"], "code": row["code"], "message": row["message"]}
         for line, row in zip(lines.tolist(), found, strict=True)
     }
+
+
+def flagged(refused: Mapping[int, dict[str, Any]], lines: int) -> tuple[Mask, str]:
+    """Return which of so many lines were refused, and the code of the last of them."""
+    flags = np.zeros(lines, dtype=bool)
+    flags[list(refused)] = True
+    return flags, refused[max(refused)]["code"] if refused else ""
 
 
 def resent_records_of(documents: Documents) -> pa.RecordBatch | None:
@@ -172,11 +181,6 @@ def replayed(letter: Letter) -> Outgoing:
     theirs = [header for header in letter.headers if not header[0].startswith(OURS)]
     headers = [*theirs, (REPLAY_OF, letter.place.encode())]
     return Outgoing(letter.topic, letter.value, letter.key, headers, letter.partition)
-
-
-def _topic_of(partition: str) -> tuple[str, int]:
-    topic, _, number = partition.rpartition("-")
-    return topic, int(number)
 
 
 def _original(origins: Origins, line: int) -> dict[str, Any]:

@@ -9,14 +9,9 @@ from typing import Final
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 
 from attribution.columnar.columns import Ints, Mask
-from attribution.columnar.frames import DEAD_LETTERS
-from attribution.decoded import Decoded
-from connectors.dead_letters.letters import dead_letters_of, refused_lines
 from connectors.errors import OperatorError
-from connectors.intake import Documents
 
 WINDOW: Final = 1_000
 """Records that a ratio is taken over: some seconds of a busy partition."""
@@ -81,21 +76,11 @@ class DeadLetterWatch:
             for name, latest in self._latest.items()
         }
 
-    def set_aside(self, documents: Documents, decoded: Decoded) -> dict[str, pa.RecordBatch]:
-        """Return the dead letters of a partition's next documents, by table.
+    def count(self, partition: str, refused: Mask, code: str) -> None:
+        """Count a partition's next records; `code` is why the last of the refused ones was.
 
-        Raises TooManyDeadLettersError; then nothing of these documents may count.
+        Raises TooManyDeadLettersError; then nothing of these records may count.
         """
-        refused = refused_lines(documents, decoded)
-        flags = np.zeros(len(documents.lines), dtype=bool)
-        flags[list(refused)] = True
-        code = refused[max(refused)]["code"] if refused else ""
-        self.take(documents.partition, flags, code)
-        letters = dead_letters_of(documents, refused)
-        return {} if letters is None else {DEAD_LETTERS: letters}
-
-    def take(self, partition: str, refused: Mask, code: str) -> None:
-        """Count a partition's next records; `code` is why the last of the refused ones was."""
         latest = np.r_[self._latest.get(partition, np.empty(0, dtype=bool)), refused]
         most = _most_in_a_row_of(latest, self._limit.window)
         if most > self._limit.max_ratio * self._limit.window:

@@ -1,13 +1,12 @@
 """The topic of dead letters: written together with the epoch that refused them, and read back."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from attribution.columnar.frames import DEAD_LETTERS, Rows
 from connectors import metrics
@@ -16,6 +15,7 @@ from connectors.failpoints import reach
 from connectors.kafka.cluster import Cluster, unreachable
 from connectors.kafka.metadata import require
 from connectors.kafka.producer import Outbox, Patience, for_a_while
+from connectors.kafka.read_to_end import consuming, is_end, messages
 from connectors.kafka.records import headers_of
 
 
@@ -72,12 +72,6 @@ GROUP: Final = "tributary-dead-letters"
 BATCH_MESSAGES: Final = 100
 """Taken from the library at once; some may be of the largest size."""
 
-GATHER_SECONDS: Final = 0.05
-"""How long the library waits for a batch to be full."""
-
-SILENCE_SECONDS_MAX: Final = 30.0
-"""How long a broker may say nothing at all before it counts as out of reach."""
-
 
 @dataclass(slots=True)
 class DeadLetterReader:
@@ -95,9 +89,8 @@ class DeadLetterReader:
         """Yield them partition by partition as they come; raises ClusterError."""
         until, self.ends = self.ends, {}
         told = require(self.cluster, self.topic)
-        consumer = self.cluster.consumer(GROUP, _pass_over)
         met: set[str] = set()  # a hundred bytes each, and the limit on refusals keeps them few
-        try:
+        with consuming(self.cluster, GROUP) as consumer:
             places = range(told.partitions)
             consumer.assign([TopicPartition(self.topic, at, OFFSET_BEGINNING) for at in places])
             for message in self._messages(consumer, told.partitions, until):
@@ -106,37 +99,27 @@ class DeadLetterReader:
                 if letter is not None and letter.place not in met:
                     met.add(letter.place)
                     yield letter
-        finally:
-            consumer.close()
 
     def _messages(
         self, consumer: Consumer, partitions: int, until: Mapping[int, int]
-    ) -> Iterator[Any]:
+    ) -> Iterator[Message]:
         """Yield records until every partition has ended."""
-        heard = time.monotonic()
-        while len(self.ends) < partitions:
-            batch = consumer.consume(BATCH_MESSAGES, GATHER_SECONDS)
-            if batch:
-                heard = time.monotonic()
-            elif time.monotonic() - heard > SILENCE_SECONDS_MAX:
-                raise unreachable(self.cluster, KafkaException(KafkaError(KafkaError._TIMED_OUT)))  # noqa: SLF001  the library's spelling
-            for message in batch:
-                if self._is_within(message, until):
-                    yield message
+        for message in messages(self.cluster, consumer, BATCH_MESSAGES):
+            if self._is_within(message, until):
+                yield message
+            if len(self.ends) == partitions:
+                return
 
-    def _is_within(self, message: Any, until: Mapping[int, int]) -> bool:  # noqa: ANN401  librdkafka's
+    def _is_within(self, message: Message, until: Mapping[int, int]) -> bool:
         """Return whether a message is a record to be read; note where a partition ends."""
         at, offset, error = message.partition(), message.offset(), message.error()
-        if error is not None and error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001  as above
+        assert at is not None
+        assert offset is not None
+        if error is not None and not is_end(message):
             raise unreachable(self.cluster, KafkaException(error))
         if error is not None or offset >= until.get(at, offset + 1):
             self.ends.setdefault(at, offset)
         return error is None and at not in self.ends
-
-
-def _pass_over(error: KafkaError) -> None:
-    """Let librdkafka go on trying; if it does not get anywhere, silence tells."""
-    del error
 
 
 def _leave_out() -> None:

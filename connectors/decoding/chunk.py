@@ -1,9 +1,5 @@
-"""What a chunk of either stream is read into, and the way of the rows that the contract judged.
+"""What a chunk of either stream is read into; knows no field of either."""
 
-Shared by `impressions` and `events`; knows neither's fields.
-"""
-
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +9,6 @@ import pyarrow as pa
 from attribution.columnar.columns import Ints, Mask, concat
 from attribution.columnar.frames import START
 from attribution.decoded import NAME, Keys
-from attribution.vocabulary import KIND_CODES, Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +46,6 @@ ENVELOPES: Final = pa.schema(
 def or_start(time: int | None) -> int:
     """Return a time, or START where there is none."""
     return START if time is None else time
-
-
-def unreadable(line: int, message: str) -> dict[str, Any]:
-    """Refuse a document that cannot be read: it counts as one event."""
-    return {"line": line, "code": Code.INVALID_REQUEST, "message": message, "events": 1}
-
-
-def judged_rows(records: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
-    """Put rows that the contract accepted in columns."""
-    columns = [pa.array([record[field.name] for record in records], field.type) for field in schema]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def judged_keys(records: Iterable[Iterable[tuple[str, str]]]) -> Keys:
-    """Put match keys that the contract read in columns; the row is the record's position."""
-    spelled = [(row, *key) for row, keys in enumerate(records) for key in sorted(keys)]
-    return Keys(
-        np.array([row for row, _, _ in spelled], dtype=np.int64),
-        np.array([KIND_CODES[kind] for _, kind, _ in spelled], dtype=np.uint8),
-        pa.array([value for _, _, value in spelled], pa.string()),
-    )
 
 
 def typed(columns: dict[str, pa.Array], schema: pa.Schema, kept: Mask) -> pa.RecordBatch:

@@ -10,7 +10,15 @@ import pyarrow as pa
 from attribution.columnar.columns import Array, Ints, Mask, keep, values
 from attribution.columnar.frames import END, START
 from attribution.contract.times import FUTURE_TOLERANCE
-from attribution.decoded import EVENTS, REJECTIONS, TESTS, ChunkPart, Decoded, LateRecords
+from attribution.decoded import (
+    EVENTS,
+    REJECTIONS,
+    TESTS,
+    ChunkPart,
+    Decoded,
+    LateRecords,
+    places,
+)
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import WARNING_BITS, Warn
@@ -104,21 +112,20 @@ def decode_together(nexts: Sequence[Next]) -> Decoded:
     received_at, parts = _arrive(nexts, chunk, ignored)
     if is_events:
         judged_at = np.minimum(received_at, read_at)
-        chunk = _hold_against_sources(chunk, judged_at, decoder.registry, decoder.policy)
+        chunk = _check_sources(chunk, judged_at, decoder.registry, decoder.policy)
     rows = _set(chunk.rows, "received_at", received_at[values(chunk.rows, "line")])
     if is_events:
         rows = _set(rows, "warnings", _with_future(rows, ignored))
-    decoded = Decoded(
+    return Decoded(
         stream=decoder.stream,
         parts=parts,
         offsets=offsets,
         rows=rows,
         keys=chunk.keys,
-        rejections=_batch([], REJECTIONS),
+        rejections=_rejections(decoder.stream, parts, offsets, chunk.refused, received_at),
         tests=_batch([_timed(row, received_at) for row in chunk.tests], TESTS),
         records=int(chunk.is_record.sum()),
     )
-    return replace(decoded, rejections=_rejections(decoded, chunk, received_at))
 
 
 def _slices(nexts: Sequence[Next]) -> Iterator[tuple[Next, slice]]:
@@ -182,13 +189,19 @@ def _read_at(nexts: Sequence[Next]) -> Ints:
     return np.concatenate(noted)
 
 
-def _rejections(decoded: Decoded, chunk: Chunk, received_at: Ints) -> pa.RecordBatch:
-    refused = sorted(chunk.refused, key=_place)
-    places = decoded.places(np.array([row["line"] for row in refused], dtype=np.int64))
-    columns = {name: column.to_pylist() for name, column in places.items()}
+def _rejections(
+    stream: str,
+    parts: Sequence[ChunkPart],
+    offsets: Ints,
+    refused: list[dict[str, Any]],
+    received_at: Ints,
+) -> pa.RecordBatch:
+    refused = sorted(refused, key=_place)
+    lines = np.array([row["line"] for row in refused], dtype=np.int64)
+    columns = {name: column.to_pylist() for name, column in places(parts, offsets, lines).items()}
     rows = [
         _timed(row, received_at)
-        | {"stream": decoded.stream}
+        | {"stream": stream}
         | {name: column[at] for name, column in columns.items()}
         for at, row in enumerate(refused)
     ]
@@ -224,12 +237,9 @@ def _with(warnings: Array, warning: Warn, where: Mask) -> Array:
     return np.where(where, warnings | np.uint32(WARNING_BITS[warning]), warnings)
 
 
-def _hold_against_sources(
-    chunk: Chunk, judged_at: Ints, registry: Registry, policy: Policy
-) -> Chunk:
-    stays, refused, tests, warnings = SourceRules(chunk, judged_at, registry).judge(policy)
-    rows = keep(_set(chunk.rows, "warnings", warnings), stays)
+def _check_sources(chunk: Chunk, judged_at: Ints, registry: Registry, policy: Policy) -> Chunk:
+    checked = SourceRules(chunk, judged_at, registry).check(policy)
+    rows = keep(_set(chunk.rows, "warnings", checked.warnings), checked.stays)
     assert rows.schema.equals(EVENTS)
-    return replace(
-        chunk, rows=rows, keys=renumbered(chunk.keys, stays), refused=refused, tests=tests
-    )
+    keys = renumbered(chunk.keys, checked.stays)
+    return replace(chunk, rows=rows, keys=keys, refused=checked.refused, tests=checked.tests)

@@ -4,7 +4,7 @@ Most rows never meet Python: only what the vectorised proofs cannot vouch for go
 row by row, and both meet in one table.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,23 +12,17 @@ import pyarrow.compute as pc
 
 from attribution.columnar.columns import Ints, Mask, micros_to_money, present
 from attribution.columnar.frames import START
-from attribution.contract.document import Unreadable, read_document
-from attribution.contract.impression import judge_impression
-from attribution.contract.verdicts import ImpressionRecord, ImpressionRejection
 from attribution.decoded import IMPRESSIONS, Keys
 from attribution.policy import Policy
 from connectors.decoding.chunk import (
     Chunk,
-    judged_keys,
-    judged_rows,
-    or_start,
     renumbered,
     together,
     typed,
-    unreadable,
 )
 from connectors.decoding.identity import bytes_of, identify
 from connectors.decoding.json_reader import IMPRESSION_IDS, impression, parse
+from connectors.decoding.judged import JudgedImpressions
 from connectors.decoding.lines import Lines
 from connectors.decoding.proofs import (
     Text,
@@ -54,7 +48,7 @@ _CURRENCY: Final = "^[A-Z]{3}$"
 def read_impressions(lines: Lines, *, policy: Policy) -> Chunk:
     """Read and judge one chunk."""
     bulk = _Bulk(lines)
-    judged = _Judged(lines, policy)
+    judged = JudgedImpressions(lines, policy)
     judged.judge(np.flatnonzero(~bulk.proven))
     rows, keys = together([bulk.rows(), judged.rows()])
     arrived, stand_in = bulk.arrived, bulk.time
@@ -140,57 +134,3 @@ def _like_numbers(text: pa.Array) -> list[str]:
     rows = np.arange(0, len(text), len(text) // _SAMPLE)
     leaves = parse(text.take(pa.array(rows)), impression(()))
     return [name for name in IMPRESSION_IDS if (~surely_string(leaves[name])).mean() > _DOUBTFUL]
-
-
-class _Judged:
-    """What the contract says of single lines."""
-
-    def __init__(self, lines: Lines, policy: Policy) -> None:
-        self._lines = lines
-        self._policy = policy
-        self._accepted: list[tuple[int, ImpressionRecord]] = []
-        self.refused: list[dict[str, Any]] = []
-        self.times: dict[int, tuple[int, int]] = {}
-        self.is_record = np.ones(len(lines), dtype=bool)
-
-    def judge(self, rows: Ints) -> None:
-        for row in rows.tolist():
-            self.times[row] = (START, START)
-            if not self._lines.is_record(row):
-                self.is_record[row] = False
-                continue
-            document = read_document(self._lines[row])
-            if isinstance(document, Unreadable):
-                self.refused.append(unreadable(row, document.message))
-                continue
-            verdict = judge_impression(document, policy=self._policy)
-            self.times[row] = (or_start(verdict.received_at), or_start(verdict.time))
-            if isinstance(verdict, ImpressionRecord):
-                self._accepted.append((row, verdict))
-            else:
-                self.refused.append(_refusal(row, verdict))
-
-    def rows(self) -> tuple[pa.RecordBatch, Keys]:
-        records = [
-            {field.name: getattr(record, field.name, None) for field in IMPRESSIONS}
-            | {
-                "line": row,
-                "is_click": record.type == "click",
-                "received_at": or_start(record.received_at),
-            }
-            for row, record in self._accepted
-        ]
-        keys = judged_keys(record.match_keys for _, record in self._accepted)
-        return judged_rows(records, IMPRESSIONS), keys
-
-
-def _refusal(line: int, verdict: ImpressionRejection) -> dict[str, Any]:
-    return {
-        "line": line,
-        "advertiser_id": verdict.advertiser_id,
-        "record_id": verdict.record_id,
-        "code": verdict.code,
-        "message": verdict.message,
-        "field": verdict.field,
-        "events": 1,
-    }

@@ -3,7 +3,7 @@
 Says the same as `attribution.registry.judge_source`, for all rows at once.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,15 @@ from attribution.vocabulary import WARNING_BITS, Code, Warn
 from connectors.decoding.chunk import Chunk
 
 _UNKNOWN: Final = -1
+
+
+class Checked(NamedTuple):
+    """Which rows stay, the rows of refused and of test events, and the warnings of all rows."""
+
+    stays: Mask
+    refused: list[dict[str, Any]]
+    tests: list[dict[str, Any]]
+    warnings: Array
 
 
 class SourceRules:
@@ -54,10 +63,8 @@ class SourceRules:
                     self._versions.append(version)
         return unknown
 
-    def judge(
-        self, policy: Policy
-    ) -> tuple[Mask, list[dict[str, Any]], list[dict[str, Any]], Array]:
-        """Return which rows stay, the refusals, the test rows, and the warnings of all rows."""
+    def check(self, policy: Policy) -> Checked:
+        """Check every event against the version of its source."""
         chunk = self._chunk
         lines = values(chunk.rows, "line")
         version = self._of_line[lines]
@@ -78,7 +85,8 @@ class SourceRules:
         stays[tested] = False
         tests += [_test(chunk.rows, row, codes[lines[row]], policy) for row in tested.tolist()]
         tests += [_as_test(row, codes[row["line"]]) for row in refused if _is_test(row, codes)]
-        return stays, [row for row in refused if not _is_test(row, codes)], tests, warnings
+        refused = [row for row in refused if not _is_test(row, codes)]
+        return Checked(stays, refused, tests, warnings)
 
     def _whole_envelopes(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """Refuse envelopes of unknown sources; pass on what single events were refused for."""

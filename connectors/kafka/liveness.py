@@ -10,6 +10,8 @@ from typing import Final
 
 import msgspec
 
+from connectors.positions import partition_name
+
 SILENT_SECONDS: Final = 1.0
 """How long after its last answer a broker is believed that a partition has ended. One without
 news says so every `fetch.wait.max.ms`, and of that we hear with the next report."""
@@ -85,7 +87,7 @@ class BrokerLiveness:
 def _broker_of(told: _Statistics) -> dict[str, int]:
     """Return the broker that each partition is fetched from; those without one are left out."""
     return {
-        f"{topic}-{number}": each.broker
+        partition_name(topic, int(number)): each.broker
         for topic, its in told.topics.items()
         for number, each in its.partitions.items()
         if each.broker >= 0

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, OnError, unreachable
 from connectors.kafka.metadata import describe
+from connectors.positions import partition_name
 
 LEADERLESS: Final = frozenset(
     {
@@ -47,7 +48,7 @@ class EarliestOffsets:
     def answer(self) -> dict[str, int]:
         """Wait for the first offset of each partition, by its name; raises KafkaException."""
         return {
-            f"{at.topic}-{at.partition}": int(answer.result().offset)
+            partition_name(at.topic, at.partition): int(answer.result().offset)
             for at, answer in self._answers.items()
         }
 

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from connectors.kafka.cluster import ClusterError
 from connectors.kafka.metadata import Described, MetadataPoller, deleted, missing
 from connectors.kafka.offsets import AGAIN_SECONDS, EarliestOffsets
-from connectors.positions import Position, TopicPosition
+from connectors.positions import Position, TopicPosition, partition_name, topic_and_number
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class TopicPartitionState:
     @property
     def name(self) -> str:
         """The name that places refer to."""
-        return f"{self.topic}-{self.number}"
+        return partition_name(self.topic, self.number)
 
     @property
     def place(self) -> TopicPartition:
@@ -73,7 +73,7 @@ class LaneTopicPartitions:
         self._lane = lane
         self._lanes = lanes
         self._topics = topics
-        self._read_topics = {name.rpartition("-")[0] for name in read}
+        self._read_topics = {topic_and_number(name)[0] for name in read}
         self._known: dict[str, TopicPartitionState] = {}
 
     def __iter__(self) -> Iterator[TopicPartitionState]:
@@ -143,8 +143,7 @@ class LaneTopicPartitions:
 
 def place_of(name: str, position: Position) -> TopicPartition:
     """Return the place of a partition that is not known any more, from its name and position."""
-    topic, _, number = name.rpartition("-")
-    return TopicPartition(topic, int(number), position.next_offset)
+    return TopicPartition(*topic_and_number(name), position.next_offset)
 
 
 def _check_same(known: TopicPartitionState, topic_id: str) -> None:

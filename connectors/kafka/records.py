@@ -7,6 +7,7 @@ from typing import Final
 from confluent_kafka import Message
 
 from connectors.intake import Headers
+from connectors.positions import partition_name
 
 _HEADERS: Final = methodcaller("headers")
 """Not a call of our own: the interpreter would leave out to look whether the library failed, and
@@ -27,5 +28,8 @@ def headers_of(message: Message, on_unreadable: Callable[[], None]) -> Headers |
 
 
 def name_of(message: Message) -> str:
-    """Name the partition of a message, as places do."""
-    return f"{message.topic()}-{message.partition()}"
+    """Return the name of the partition of a message."""
+    topic, number = message.topic(), message.partition()
+    assert topic is not None
+    assert number is not None
+    return partition_name(topic, number)

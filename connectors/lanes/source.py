@@ -14,13 +14,18 @@ import pyarrow as pa
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from attribution.columnar.columns import concat
-from attribution.columnar.frames import END, START, DecodedChunk
+from attribution.columnar.frames import DEAD_LETTERS, END, START, DecodedChunk
 from attribution.decoded import Decoded
 from attribution.policy import Policy
 from attribution.registry import Registry
 from attribution.vocabulary import STREAMS
 from connectors import metrics
-from connectors.dead_letters.letters import resent_records_of
+from connectors.dead_letters.letters import (
+    dead_letters_of,
+    flagged,
+    refused_lines,
+    resent_records_of,
+)
 from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.keys import keyed
@@ -128,25 +133,29 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
         self._due_at = datetime.now(UTC)
 
     def next_batch(self) -> Iterable[DecodedChunk]:
-        """Return what came since the last look, and promises where time has gone on."""
-        self._tell_stored()
+        """Return what came since the last call, and watermarks that have moved on.
+
+        The order of the steps matters:
+
+        1. The clock is read first: a record that arrives later must not be below it.
+        2. New partitions are found before the poll, because only a known one can be held back.
+        3. The poll holds back partitions that are ahead of the other lanes, and events whose
+           source is not known yet.
+        4. Ends are noted before decoding: what comes meanwhile arrives later than `now`.
+        5. Documents are decoded, by stream.
+        6. The watermarks advance last, over everything that was decoded.
+        """
+        self._commit_stored()
         if self._source.stopping():
             raise StopIteration
-        # Before the look: what comes after it must not be below what the clock says here.
         now = self._rules.clock()
-        # All partitions are known before the poll, for of one that is not nothing can be held.
-        self._meet_new()
-        limit = self._source.alignment.limit
-        held = self._partitions.ahead_of(limit) | self._unjudgeable(now)
-        documents = self._intake.poll(held)
-        self._has_given = bool(documents)
-        self._due_at = datetime.now(UTC) + (GATHER_INTERVAL if documents else POLL_INTERVAL)
-        # Now, and not after the decoding: what comes meanwhile is of later than `now`.
+        self._find_partitions()
+        held = self._held_back(now)
+        documents = self._poll(held)
         self._partitions.look_for_ends(self._intake.is_at_end, held, now)
-        streams = [[each for each in documents if each.stream == stream] for stream in STREAMS]
-        reads = [self._read(each, now) for each in streams if each]
+        chunks = self._decode(documents, now)
         self._advance(now)
-        return reads + self._due_promises(now) + self._news(now)
+        return chunks + self._due_watermarks(now) + self._news(now)
 
     def next_awake(self) -> datetime | None:
         """Read on at once while there is a backlog and it comes; else let some documents gather."""
@@ -180,7 +189,7 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
         if self._followed is not None:
             self._followed.close()
 
-    def _tell_stored(self) -> None:
+    def _commit_stored(self) -> None:
         """Commit the stored offsets: the engine reads on only when the last snapshot is stored."""
         if self._stored is not None:
             self._intake.commit(self._stored)
@@ -191,10 +200,23 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
             stream, name, policy=self._rules.policy, registry=self._rules.registry
         )
 
-    def _meet_new(self) -> None:
+    def _find_partitions(self) -> None:
         self._intake.look_around()
         awake = self._intake.partitions()
         self._partitions.follow(awake, self._decoder, self._rules.clock())
+
+    def _held_back(self, now: int) -> set[str]:
+        return self._partitions.ahead_of(self._source.alignment.limit) | self._unjudgeable(now)
+
+    def _poll(self, held: set[str]) -> list[Documents]:
+        documents = self._intake.poll(held)
+        self._has_given = bool(documents)
+        self._due_at = datetime.now(UTC) + (GATHER_INTERVAL if documents else POLL_INTERVAL)
+        return documents
+
+    def _decode(self, documents: list[Documents], now: int) -> list[DecodedChunk]:
+        streams = [[each for each in documents if each.stream == stream] for stream in STREAMS]
+        return [self._read(each, now) for each in streams if each]
 
     def _unjudgeable(self, now: int) -> set[str]:
         """Name the partitions of events while it is not known by what registry to judge them."""
@@ -238,9 +260,12 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
         for each in documents:
             if (resent := resent_records_of(each)) is not None:
                 found["resent_records"].append(resent)
-            if self._dead_letters is not None:
-                for name, letters in self._dead_letters.set_aside(each, decoded).items():
-                    found[name].append(letters)
+            if self._dead_letters is None:
+                continue
+            refused = refused_lines(each, decoded)
+            self._dead_letters.count(each.partition, *flagged(refused, len(each.lines)))
+            if (letters := dead_letters_of(each, refused)) is not None:
+                found[DEAD_LETTERS].append(letters)
         return {name: concat(batches) for name, batches in found.items()}
 
     def _advance(self, now: int) -> None:
@@ -249,7 +274,7 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
         self._has_backlog = backlog < END
         self._source.alignment.note(self._number, backlog)
 
-    def _due_promises(self, now: int) -> list[DecodedChunk]:
+    def _due_watermarks(self, now: int) -> list[DecodedChunk]:
         due = self._partitions.due(now, self._rules.watermark_interval)
         return [self._given(stream, now, {}, {}, 0) for stream in due]
 

@@ -3,7 +3,6 @@
 A consumer of its own, which remembers nothing; the partitions come one after the other.
 """
 
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +17,8 @@ from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.lines import Lines
 from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, ClusterError, unreachable
 from connectors.kafka.metadata import Described, describe
+from connectors.kafka.read_to_end import consuming, is_end, messages
+from connectors.positions import topic_and_number
 from connectors.progress import Extent
 
 GROUP: Final = "tributary-verify"
@@ -28,12 +29,6 @@ BATCH_MESSAGES: Final = 1000
 
 DECODE_BYTES: Final = 8_000_000
 """Decoded at once: to decode costs tens of milliseconds, whatever it is."""
-
-GATHER_SECONDS: Final = 0.05
-"""How long the library waits for a batch to be full."""
-
-SILENCE_SECONDS_MAX: Final = 30.0
-"""How long a broker may say nothing at all before it counts as out of reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +47,13 @@ class TopicLog:
         Raises ClusterError when some of it is not there any more.
         """
         self._check(extents, describe(self.cluster, self.topics))
-        consumer = self.cluster.consumer(GROUP, _pass_over)
-        try:
+        with consuming(self.cluster, GROUP) as consumer:
             for extent in extents:
                 decoder = PartitionDecoder(
                     extent.stream, extent.partition, policy=policy, registry=registry
                 )
-                for messages in self._chunks(consumer, extent):
-                    yield _decode(decoder, extent, messages)
-        finally:
-            consumer.close()
+                for records in self._chunks(consumer, extent):
+                    yield _decode(decoder, extent, records)
 
     def _check(self, extents: Sequence[Extent], found: Mapping[str, Described]) -> None:
         """Raise ClusterError where a partition is gone: a consumer would only wait for it."""
@@ -92,27 +84,23 @@ class TopicLog:
         """Yield the records below the end of an extent."""
         place = self._place(extent)
         consumer.assign([place])
-        heard = time.monotonic()
-        while time.monotonic() - heard < SILENCE_SECONDS_MAX:
-            for message in consumer.consume(BATCH_MESSAGES, GATHER_SECONDS):
-                heard = time.monotonic()
-                offset = _offset(message)
-                if message.error() is not None:
-                    self._meet(consumer, place, extent, message)
-                elif offset < extent.next_offset:
-                    yield message
-                    offset += 1
-                if offset >= extent.next_offset:
-                    return
-        raise unreachable(self.cluster, KafkaException(KafkaError(KafkaError._TIMED_OUT)))  # noqa: SLF001  the library's spelling
+        for message in messages(self.cluster, consumer, BATCH_MESSAGES):
+            offset = _offset(message)
+            if message.error() is not None:
+                self._meet(consumer, place, extent, message)
+            elif offset < extent.next_offset:
+                yield message
+                offset += 1
+            if offset >= extent.next_offset:
+                return
 
     def _place(self, extent: Extent) -> TopicPartition:
         """Return the place where a partition begins."""
-        topic, _, number = extent.partition.rpartition("-")
+        topic, number = topic_and_number(extent.partition)
         if topic not in self.topics:
             msg = f"{extent.partition} is of none of the topics {', '.join(sorted(self.topics))}"
             raise ClusterError(msg)
-        return TopicPartition(topic, int(number), self.beginnings.get(extent.partition, 0))
+        return TopicPartition(topic, number, self.beginnings.get(extent.partition, 0))
 
     def _meet(
         self, consumer: Consumer, place: TopicPartition, extent: Extent, message: Message
@@ -120,7 +108,7 @@ class TopicLog:
         """Deal with what came instead of a record: only the end, where it should be, is well."""
         error = message.error()
         assert error is not None
-        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's spelling
+        if is_end(message):
             if _offset(message) < extent.next_offset:
                 msg = (
                     f"{extent.partition} ends at offset {_offset(message)}, and the result is made "
@@ -128,7 +116,7 @@ class TopicLog:
                     "has lost records"
                 )
                 raise ClusterError(msg)
-        elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  as above
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  the library's spelling
             raise self._expired(consumer, place)
         else:
             raise unreachable(self.cluster, KafkaException(error))
@@ -156,8 +144,3 @@ def _offset(message: Message) -> int:
     offset = message.offset()
     assert offset is not None
     return offset
-
-
-def _pass_over(error: KafkaError) -> None:
-    """Let librdkafka go on trying; if it does not get anywhere, silence tells."""
-    del error

@@ -12,6 +12,7 @@ from connectors.dead_letters.letters import Letter, replayed
 from connectors.dead_letters.topic import DeadLetterReader
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.producer import Outbox, Outgoing
+from connectors.positions import partition_name
 from flows.kafka.topics import cluster_of
 from flows.settings.model import Settings
 
@@ -37,7 +38,7 @@ class Selection:
         """Return whether a dead letter is meant."""
         return (
             (not self.codes or letter.code in self.codes)
-            and self.partition in (None, f"{letter.topic}-{letter.partition}")
+            and self.partition in (None, partition_name(letter.topic, letter.partition))
             and (not self.offsets or letter.offset in self.offsets)
         )
 

@@ -13,6 +13,7 @@ from connectors.kafka.intake import KafkaIntakes
 from connectors.kafka.metadata import deleted, describe, missing
 from connectors.kafka.offsets import beginnings
 from connectors.kafka.producer import Patience
+from connectors.positions import topic_and_number
 from connectors.preflight.input_log import InputIdentity
 from connectors.preflight.resume import Resumable
 from connectors.registry.file import load_sources
@@ -70,7 +71,7 @@ class KafkaInputs:
         return set(Resumable.read(StateDir(self._job.state).recovery).partitions())
 
     def _topics_begun(self) -> set[str]:
-        return {name.rpartition("-")[0] for name in self._begun()}
+        return {topic_and_number(name)[0] for name in self._begun()}
 
     def intakes(self, lanes: int) -> KafkaIntakes:
         """Return the partitions of the topics."""

@@ -331,7 +331,7 @@ def test_those_in_a_row_are_counted_across_chunks(chunks: str, *, is_too_much: b
 def test_partitions_are_counted_apart() -> None:
     watch = DeadLetterLimit(window=4, max_ratio=0.5, max_consecutive=2).watch({})
     for partition in ("p-0", "p-1", "p-2"):
-        watch.take(partition, np.array([True, True]), "X")
+        watch.count(partition, np.array([True, True]), "X")
 
 
 def is_over(limit: DeadLetterLimit, chunks: str) -> bool:
@@ -340,7 +340,7 @@ def is_over(limit: DeadLetterLimit, chunks: str) -> bool:
     try:
         for chunk in chunks.split(" "):
             watch = limit.watch(kept)
-            watch.take("p-0", np.array([each == "b" for each in chunk], dtype=bool), "X")
+            watch.count("p-0", np.array([each == "b" for each in chunk], dtype=bool), "X")
             kept = watch.kept
     except TooManyDeadLettersError:
         return True

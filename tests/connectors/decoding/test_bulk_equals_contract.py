@@ -184,9 +184,9 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
         return count
 
-    monkeypatch.setattr("connectors.decoding.events.judge_event", counting("events", judge_event))
+    monkeypatch.setattr("connectors.decoding.judged.judge_event", counting("events", judge_event))
     judge = counting("impressions", judge_impression)
-    monkeypatch.setattr("connectors.decoding.impressions.judge_impression", judge)
+    monkeypatch.setattr("connectors.decoding.judged.judge_impression", judge)
     return counts
 
 
