@@ -17,7 +17,8 @@ from flows.monitoring.server import serve
 from flows.monitoring.status import shown_status
 from flows.process.stopping import Stopping, asked_by_signals
 from flows.run.job import RunOptions
-from flows.run.run import live_io, live_source, prepared_run
+from flows.run.run import prepared_run
+from flows.run.wiring import Wiring
 from flows.settings.load import load_settings
 
 
@@ -34,7 +35,8 @@ def main() -> None:
         serve(given.metrics_port),
         shown_status(),
     ):
-        io = live_io(job, prepared, live_source(job, prepared, stopping), stopping)
+        wiring = Wiring.of(job, prepared, stopping)
+        io = wiring.io(wiring.source())
         epoch = timedelta(microseconds=settings.settings.flow.epoch_interval)
         cli_main(  # type: ignore[no-untyped-call]
             build_flow(replace(io, segments=None), prepared.facts.policy),

@@ -9,11 +9,9 @@ Steps and lanes count in the process that runs them; what the sink counts, it co
 """
 
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
-import pyarrow as pa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from attribution.columnar.frames import START
@@ -184,29 +182,6 @@ def kafka_error(error: str) -> None:
 def frames(step: str, taken: int) -> None:
     """Count frames that a step took."""
     FRAMES.labels(step).inc(taken)
-
-
-STATE_SIZE_SECONDS: Final = 5.0
-"""Between two looks at the size of a group's state: adding it up costs more than the rest here."""
-
-_looked: Final[dict[tuple[str, int], float]] = {}
-_sizes: Final[dict[str, dict[int, tuple[int, int]]]] = defaultdict(dict)
-
-
-def state_size(step: str, group: int, state: Mapping[str, Iterable[pa.RecordBatch]]) -> None:
-    """Note how large the state of a key group is, now and then; the metric is the step's sum."""
-    epoch_ended()
-    now = time.monotonic()
-    if now - _looked.get((step, group), -STATE_SIZE_SECONDS) < STATE_SIZE_SECONDS:
-        return
-    _looked[step, group] = now
-    batches = [batch for part in state.values() for batch in part]
-    sizes = _sizes[step]
-    sizes[group] = sum(batch.num_rows for batch in batches), sum(batch.nbytes for batch in batches)
-    # A copy, because the groups of other threads come and go.
-    rows, nbytes = zip(*list(sizes.values()), strict=True)
-    STATE_ROWS.labels(step).set(sum(rows))
-    STATE_BYTES.labels(step).set(sum(nbytes))
 
 
 def watermarks(stream: str, lanes: Iterable[int]) -> None:

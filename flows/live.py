@@ -30,7 +30,8 @@ from flows.monitoring.server import serve
 from flows.process.stopping import Stopping, asked_by_signals
 from flows.run.guards import Source, SourcePartition
 from flows.run.job import PreparedRun, RunOptions
-from flows.run.run import live_source, prepared_run, wire
+from flows.run.run import prepared_run
+from flows.run.wiring import Wiring
 from flows.settings.load import SettingsError, load_settings
 
 STATE_SECONDS_MAX: Final = 60.0
@@ -69,10 +70,11 @@ def flow() -> Dataflow:
         _HELD.enter_context(serve(port))
     if is_first:
         prepared, _ = _HELD.enter_context(prepared_run(job))
-        return wire(job, prepared, live_source(job, prepared, stopping), stopping)
+        wiring = Wiring.of(job, prepared, stopping)
+        return wiring.flow(wiring.source())
     assert facts is not None
     joined = PreparedRun(facts, Registry(versions={}))
-    return wire(job, joined, _Joining(job, facts, stopping), stopping)
+    return Wiring.of(job, joined, stopping).flow(_Joining(job, facts, stopping))
 
 
 def _index() -> int:
@@ -127,7 +129,7 @@ class _Joining(Source):
         let_in = self._facts.allow_unregistered
         registry = Registry(versions=known.versions, allow_unregistered=let_in)
         prepared = PreparedRun(self._facts, registry)
-        return live_source(self._job, prepared, self._stopping)
+        return Wiring.of(self._job, prepared, self._stopping).source()
 
 
 def _path(name: str) -> Path:

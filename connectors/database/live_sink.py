@@ -4,17 +4,15 @@ What a restart resumes from may be one commit behind the file, never more: rows 
 when the writer is built, and the flow gives them again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from attribution.columnar.frames import START, Frame, Rows, Watermarks
-from attribution.policy import Policy
-from attribution.registry import Registry
+from attribution.columnar.frames import START, Rows
 from attribution.vocabulary import STREAMS
 from connectors import metrics
 from connectors.database import commit_metrics
@@ -24,8 +22,9 @@ from connectors.database.file import DatabaseError, wal_of
 from connectors.database.in_place import NOTHING, InPlace
 from connectors.database.ownership import last_seq, memory_of, open_live, writing
 from connectors.database.rescue import rescued
-from connectors.database.runs import record_run
+from connectors.database.runs import Start, record_run
 from connectors.database.schema import TABLES, WITHOUT_SEQ
+from connectors.database.settling import WatermarkTracker
 from connectors.failpoints import reach
 from connectors.registry.table import record_sources
 from connectors.state.errors import StateError
@@ -43,22 +42,6 @@ MEMORY_COMMITS: Final = 16
 RESUME_BEHIND_MAX: Final = 1
 """Commits that the file may be ahead of the state: the engine begins no epoch before the last one
 is stored. A state further behind is an old copy, and upkeep may have merged what it would redo."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """One start of a continuous run, as its result file remembers it.
-
-    `inputs` say what is read: `folder` and `allow_unregistered`, or topics.
-    """
-
-    run_id: str
-    state_id: str
-    policy: Policy
-    registry: Registry
-    inputs: Mapping[str, Any]
-    lanes: int
-    key_groups: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,34 +104,6 @@ def _record(connection: duckdb.DuckDBPyConnection, start: Start) -> None:
     connection.execute("delete from event_sources")
     record_sources(connection, start.registry)
     connection.commit()
-
-
-class WatermarkTracker:
-    """What lanes and key groups have promised; START for those that have not spoken yet."""
-
-    def __init__(self, start: Start) -> None:
-        """Expect every lane and every key group."""
-        origins = {**dict.fromkeys(STREAMS, start.lanes), "credit": start.key_groups}
-        self._watermarks = Watermarks(origins)
-
-    def take(self, promised: Mapping[tuple[str, int], int]) -> None:
-        """Note promises, by who gave them."""
-        for (port, origin), watermark in promised.items():
-            self._watermarks.observe(Frame(port, origin, watermark, {}))
-
-    def of(self, port: str) -> list[int]:
-        """Return the watermarks of all origins of a port."""
-        return self._watermarks.held[port]
-
-    @property
-    def watermark(self) -> int:
-        """Nothing will be received below it any more."""
-        return min(min(self.of(stream)) for stream in STREAMS)
-
-    @property
-    def settled(self) -> int:
-        """Every conversion received before it is final."""
-        return min(self.of("credit"))
 
 
 class LiveWriter(StatefulSinkPartition[Rows, int]):

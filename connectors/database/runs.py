@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import duckdb
 
 from attribution.policy import Policy
+from attribution.registry import Registry
 from connectors.release import release
 
 UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,3 +37,19 @@ def record_run(  # noqa: PLR0913  the columns of a row
             key_groups,
         ],
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """One start of a continuous run, as its result file remembers it.
+
+    `inputs` say what is read: `folder` and `allow_unregistered`, or topics.
+    """
+
+    run_id: str
+    state_id: str
+    policy: Policy
+    registry: Registry
+    inputs: Mapping[str, Any]
+    lanes: int
+    key_groups: int

@@ -2,24 +2,22 @@
 
 A partition is a file's name without the suffix of its compression, and belongs to one lane for
 ever. Rotate by starting a new file with a new name; a file that was read to its end may be packed
-or taken away. What may happen to a single file is in `growing`.
+or taken away. What may happen to a single file is in `growing_file`.
 
-A file that is renamed gets another lane, perhaps in another process, which knows nothing of it. The
-lane that has read it under its former name recognises it, and ends the run. The other one sees that
-the inode had another name, and waits until that is done. See `TailIntake._take_in`.
+A file that is renamed ends the run: see `renames`.
 """
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from zlib import crc32
 
 from connectors.files.folder import LogError, LogFile
-from connectors.files.growing_file import GrowingFile, is_copy
+from connectors.files.growing_file import GrowingFile
 from connectors.files.listing import Listing, View
 from connectors.files.polling import PollSchedule
+from connectors.files.renames import Doubts, check_renamed
 from connectors.files.whole_lines import CHUNK_BYTES
 from connectors.intake import Documents
 from connectors.positions import FilePosition, Position
@@ -33,13 +31,6 @@ FIRST_BYTES: Final = 64_000
 
 PACKED_MAX: Final = 16
 """Packed files of a lane that are open at once. Any other is unpacked again up to its place."""
-
-DOUBT_EPOCHS: Final = 2
-"""Epochs that a file waits for which may be a renamed one: all lanes end the second one after the
-file was seen, so each has looked meanwhile whether it is one of theirs."""
-
-DOUBT_LISTINGS: Final = 5
-"""Looks at the folder that it waits for as well: another process has its own."""
 
 
 def ignore(told: str) -> None:
@@ -81,14 +72,6 @@ class TailIntakes:
         """Nobody watches."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Doubt:
-    """Until when a file is left alone: a number of epochs stored, and a time."""
-
-    epochs: int
-    until: float
-
-
 class TailIntake:
     """The files of one lane."""
 
@@ -106,9 +89,8 @@ class TailIntake:
         self._files = PollSchedule()
         self._missing = {name: place for name, place in places.items() if not place.is_gone}
         self._gone = {name: place for name, place in places.items() if place.is_gone}
-        self._doubts: dict[str, _Doubt] = {}
+        self._doubts = Doubts(listing.interval)
         self._unpacking: dict[str, GrowingFile] = {}
-        self._epochs = 0
         self._look = self._version = 0
         listing.resumed |= {name for name, place in places.items() if place.byte}
 
@@ -124,7 +106,7 @@ class TailIntake:
 
     def poll(self, held: Collection[str]) -> list[Documents]:
         """Return new lines, a chunk or two at most, first of files that were not at their end."""
-        self._dispel_doubts()
+        self._doubts.dispel()
         mine = [
             (name, file)
             for name, file in self._files.awake.items()
@@ -162,7 +144,7 @@ class TailIntake:
     def commit(self, positions: Mapping[str, Position]) -> None:
         """Note that one more epoch is stored everywhere."""
         del positions
-        self._epochs += 1
+        self._doubts.count_epoch()
 
     def close(self) -> None:
         """Close the packed files; others are never left open."""
@@ -194,7 +176,7 @@ class TailIntake:
             self._let_go(name)
         for name, former in view.former.items():
             if former in self._gone:
-                self._check_renamed(former, self._gone[former], view.files[name])
+                check_renamed(self._listing, former, self._gone[former], view.files[name])
 
     def _meet(self, name: str, files: Sequence[LogFile], view: View) -> None:
         """Take in a file, and leave it alone at first where it may be one that was renamed."""
@@ -202,16 +184,9 @@ class TailIntake:
         if place is None:
             place = FilePosition()
             if name in view.former:
-                wait = DOUBT_LISTINGS * self._listing.interval
-                self._doubts[name] = _Doubt(self._epochs + DOUBT_EPOCHS, time.monotonic() + wait)
+                self._doubts.add(name)
         file = next((each for each in files if each.has_inode(place.inode)), files[0])
         self._files.awake[name] = GrowingFile(file, place, grew_at=time.monotonic())
-
-    def _dispel_doubts(self) -> None:
-        now = time.monotonic()
-        for name, doubt in list(self._doubts.items()):
-            if self._epochs >= doubt.epochs and now >= doubt.until:
-                del self._doubts[name]
 
     def _read(self, name: str, file: GrowingFile) -> Documents | None:
         limit = self._chunk_bytes if file.place.byte else min(FIRST_BYTES, self._chunk_bytes)
@@ -235,13 +210,13 @@ class TailIntake:
     def _miss(self, name: str) -> None:
         file = self._files.pop(name)
         file.close()
-        self._doubts.pop(name, None)
+        self._doubts.drop(name)
         self._missing[name] = file.place
 
     def _let_go(self, name: str) -> None:
         """Remember a file that is gone, if nothing of it is lost."""
         place = self._missing.pop(name)
-        self._check_renamed(name, place, self._listing.with_inode(place.inode))
+        check_renamed(self._listing, name, place, self._listing.with_inode(place.inode))
         if place.was_empty and not place.is_whole:
             self._listing.tell(f"{self._listing.path / name} is gone; it had been empty until then")
         elif not place.is_whole:
@@ -252,16 +227,3 @@ class TailIntake:
             )
             raise LogError(msg)
         self._gone[name] = place.gone()
-
-    def _check_renamed(self, name: str, place: FilePosition, others: Sequence[LogFile]) -> None:
-        """Refuse a file that goes on under another name, unless that has a place of its own."""
-        known = self._listing.resumed
-        for other in others:
-            is_new = other.partition != name and other.partition not in known
-            if is_new and is_copy(other, place):
-                msg = (
-                    f"{self._listing.path / name} was renamed to {other.path.name}, and would be "
-                    "read once more; give it its name back, and rotate by starting a new file "
-                    "with a new name"
-                )
-                raise LogError(msg)

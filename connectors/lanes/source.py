@@ -16,8 +16,6 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from attribution.columnar.columns import concat
 from attribution.columnar.frames import DEAD_LETTERS, END, START, DecodedChunk
 from attribution.decoded import Decoded
-from attribution.policy import Policy
-from attribution.registry import Registry
 from attribution.vocabulary import STREAMS
 from connectors import metrics
 from connectors.dead_letters.letters import (
@@ -26,52 +24,22 @@ from connectors.dead_letters.letters import (
     refused_lines,
     resent_records_of,
 )
-from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.keys import keyed
 from connectors.failpoints import reach
-from connectors.hashing import DEFAULT_SALTS, Salts
 from connectors.intake import Documents, Intakes
 from connectors.lanes.alignment import Alignment
 from connectors.lanes.partitions import LivePartitions
+from connectors.lanes.rules import Rules
 from connectors.lanes.snapshot import LaneState, PartitionState
 from connectors.positions import Position
 from connectors.progress import future_record_rows, late_record_rows, read_offset_rows
-from connectors.registry.follow import Followed
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)
 """Between looks while nothing comes: a look costs some microseconds per partition."""
 
 GATHER_INTERVAL: Final = timedelta(milliseconds=100)
 """From one read to the next: to decode costs some 30 ms, be it one document or a hundred."""
-
-Clock = Callable[[], int]
-"""Gives the time in microseconds since the epoch."""
-
-
-def _ignore(_stream: str, _records: int, _watermark: int) -> None:
-    """Do nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What lanes decode and promise by; durations are in microseconds.
-
-    Documents refused as a whole become dead letters where `dead_letters` sets a limit to them.
-    `follow` gives, for its number, the registry that a lane follows: it judges events by that one,
-    while it is up to date. One of the lanes gives its news, for there is one table.
-    `on_read` is told stream, documents and promise of all that a lane gives, from any thread.
-    """
-
-    policy: Policy
-    registry: Registry
-    clock: Clock
-    idle_grace: int
-    watermark_interval: int
-    salts: Salts = DEFAULT_SALTS
-    on_read: Callable[[str, int, int], None] = _ignore
-    dead_letters: DeadLetterLimit | None = None
-    follow: Callable[[int], Followed] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,11 +81,13 @@ class Step(StatefulBatchLogic[Frame, Advance, StepState | None]):
 
     def keep_in(self, segments: Segments, resumed: StepState | None) -> None:
         """Keep state in a directory, and go on from what was kept there."""
-        from connectors import metrics  # noqa: PLC0415  a replay, which keeps nothing, does without
+        # A replay, which keeps nothing, does without metrics.
+        from connectors.metrics import frames  # noqa: PLC0415
+        from connectors.state.sizes import state_size  # noqa: PLC0415
 
         self._snapshots = segments.snapshots()
-        self._measure = partial(metrics.state_size, self._name, id(self))
-        self._count = partial(metrics.frames, self._name)
+        self._measure = partial(state_size, self._name, id(self))
+        self._count = partial(frames, self._name)
         if resumed is not None:
             assert resumed.step == self._name, "the engine gives each step its own"
             self._advanced = resumed.advanced

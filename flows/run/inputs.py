@@ -7,19 +7,15 @@ from typing import Any, Final, Protocol
 import structlog
 
 from attribution.registry import Registry
-from connectors import metrics
 from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.files.folder import list_files
 from connectors.files.intake import TailIntakes
 from connectors.intake import Intakes
 from connectors.preflight.input_log import InputIdentity
 from connectors.registry.file import load_registry
-from connectors.registry.follow import Followed, KeptRegistry
+from connectors.registry.follow import Followed
 from connectors.registry.kept import update_registry
-from connectors.registry.reader import SourceTopic
-from connectors.registry.topic import RegistryTopic, known_registry
 from connectors.state.directory import StateDir
-from flows.kafka.topics import cluster_of
 from flows.run.guards import Sink
 from flows.run.job import RunOptions, clock
 from flows.run.kafka_inputs import KafkaInputs
@@ -39,8 +35,14 @@ class Inputs(Protocol):
         Raises LogError, ClusterError or SettingsError.
         """
 
-    def registry(self) -> Registry:
-        """Return the event sources as they are now; raises LogError or SettingsError."""
+    def registry(self, state: StateDir) -> Registry:
+        """Return all versions of event sources, with those that hold now, and keep them.
+
+        Raises StateError, LogError, ClusterError or SettingsError.
+        """
+
+    def follow(self, state: StateDir) -> Callable[[int], Followed] | None:
+        """Return what lanes follow, by their numbers, if the registry is a topic."""
 
     def log(self) -> InputIdentity:
         """Return what a state goes on with, and with nothing else."""
@@ -93,11 +95,17 @@ class FolderInputs:
     def check(self) -> None:
         """Look for the files and the registry."""
         list_files(self._folder)
-        self.registry()
+        self._load()
 
-    def registry(self) -> Registry:
+    def registry(self, state: StateDir) -> Registry:
         """Read `event_sources.json`."""
+        return update_registry(state, self._load(), clock())
+
+    def _load(self) -> Registry:
         return load_registry(self._folder, allow_unregistered=self._job.allow_unregistered)
+
+    def follow(self, state: StateDir) -> None:
+        """Follow nothing: the file counts as it is when the run starts."""
 
     def log(self) -> InputIdentity:
         """Return the folder by its full name."""
@@ -119,29 +127,3 @@ class FolderInputs:
 
     def publish(self, stopping: Callable[[], bool]) -> None:
         """Publish nothing."""
-
-
-def registry_of(job: RunOptions, state: StateDir) -> Registry:
-    """Return all versions of event sources, with those that hold now.
-
-    Raises StateError, LogError or ClusterError.
-    """
-    if job.follows_registry:
-        return known_registry(state, _topic(job), clock())
-    return update_registry(state, inputs_of(job).registry(), clock())
-
-
-def followed_registry(job: RunOptions, state: StateDir) -> Callable[[int], Followed] | None:
-    """Return what lanes follow, by their numbers, if the registry is a topic.
-
-    One lane reads it, whichever process has that lane; else each would say for itself from when on
-    a version holds.
-    """
-    if not job.follows_registry:
-        return None
-    return lambda lane: KeptRegistry(state) if lane else RegistryTopic(_topic(job), state)
-
-
-def _topic(job: RunOptions) -> SourceTopic:
-    kafka = job.settings.settings.kafka
-    return SourceTopic(cluster_of(kafka), kafka.topics.event_sources, metrics.kafka_error)

@@ -32,12 +32,6 @@ class RunOptions:
     metrics_port: int | None = None
     sources: Path | None = None
 
-    @property
-    def follows_registry(self) -> bool:
-        """Return whether event sources come from a topic."""
-        is_named = self.sources is not None or self.allow_unregistered
-        return self.folder is None and not is_named
-
 
 @dataclass(frozen=True, slots=True)
 class ProcessSlot:

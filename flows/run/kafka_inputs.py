@@ -17,6 +17,10 @@ from connectors.positions import topic_and_number
 from connectors.preflight.input_log import InputIdentity
 from connectors.preflight.resume import Resumable
 from connectors.registry.file import load_sources
+from connectors.registry.follow import Followed, KeptRegistry
+from connectors.registry.kept import update_registry
+from connectors.registry.reader import SourceTopic
+from connectors.registry.topic import RegistryTopic, known_registry
 from connectors.state.directory import StateDir
 from flows.kafka.topics import cluster_of
 from flows.run.guards import Sink
@@ -34,21 +38,40 @@ class KafkaInputs:
         """Take the cluster of a run's settings; connects to nothing."""
         self._job = job
         self._kafka: KafkaSettings = job.settings.settings.kafka
+        # Sources come from a topic too, unless a file is named or all are let in.
+        self._follows = job.sources is None and not job.allow_unregistered
 
     def check(self) -> None:
         """Look for the cluster, all topics that are read or written, and the registry."""
         names = [*self._streams.values()]
-        names += [self._kafka.topics.event_sources] if self._job.follows_registry else []
+        names += [self._kafka.topics.event_sources] if self._follows else []
         names += [self._kafka.topics.dead_letters] if self._kafka.dead_letters.enabled else []
         names += [self._kafka.topics.conversions] if self._kafka.publish else []
         found = describe(self._cluster, names)
         for name in names:
             if name not in found:
                 raise deleted(name) if name in self._topics_begun() else missing(name)
-        if not self._job.follows_registry:
-            self.registry()
+        if not self._follows:
+            self._load()
 
-    def registry(self) -> Registry:
+    def registry(self, state: StateDir) -> Registry:
+        """Read the topic of event sources, or their file."""
+        if self._follows:
+            return known_registry(state, self._source_topic, clock())
+        return update_registry(state, self._load(), clock())
+
+    def follow(self, state: StateDir) -> Callable[[int], Followed] | None:
+        """Follow the topic: lane 0 reads it and keeps what it says, the others read that.
+
+        Otherwise each lane would decide for itself from when on a version holds.
+        """
+        if not self._follows:
+            return None
+        return lambda lane: (
+            KeptRegistry(state) if lane else RegistryTopic(self._source_topic, state)
+        )
+
+    def _load(self) -> Registry:
         """Read the file of event sources; without one, all are unknown and let in."""
         sources, let_in = self._job.sources, self._job.allow_unregistered
         if sources is None:
@@ -111,6 +134,10 @@ class KafkaInputs:
     @property
     def _cluster(self) -> Cluster:
         return cluster_of(self._kafka)
+
+    @property
+    def _source_topic(self) -> SourceTopic:
+        return SourceTopic(self._cluster, self._kafka.topics.event_sources, metrics.kafka_error)
 
     @property
     def _streams(self) -> dict[str, str]:

@@ -15,7 +15,8 @@ from attribution.columnar.frames import END, START, DecodedChunk
 from attribution.decoded import Decoded
 from attribution.policy import Policy
 from attribution.registry import Registry
-from connectors.database.live_sink import LiveDatabaseSink, Start
+from connectors.database.live_sink import LiveDatabaseSink
+from connectors.database.runs import Start
 from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.keys import keyed
 from connectors.decoding.lines import Lines

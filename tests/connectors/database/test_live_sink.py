@@ -18,8 +18,9 @@ from attribution.registry import Registry, SourceVersion, following
 from connectors import metrics
 from connectors.database import compaction, live_sink, schema
 from connectors.database.file import DatabaseError, create_database
-from connectors.database.live_sink import LiveDatabaseSink, LiveWriter, Start
+from connectors.database.live_sink import LiveDatabaseSink, LiveWriter
 from connectors.database.ownership import database_seq, open_live
+from connectors.database.runs import Start
 from connectors.registry.table import source_rows
 
 HOUR: Final = 3_600_000_000

@@ -21,7 +21,8 @@ from connectors.dead_letters.topic import DeadLetterSink
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.intake import KafkaIntakes
 from connectors.lanes.alignment import Alignment
-from connectors.lanes.source import LiveLane, LiveSource, Rules
+from connectors.lanes.rules import Rules
+from connectors.lanes.source import LiveLane, LiveSource
 from flows.cli.app import app
 from flows.kafka.dead_letters import HEADERS
 from tests.support.brokers.topics import IMPATIENT, WAIT_SECONDS_MAX, everything, new_topic

@@ -27,8 +27,9 @@ from connectors.files.intake import TailIntakes
 from connectors.lanes import snapshot as resting
 from connectors.lanes.alignment import Alignment
 from connectors.lanes.partitions import STUCK
+from connectors.lanes.rules import Rules
 from connectors.lanes.snapshot import LaneState
-from connectors.lanes.source import LiveLane, LiveSource, Rules
+from connectors.lanes.source import LiveLane, LiveSource
 from connectors.registry.follow import Followed
 from tests.support import raw
 from tests.support.raw import DAY, HOUR, MINUTE, SECOND

@@ -13,7 +13,8 @@ from connectors.kafka.cluster import Cluster
 from connectors.kafka.intake import KafkaIntakes
 from connectors.kafka.liveness import SILENT_SECONDS
 from connectors.lanes.alignment import Alignment
-from connectors.lanes.source import LiveLane, LiveSource, Rules
+from connectors.lanes.rules import Rules
+from connectors.lanes.source import LiveLane, LiveSource
 from tests.support.brokers.broker import running
 from tests.support.brokers.stalling import Proxy, behind_proxy
 from tests.support.brokers.topics import new_topic

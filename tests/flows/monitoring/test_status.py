@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from connectors import metrics
+from connectors.state.sizes import state_size
 from flows.monitoring.logs import set_up_logs
 from flows.monitoring.status import Observer, Status, shown_status
 
@@ -38,9 +39,9 @@ def test_a_look_is_a_rate_and_the_state_of_things() -> None:
     for stream, records in (("events", 30), ("impressions", 70)):
         metrics.read(stream, records, 0)
         metrics.watermarks(stream, [int(time.time() * 1e6) - records * 1_000_000])
-    metrics.state_size("test_status", 0, state)
-    metrics.state_size("test_status", 1, state)
-    metrics.state_size("test_status", 1, {"runs": []})  # so soon it is not looked at again
+    state_size("test_status", 0, state)
+    state_size("test_status", 1, state)
+    state_size("test_status", 1, {"runs": []})  # so soon it is not looked at again
     metrics.beat()
     ticks.now += 2
     seen = observer.look()
