@@ -10,7 +10,9 @@ NAME: Final = re.compile(
     re.DOTALL,
 )
 
-_KNOWN: Final = frozenset({"event_sources.json", "truth.json", "truth.ndjson"})
+_KNOWN: Final = frozenset(
+    {"event_sources.json", "event_sources.ndjson", "truth.json", "truth.ndjson"}
+)
 """What belongs into the folder of a log beside it."""
 
 _ENDINGS: Final = ".ndjson, .ndjson.gz or .ndjson.zst"

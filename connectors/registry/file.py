@@ -1,18 +1,26 @@
 """Reads the event sources of a folder from `event_sources.json`."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from attribution.registry import Registry, RegistryError
 from connectors.files.folder import LogError
+from connectors.registry.growing import SourceFile
 from connectors.regular_files import IrregularError, read_regular
 
 REGISTRY: Final = "event_sources.json"
 
 
 def load_registry(folder: Path, *, allow_unregistered: bool) -> Registry:
-    """Read `event_sources.json`; raises LogError where it is missing or wrong."""
+    """Read the event sources of a folder; raises LogError where they are missing or wrong.
+
+    They are in `event_sources.json`, or in the file that grows in its place.
+    """
+    growing = SourceFile(folder)
+    if growing.path.exists() and not (folder / REGISTRY).exists():
+        return replace(growing.registry(), allow_unregistered=allow_unregistered)
     return load_sources(folder / REGISTRY, allow_unregistered=allow_unregistered)
 
 

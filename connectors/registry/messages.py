@@ -7,12 +7,11 @@ counts, and what the topic says nothing of does not exist.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from confluent_kafka import Message
-
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.event_source import EventSource, judge_event_source
 from attribution.registry import SourceVersion, version_of
 from connectors.registry.kept import Key
+from connectors.registry.source import SourceMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def read_message(
 class Word:
     """The last word of a key: where and when (ms) it was said, and whether it does not delete."""
 
-    partition: int
+    partition: int | str
     said_at: int
     is_value: bool
 
@@ -75,7 +74,7 @@ class Words:
         """Forget all: the topic begins again."""
         self._last.clear()
 
-    def hear(self, message: Message) -> bool:
+    def hear(self, message: SourceMessage) -> bool:
         """Take in a message; False where another partition has a later word of its key."""
         key, partition = message.key(), message.partition()
         assert partition is not None
@@ -92,8 +91,8 @@ class Words:
         return word is not None and word.is_value
 
 
-def _order(word: Word) -> tuple[int, int]:
-    return word.said_at, word.partition
+def _order(word: Word) -> tuple[int, str]:
+    return word.said_at, str(word.partition)
 
 
 def _spelled(key: Key) -> bytes:

@@ -28,6 +28,13 @@ from connectors.registry.kept import TopicOffsets
 
 BATCH_MESSAGES: Final = 1000
 
+REGISTRY_DELAY: Final = 5_000_000
+"""From a message to its effect (us): longer than it takes to be read, even of a topic whose leader
+is just being elected."""
+
+LOOK_INTERVAL: Final = 1_000_000
+"""Between two questions whether there is more (us); each answer is kept, which takes a sync."""
+
 GROUP: Final = "tributary-registry"
 """Nothing is ever committed under this name."""
 
@@ -43,6 +50,12 @@ class SourceTopic:
     topic: str
     on_error: OnError = ignore
     refresh_seconds: float = REFRESH_SECONDS
+    delay: int = REGISTRY_DELAY
+    look_interval: int = LOOK_INTERVAL
+
+    def reader(self, on_begin: Callable[[], None]) -> "SourceReader":
+        """Open a reader; raises ClusterError."""
+        return SourceReader(self, on_begin)
 
 
 class SourceReader:

@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Final
 
 import pyarrow as pa
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, KafkaException, Message
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
 from attribution.columnar.frames import START
 from attribution.registry import Registry, SourceVersion, following
-from connectors.kafka.cluster import ANSWER_SECONDS_MAX, LOG, ClusterError, unreachable
+from connectors.kafka.cluster import ANSWER_SECONDS_MAX, LOG, ClusterError
 from connectors.registry.kept import (
     Horizon,
     Key,
@@ -29,22 +29,15 @@ from connectors.registry.kept import (
     update_registry,
 )
 from connectors.registry.messages import Change, UnreadableMessage, Words, read_message
-from connectors.registry.reader import SourceReader, SourceTopic
+from connectors.registry.source import Source, SourceMessage
 from connectors.registry.table import source_rows
 from connectors.state.directory import StateDir
-
-REGISTRY_DELAY: Final = 5_000_000
-"""From a message to its effect (us): longer than it takes to be read, even of a topic whose leader
-is just being elected."""
-
-LOOK_INTERVAL: Final = 1_000_000
-"""Between two questions whether there is more (us); each answer is kept, which takes a sync."""
 
 WAIT_SECONDS: Final = 0.1
 """For the next messages of a topic that is read whole."""
 
 
-def known_registry(state: StateDir, source: SourceTopic, now: int) -> Registry:
+def known_registry(state: StateDir, source: Source, now: int) -> Registry:
     """Return the versions that a state knows; a state that has not read the topic reads it whole.
 
     Raises StateError or ClusterError.
@@ -59,7 +52,7 @@ def known_registry(state: StateDir, source: SourceTopic, now: int) -> Registry:
     return update_registry(state, current, up_to + 1, read)
 
 
-def read_whole(source: SourceTopic) -> tuple[Registry, TopicOffsets]:
+def read_whole(source: Source) -> tuple[Registry, TopicOffsets]:
     """Read a topic to its present end: the sources there are, for all time, and how far that was.
 
     Raises ClusterError.
@@ -71,7 +64,7 @@ def read_whole(source: SourceTopic) -> tuple[Registry, TopicOffsets]:
         versions.clear()
         words.clear()
 
-    reader = SourceReader(source, begin)
+    reader = source.reader(begin)
     deadline = time.monotonic() + ANSWER_SECONDS_MAX
     try:
         while not reader.has_given_all():
@@ -84,8 +77,6 @@ def read_whole(source: SourceTopic) -> tuple[Registry, TopicOffsets]:
                 if (change := _change(source, message, versions)) is not None:
                     versions.pop(change.key, None)
                     versions |= {} if change.version is None else {change.key: (change.version,)}
-    except KafkaException as error:
-        raise unreachable(source.cluster, error) from error
     finally:
         reader.close()
     return Registry(versions=versions), reader.read
@@ -94,7 +85,7 @@ def read_whole(source: SourceTopic) -> tuple[Registry, TopicOffsets]:
 class RegistryTopic:
     """The registry as the lane follows it that reads the topic, and keeps it for all others."""
 
-    def __init__(self, source: SourceTopic, state: StateDir) -> None:
+    def __init__(self, source: Source, state: StateDir) -> None:
         """Go on from what a state knows. Raises ClusterError or StateError."""
         known = load_versions(state) or Known({})
         self._source = source
@@ -102,7 +93,7 @@ class RegistryTopic:
         self._registry = Registry(versions=known.versions)
         self._horizon = load_horizon(state) or Horizon(START, known.number)
         self._number = known.number
-        self._reader = SourceReader(source, self._begin)
+        self._reader = source.reader(self._begin)
         self._asked_at = START
         self._news: set[Key] = set()
         self._words = Words()
@@ -117,7 +108,7 @@ class RegistryTopic:
             self._hear(message, now)
         if self._reader.has_given_all():
             self._settle(now)
-        if not self._reader.is_asked and abs(now - self._asked_at) >= LOOK_INTERVAL:
+        if not self._reader.is_asked and abs(now - self._asked_at) >= self._source.look_interval:
             self._reader.ask()
             self._asked_at = now
         return now <= self._horizon.up_to
@@ -143,13 +134,15 @@ class RegistryTopic:
         self._taken_in = {}
         self._is_whole = False
 
-    def _hear(self, message: Message, now: int) -> None:
+    def _hear(self, message: SourceMessage, now: int) -> None:
         is_last_word = self._words.hear(message)
         is_new = (message.offset() or 0) >= self._taken_in.get(str(message.partition()), 0)
         if is_last_word and is_new:
             change = _change(self._source, message, self._versions)
             if change is not None:
-                self._change(change.key, change.version, _said_at(message, now) + REGISTRY_DELAY)
+                self._change(
+                    change.key, change.version, _said_at(message, now) + self._source.delay
+                )
 
     def _change(self, key: Key, version: SourceVersion | None, at: int) -> None:
         """Let a version hold from an instant on, but not from one by which was judged.
@@ -161,7 +154,7 @@ class RegistryTopic:
         self._versions[key] = following(self._versions.get(key, ()), version, max(instants))
 
     def _settle(self, now: int) -> None:
-        """Keep what was heard, and that it was all there is to know until REGISTRY_DELAY later."""
+        """Keep what was heard, and that it is all there is to know until the delay has passed."""
         if not self._is_whole:
             for key in [each for each in self._versions if not self._words.tell_of(each)]:
                 self._change(key, None, now)  # its deletion may be compacted away
@@ -173,18 +166,18 @@ class RegistryTopic:
             self._registry = replace(self._registry, versions=dict(self._versions))
             save_versions(self._state, Known(dict(self._versions), self._reader.read, self._number))
             self._news |= changed
-        up_to = max(self._horizon.up_to, self._asked_at + REGISTRY_DELAY - 1)
+        up_to = max(self._horizon.up_to, self._asked_at + self._source.delay - 1)
         self._horizon = Horizon(up_to, self._number)
         save_horizon(self._state, self._horizon)
 
 
-def _said_at(message: Message, now: int) -> int:
+def _said_at(message: SourceMessage, now: int) -> int:
     """Return when a message was sent; a clock ahead of ours must not delay a version."""
     kind, milliseconds = message.timestamp()
     return now if kind == TIMESTAMP_NOT_AVAILABLE else min(milliseconds * 1000, now)
 
 
-def _change(source: SourceTopic, message: Message, known: Versions) -> Change | None:
+def _change(source: Source, message: SourceMessage, known: Versions) -> Change | None:
     """Read a message; one that says nothing of use is told of in the log, by its place."""
     read = read_message(message.key(), message.value(), known)
     if isinstance(read, UnreadableMessage):

@@ -11,7 +11,7 @@ from zlib import crc32
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.metadata import require
 from connectors.kafka.producer import Outbox, Outgoing
-from connectors.registry.topic import REGISTRY_DELAY
+from connectors.registry.reader import REGISTRY_DELAY
 from flows.generate.live import LiveRecord
 
 STREAMS: Final = ("events", "impressions")

@@ -12,9 +12,11 @@ from connectors.files.folder import list_files
 from connectors.files.intake import TailIntakes
 from connectors.intake import Intakes
 from connectors.preflight.input_log import InputIdentity
-from connectors.registry.file import load_registry
-from connectors.registry.follow import Followed
+from connectors.registry.file import REGISTRY, load_registry
+from connectors.registry.follow import Followed, KeptRegistry
+from connectors.registry.growing import FILE, SourceFile
 from connectors.registry.kept import update_registry
+from connectors.registry.topic import RegistryTopic, known_registry
 from connectors.state.directory import StateDir
 from flows.run.guards import Sink
 from flows.run.job import RunOptions, clock
@@ -91,21 +93,29 @@ class FolderInputs:
         assert job.folder is not None
         self._job = job
         self._folder = job.folder
+        self._follows = not (job.folder / REGISTRY).exists() and (job.folder / FILE).exists()
 
     def check(self) -> None:
         """Look for the files and the registry."""
         list_files(self._folder)
-        self._load()
+        if not self._follows:
+            self._load()
 
     def registry(self, state: StateDir) -> Registry:
-        """Read `event_sources.json`."""
+        """Read `event_sources.json`, or the file that grows in its place."""
+        if self._follows:
+            return known_registry(state, SourceFile(self._folder), clock())
         return update_registry(state, self._load(), clock())
 
     def _load(self) -> Registry:
         return load_registry(self._folder, allow_unregistered=self._job.allow_unregistered)
 
-    def follow(self, state: StateDir) -> None:
-        """Follow nothing: the file counts as it is when the run starts."""
+    def follow(self, state: StateDir) -> Callable[[int], Followed] | None:
+        """Follow the file that grows; a fixed one counts as it is when the run starts."""
+        if not self._follows:
+            return None
+        source = SourceFile(self._folder)
+        return lambda lane: KeptRegistry(state) if lane else RegistryTopic(source, state)
 
     def log(self) -> InputIdentity:
         """Return the folder by its full name."""

@@ -31,8 +31,14 @@ def published_differences(
     tables = (_all(connection, table) for table in ("conversions_final", "credits_final"))
     expected = dict(documents(*tables))
     last = {message.key() or b"": message.value() or b"" for message in messages}
-    lost = {event for value in archive.lost().values() for event in _events(value)}
-    found = {key: text for key, text in last.items() if key in expected or _event(text) not in lost}
+    excused = {event for value in archive.lost().values() for event in _events(value)}
+    if archive.lost():
+        # Without the lost records, others may arrive earlier, and so under another id, or earn
+        # nothing: an epoch that was cut short has published them as they were before.
+        excused |= set(_known_events(connection))
+    found = {
+        key: text for key, text in last.items() if key in expected or _event(text) not in excused
+    }
     return _compared("published", expected, found)
 
 
@@ -64,6 +70,10 @@ def number_of(partition: str) -> int:
 
 def _all(connection: duckdb.DuckDBPyConnection, table: str) -> pa.RecordBatch:
     return connection.execute(f"from {table}").to_arrow_table().combine_chunks().to_batches()[0]
+
+
+def _known_events(connection: duckdb.DuckDBPyConnection) -> list[Event]:
+    return connection.execute(f"select {', '.join(EVENT_KEY)} from conversions_final").fetchall()
 
 
 def _event(document: bytes) -> Event:

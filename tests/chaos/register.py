@@ -13,7 +13,7 @@ from confluent_kafka import Producer
 from attribution.registry import END_OF_TIME, Registry, SourceVersion
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.topics import Topic, create_topics
-from connectors.registry.topic import REGISTRY_DELAY
+from connectors.registry.reader import REGISTRY_DELAY
 from tests.support.brokers.harness import Topics
 from tests.support.brokers.topics import WAIT_SECONDS_MAX
 

@@ -48,6 +48,8 @@ ROOMS: Final = {
         "lanes",
         "database",
         "preflight",
+        "spool",
+        "api",
     ],
     "flows": [
         "text",
@@ -60,6 +62,7 @@ ROOMS: Final = {
         "generate",
         "run",
         "replay",
+        "serve",
         "batch",
         "live",
         "cli",

@@ -18,8 +18,8 @@ from connectors.kafka.cluster import Cluster, ClusterError
 from connectors.kafka.topics import Topic, create_topics
 from connectors.registry.follow import FOLLOW_INTERVAL, UNREADABLE_MAX, KeptRegistry
 from connectors.registry.kept import Horizon, load_horizon, load_versions, save_horizon
-from connectors.registry.reader import SourceReader, SourceTopic
-from connectors.registry.topic import REGISTRY_DELAY, RegistryTopic, known_registry
+from connectors.registry.reader import REGISTRY_DELAY, SourceReader, SourceTopic
+from connectors.registry.topic import RegistryTopic, known_registry
 from connectors.state.directory import StateDir
 from connectors.state.errors import StateError
 from tests.chaos.job import wait_until

@@ -40,9 +40,11 @@ def new_job(folder: Path, servers: str) -> Iterator[KafkaJob]:
     job = KafkaJob(folder, topics)
     job.data.mkdir()
     (job.data / "event_sources.json").write_text(json.dumps([raw.source()]), encoding="utf-8")
-    yield job
-    if job.process is not None:
-        job.kill()
+    try:
+        yield job
+    finally:
+        if job.process is not None:
+            job.kill()
 
 
 @pytest.fixture

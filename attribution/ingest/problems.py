@@ -1,0 +1,87 @@
+"""Why a whole call is refused: status, code and text, once for all transports.
+
+Codes and texts of the REST routes are those of the published API; the Conversion API has its own
+texts for the same situations.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class CallProblem:
+    """A refused call. `field` names what is wrong in the request, `details` is for programs."""
+
+    status: HTTPStatus
+    code: str
+    message: str
+    field: str | None = None
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
+    retry_after_seconds: int | None = None
+
+
+def bad_json(message: str) -> CallProblem:
+    """Refuse a body that is no JSON object."""
+    return CallProblem(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", message)
+
+
+def invalid(message: str, where: str | None, **details: object) -> CallProblem:
+    """Refuse a request whose frame is not sound."""
+    return CallProblem(HTTPStatus.BAD_REQUEST, "VALIDATION_ERROR", message, where, details)
+
+
+UNAUTHORIZED: Final = CallProblem(
+    HTTPStatus.UNAUTHORIZED,
+    "UNAUTHORIZED",
+    "no valid API key: send Authorization: Bearer scope3_... or x-scope3-api-key",
+)
+
+NOT_PERMITTED: Final = CallProblem(
+    HTTPStatus.FORBIDDEN, "ACCESS_DENIED", "the API key has no right to do this"
+)
+
+NOT_FOUND: Final = CallProblem(
+    HTTPStatus.NOT_FOUND,
+    "NOT_FOUND",
+    "no such advertiser or event source for this API key; register sources with "
+    "event-sources/sync first",
+)
+"""Of what does not exist and of what belongs to another: the answer does not tell them apart."""
+
+NOT_JSON: Final = CallProblem(
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "UNSUPPORTED_MEDIA_TYPE",
+    "Content-Type must be application/json",
+)
+
+
+def too_large(limit: int) -> CallProblem:
+    """Refuse a body beyond the limit."""
+    return CallProblem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        "PAYLOAD_TOO_LARGE",
+        f"a body is at most {limit} bytes, unpacked; send fewer events per call",
+        details={"limit_bytes": limit},
+    )
+
+
+def unavailable(message: str, retry_after_seconds: int = 1) -> CallProblem:
+    """Refuse for now: nothing of the call was kept, and it may be sent again."""
+    return CallProblem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "SERVICE_UNAVAILABLE",
+        message,
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
+CAPI_MESSAGES: Final = {
+    "BAD_REQUEST": "Invalid JSON payload",
+    "VALIDATION_ERROR": "Validation error",
+    "UNAUTHORIZED": "Unauthorized",
+    "ACCESS_DENIED": "Access denied",
+    "UNSUPPORTED_MEDIA_TYPE": "Content-Type must be application/json",
+}
+"""The texts of the Conversion API, by code."""

@@ -1,0 +1,124 @@
+"""A log-event call from its body to its answer: read, judged, made durable."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from attribution.contract.document import JsonObject, Unreadable, dump_json, read_document
+from attribution.contract.envelope import judge_envelope
+from attribution.contract.verdicts import Refusal
+from attribution.ingest.log_event import CallVerdict, judge_call
+from attribution.ingest.problems import NOT_FOUND, CallProblem, bad_json, invalid, unavailable
+from attribution.ingest.scrub import scrubbed
+from attribution.policy import Policy
+from attribution.vocabulary import Warn
+from connectors.api.guard import ProblemError
+from connectors.api.sources import Sources
+from connectors.spool.writer import Receipt, Spool, SpoolFullError
+
+IN_THREAD_BYTES: Final = 100_000
+"""Bodies from this size on are judged in a worker thread, beside the calls of others."""
+
+WARNING_TEXTS: Final = {
+    Warn.RAW_PII_DROPPED: "raw personal data was dropped; send only hashed identifiers",
+    Warn.MISSING_USER_MATCH: "no identifier, so no match is possible",
+}
+"""Texts of the commonest warnings; the name of any other says what it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a call, and where it lies; a dry run is kept nowhere."""
+
+    verdict: CallVerdict
+    receipt: Receipt | None
+
+    def rest(self) -> dict[str, Any]:
+        """Return the answer of the REST routes: five fields, and no others."""
+        return {
+            "events_received": self.verdict.received,
+            "events_processed": self.verdict.processed,
+            "partial_failures": [
+                {"event_id": each.event_id, "code": each.code, "message": each.message}
+                for each in self.verdict.failures
+            ],
+            "warnings": _warnings(self.verdict),
+            "match_quality": self.verdict.match_quality,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvents:
+    """Takes calls: `sources` decide what is known, `spool` makes it durable."""
+
+    sources: Sources
+    spool: Spool
+    policy: Policy
+
+    async def take(self, advertiser_id: str, body: bytes, *, validate_only: bool) -> Answer:
+        """Judge a call, and keep it; raises ProblemError."""
+        if len(body) >= IN_THREAD_BYTES:
+            verdict, line = await asyncio.to_thread(self._judge, advertiser_id, body)
+        else:
+            verdict, line = self._judge(advertiser_id, body)
+        if validate_only:
+            return Answer(verdict, None)
+        if not self.spool.has_room():
+            raise ProblemError(unavailable("the disk is nearly full", retry_after_seconds=60))
+        try:
+            receipt = await asyncio.wrap_future(self.spool.append(line))
+        except (SpoolFullError, OSError) as error:
+            raise ProblemError(unavailable("nothing can be stored now; send it again")) from error
+        return Answer(verdict, receipt)
+
+    def _judge(self, advertiser_id: str, body: bytes) -> tuple[CallVerdict, bytes]:
+        document = _document(body)
+        named = JsonObject([("advertiser_id", advertiser_id), *document.pairs])
+        envelope = judge_envelope(named)
+        if isinstance(envelope, Refusal):
+            raise ProblemError(_refused(envelope))
+        source = self.sources.find(advertiser_id, envelope.event_source_id)
+        if source is None:
+            raise ProblemError(NOT_FOUND)
+        clean, is_changed = scrubbed(document)
+        text = dump_json(clean).encode() if is_changed else _one_line(body)
+        verdict = judge_call(envelope, source, self.policy)
+        return verdict, _prefixed(advertiser_id, text)
+
+
+def _document(body: bytes) -> JsonObject:
+    document = read_document(body)
+    if isinstance(document, Unreadable):
+        raise ProblemError(bad_json(document.message))
+    return document
+
+
+def _refused(refusal: Refusal) -> CallProblem:
+    too_many = refusal.field == "events" and refusal.events > 1
+    reason = {"reason": "BATCH_TOO_LARGE"} if too_many else {}
+    return invalid(refusal.message, refusal.field, **reason)
+
+
+def _one_line(body: bytes) -> bytes:
+    """Return a valid JSON object without line feeds: they stand between its tokens only."""
+    return body.strip().replace(b"\n", b" ").replace(b"\r", b" ")
+
+
+def _prefixed(advertiser_id: str, document: bytes) -> bytes:
+    """Name the advertiser first: of equal keys the first counts, and the path decides."""
+    return b'{"advertiser_id":' + json.dumps(advertiser_id).encode() + b"," + document[1:]
+
+
+def _warnings(verdict: CallVerdict) -> list[str]:
+    found = [
+        f"{warning}: {WARNING_TEXTS.get(warning, warning.replace('_', ' '))} ({_events(count)})"
+        for warning, count in sorted(verdict.warnings.items())
+    ]
+    if verdict.is_test:
+        found.append("test_event: validated, and left out of all results")
+    return found
+
+
+def _events(count: int) -> str:
+    return f"{count} event{'' if count == 1 else 's'}"

@@ -1,0 +1,149 @@
+"""API keys: who may call, for which advertisers, and with which rights.
+
+Only a hash of a key is stored, so a copy of the file opens nothing. The file is SQLite, shared by
+all processes of an instance and by the commands that manage keys.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import time_ns
+from typing import Final
+
+from connectors.errors import OperatorError
+
+PREFIX: Final = "scope3_"
+SECRET_BYTES: Final = 32
+RIGHTS: Final = ("write", "read", "admin")
+
+_SCHEMA: Final = """
+create table if not exists keys (
+  id text primary key, hash blob not null, name text not null, advertisers text not null,
+  rights text not null, created_at integer not null, revoked_at integer) strict;
+create table if not exists pepper (value blob not null) strict;
+"""
+
+
+class KeyStoreError(OperatorError):
+    """The file of API keys cannot be used; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key without its secret. No `advertisers` stands for all of them; times are in us."""
+
+    id: str
+    name: str
+    advertisers: frozenset[str]
+    rights: frozenset[str]
+    created_at: int
+    revoked_at: int | None = None
+
+    def may(self, right: str, advertiser_id: str | None = None) -> bool:
+        """Return whether the key has a right, for an advertiser if one is named."""
+        is_in_scope = not self.advertisers or advertiser_id in {None, *self.advertisers}
+        return right in self.rights and is_in_scope
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStore:
+    """The file of the keys."""
+
+    path: Path
+
+    def create(
+        self, name: str, *, advertisers: Sequence[str] = (), rights: Sequence[str] = RIGHTS
+    ) -> tuple[ApiKey, str]:
+        """Make a key; its secret is returned once and stored nowhere."""
+        secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+        key = ApiKey(
+            secrets.token_hex(4),
+            name,
+            frozenset(advertisers),
+            frozenset(rights),
+            time_ns() // 1_000,
+        )
+        row = (
+            key.id,
+            name,
+            json.dumps(sorted(key.advertisers)),
+            json.dumps(sorted(key.rights)),
+            key.created_at,
+        )
+        with self._opened() as connection:
+            connection.execute(
+                "insert into keys (id, hash, name, advertisers, rights, created_at) "
+                "values (?1, ?6, ?2, ?3, ?4, ?5)",
+                (*row, _hash(_pepper(connection), secret)),
+            )
+        return key, secret
+
+    def find(self, secret: str) -> ApiKey | None:
+        """Return the key with this secret, unless there is none or it is revoked."""
+        with self._opened() as connection:
+            wanted = _hash(_pepper(connection), secret)
+            for found, *row in connection.execute(f"select hash, {_COLUMNS} from keys"):
+                if hmac.compare_digest(found, wanted):
+                    key = _key(row)
+                    return key if key.revoked_at is None else None
+        return None
+
+    def all(self) -> list[ApiKey]:
+        """Return all keys, oldest first."""
+        with self._opened() as connection:
+            rows = connection.execute(f"select {_COLUMNS} from keys order by created_at, id")
+            return [_key(row) for row in rows]
+
+    def revoke(self, key_id: str) -> bool:
+        """Revoke a key; return whether there was one that was valid."""
+        with self._opened() as connection:
+            done = connection.execute(
+                "update keys set revoked_at = ? where id = ? and revoked_at is null",
+                (time_ns() // 1_000, key_id),
+            )
+            return done.rowcount == 1
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
+                connection.execute("pragma journal_mode = wal")
+                connection.executescript(_SCHEMA)
+                yield connection
+        except sqlite3.Error as error:
+            msg = f"{self.path} cannot be used for API keys: {error}; mend or remove it"
+            raise KeyStoreError(msg) from error
+
+
+_COLUMNS: Final = "id, name, advertisers, rights, created_at, revoked_at"
+
+
+def _key(row: Sequence[object]) -> ApiKey:
+    key_id, name, advertisers, rights, created_at, revoked_at = row
+    return ApiKey(
+        str(key_id),
+        str(name),
+        frozenset(json.loads(str(advertisers))),
+        frozenset(json.loads(str(rights))),
+        int(str(created_at)),
+        None if revoked_at is None else int(str(revoked_at)),
+    )
+
+
+def _pepper(connection: sqlite3.Connection) -> bytes:
+    """Return the server's part of every hash, made with the first key."""
+    found = connection.execute("select value from pepper").fetchone()
+    if found is None:
+        connection.execute("insert into pepper values (?)", (secrets.token_bytes(SECRET_BYTES),))
+        found = connection.execute("select value from pepper").fetchone()
+    return bytes(found[0])
+
+
+def _hash(pepper: bytes, secret: str) -> bytes:
+    return hashlib.sha256(pepper + secret.encode()).digest()

@@ -1,0 +1,171 @@
+"""Event sources of a folder as a file that grows: `event_sources.ndjson`, a line per change.
+
+A line is the document of a source with `received_at`, when it was written; `"deleted": true`
+deletes the source. Several processes may append: each stamps its line under a lock of the file.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from attribution.contract.document import Unreadable, read_document
+from attribution.contract.times import parse_time
+from attribution.registry import Registry, following
+from connectors.registry.kept import TopicOffsets, Versions
+from connectors.registry.messages import UnreadableMessage, read_message
+
+FILE: Final = "event_sources.ndjson"
+
+DELAY: Final = 500_000
+"""From a line to its effect (us): longer than a lane takes to read it."""
+
+LOOK_INTERVAL: Final = 100_000
+"""Between two looks whether there is more (us)."""
+
+CREATED: Final = 1
+"""The kind of a time stamp that its writer set, as in Kafka."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLine:
+    """One line of the file, as a message of the registry topic."""
+
+    line: bytes
+    at: int
+
+    def key(self) -> bytes | None:
+        """Return `advertiser_id/event_source_id`."""
+        document = read_document(self.line)
+        if isinstance(document, Unreadable):
+            return None
+        return f"{document.get('advertiser_id')}/{document.get('event_source_id')}".encode()
+
+    def value(self) -> bytes | None:
+        """Return the line, or None where it deletes."""
+        document = read_document(self.line)
+        is_deletion = not isinstance(document, Unreadable) and document.get("deleted") is True
+        return None if is_deletion else self.line
+
+    def partition(self) -> int:
+        """Return 0: there is one file."""
+        return 0
+
+    def offset(self) -> int:
+        """Return the byte at which the line begins."""
+        return self.at
+
+    def received_at(self) -> int:
+        """Return when the line was written (us); 0 where it does not say."""
+        document = read_document(self.line)
+        given = None if isinstance(document, Unreadable) else document.get("received_at")
+        time_ = parse_time(given)
+        return 0 if time_ is None else time_.microseconds
+
+    def timestamp(self) -> tuple[int, int]:
+        """Return when it was written (ms)."""
+        return CREATED, self.received_at() // 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """The file in a folder."""
+
+    folder: Path
+    delay: int = DELAY
+    look_interval: int = LOOK_INTERVAL
+    topic: str = FILE
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.folder / FILE
+
+    def reader(self, on_begin: Callable[[], None]) -> "SourceFileReader":
+        """Open a reader."""
+        return SourceFileReader(self, on_begin)
+
+    def append(self, documents: Sequence[Mapping[str, Any]]) -> int:
+        """Add lines, synced; return when they were written (us)."""
+        with self.path.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            now = time.time_ns() // 1_000
+            at = (EPOCH + timedelta(microseconds=now)).isoformat(timespec="microseconds")
+            stamp = {"received_at": at.replace("+00:00", "Z")}
+            file.write(
+                b"".join(json.dumps({**stamp, **each}).encode() + b"\n" for each in documents)
+            )
+            file.flush()
+            os.fdatasync(file.fileno())
+        return now
+
+    def registry(self) -> Registry:
+        """Return all versions that the file makes, each in effect a delay after its line."""
+        versions: Versions = {}
+        for line in SourceFileReader(self, lambda: None).messages():
+            change = read_message(line.key(), line.value(), versions)
+            if change is not None and not isinstance(change, UnreadableMessage):
+                at = line.timestamp()[1] * 1_000 + self.delay
+                held = following(versions.get(change.key, ()), change.version, at)
+                versions[change.key] = held
+        return Registry(versions=versions)
+
+
+class SourceFileReader:
+    """Reads the lines of the file in their order."""
+
+    def __init__(self, source: SourceFile, on_begin: Callable[[], None]) -> None:
+        """Begin; `on_begin` is called when the file was replaced and all is read again."""
+        self._path = source.path
+        self._on_begin = on_begin
+        self._next = 0
+        self._is_asked = self._has_read = False
+
+    @property
+    def read(self) -> TopicOffsets:
+        """How far the file has been read."""
+        return TopicOffsets(FILE, {"0": self._next})
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the last question is still open."""
+        return self._is_asked
+
+    def messages(self, seconds: float = 0.0) -> list[SourceLine]:
+        """Return the next whole lines; never waits."""
+        del seconds
+        self._has_read = self._is_asked
+        if not self._path.exists():
+            return []
+        if self._path.stat().st_size < self._next:
+            self._next = 0
+            self._on_begin()
+        with self._path.open("rb") as file:
+            file.seek(self._next)
+            content = file.read()
+        lines = []
+        for line in content[: content.rfind(b"\n") + 1].splitlines(keepends=True):
+            lines.append(SourceLine(line.rstrip(b"\r\n"), self._next))
+            self._next += len(line)
+        return lines
+
+    def ask(self) -> None:
+        """Ask where the file ends now."""
+        self._is_asked, self._has_read = True, False
+
+    def has_given_all(self) -> bool:
+        """Return whether all was returned that was there at the question; closes it."""
+        if not self._has_read:
+            return False
+        self._is_asked = self._has_read = False
+        return True
+
+    def close(self) -> None:
+        """Keep nothing open."""

@@ -1,0 +1,68 @@
+"""What a followed registry is read from: a compacted topic, or a file that grows."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from connectors.registry.kept import TopicOffsets
+
+
+class SourceMessage(Protocol):
+    """One change: an event source as it is from then on, or, without a value, its deletion."""
+
+    def key(self) -> bytes | None:
+        """Return `advertiser_id/event_source_id`."""
+
+    def value(self) -> bytes | None:
+        """Return the document of the source."""
+
+    def partition(self) -> int | None:
+        """Return where the message lies."""
+
+    def offset(self) -> int | None:
+        """Return its offset there."""
+
+    def timestamp(self) -> tuple[int, int]:
+        """Return the kind of its time stamp, and the stamp (ms)."""
+
+
+class Reader(Protocol):
+    """Reads all changes in their order, and knows whether there may be more."""
+
+    @property
+    def read(self) -> TopicOffsets:
+        """How far was read."""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the last question is still open."""
+
+    def messages(self, seconds: float = 0.0) -> Sequence[SourceMessage]:
+        """Return the next changes; waits for the first for so long."""
+
+    def ask(self) -> None:
+        """Ask where the changes end now."""
+
+    def has_given_all(self) -> bool:
+        """Return whether everything up to that end was returned; this closes the question."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class Source(Protocol):
+    """Where the changes are; `delay` is from a change to its effect (us)."""
+
+    @property
+    def topic(self) -> str:
+        """The name of the topic or file."""
+
+    @property
+    def delay(self) -> int:
+        """From a change to its effect (us)."""
+
+    @property
+    def look_interval(self) -> int:
+        """Between two questions whether there is more (us)."""
+
+    def reader(self, on_begin: Callable[[], None]) -> Reader:
+        """Open a reader; it calls `on_begin` when all is read again."""

@@ -1,0 +1,212 @@
+"""Accepted calls on disk, synced before they are answered: the folder that a run reads.
+
+One thread drains a bounded queue. It stamps each document under its lock, so that `received_at`
+never runs backwards in a file, writes what waits, syncs once, and then answers all of it.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import IO, Final
+
+from connectors.errors import OperatorError
+
+QUEUE_BYTES_MAX: Final = 256 << 20
+"""Of documents that wait; beyond it a call is refused for now."""
+
+BATCH_BYTES_MAX: Final = 8 << 20
+"""Synced at once: a sync costs milliseconds, whatever it is."""
+
+FILE_BYTES_MAX: Final = 256 << 20
+FILE_SECONDS_MAX: Final = 3600
+"""A file is closed then, and the next one begun."""
+
+SLOTS_MAX: Final = 64
+"""Instances that write to one folder."""
+
+FREE_BYTES_MIN: Final = 64 << 20
+"""With less room on the disk, calls are refused for now."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class SpoolError(OperatorError):
+    """The folder cannot be written to; the message says why and what to do."""
+
+
+class SpoolFullError(Exception):
+    """Too much waits to be written, or the disk is nearly full: try again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where a document lies: the name of its file, and its line from 0."""
+
+    partition: str
+    offset: int
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    document: bytes
+    written: "Future[Receipt]"
+
+
+class Spool:
+    """Files of one stream, `<stream>-api<slot>-<time>.ndjson`, in a folder."""
+
+    def __init__(self, folder: Path, stream: str, fail: Callable[[OSError], None]) -> None:
+        """Take a slot of the folder and cut what a crash left unfinished.
+
+        `fail` is called once a write or sync has failed: nothing may be accepted after that.
+        Raises SpoolError.
+        """
+        self._folder, self._stream, self._fail = folder, stream, fail
+        self._slot, self._lock_file = _take_slot(folder, stream)
+        for path in folder.glob(f"{stream}-api{self._slot}-*.ndjson"):
+            _cut_unfinished_line(path)
+        self._file: IO[bytes] | None = None
+        self._name, self._lines, self._bytes, self._opened_at = "", 0, 0, 0.0
+        self._stamp = 0
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._waiting_bytes, self._counting = 0, Lock()
+        self._is_broken = False
+        self._thread = Thread(target=self._run, name=f"spool {stream}", daemon=True)
+        self._thread.start()
+
+    def append(self, document: bytes) -> "Future[Receipt]":
+        """Take one JSON object on one line; the result is there when it is synced.
+
+        Raises SpoolFullError where it cannot be taken now.
+        """
+        with self._counting:
+            if self._is_broken or self._waiting_bytes + len(document) > QUEUE_BYTES_MAX:
+                raise SpoolFullError
+            self._waiting_bytes += len(document)
+        waiting = _Waiting(document, Future())
+        self._queue.put(waiting)
+        return waiting.written
+
+    def has_room(self) -> bool:
+        """Return whether the disk takes more."""
+        room = os.statvfs(self._folder)
+        return room.f_bavail * room.f_frsize >= FREE_BYTES_MIN
+
+    def close(self) -> None:
+        """Write what waits, and end."""
+        self._queue.put(None)
+        self._thread.join()
+        if self._file is not None:
+            self._file.close()
+        self._lock_file.close()
+
+    def _run(self) -> None:
+        while (batch := self._next_batch()) is not None:
+            try:
+                receipts = self._write([each.document for each in batch])
+            except OSError as error:
+                with self._counting:
+                    self._is_broken = True
+                for each in batch:
+                    each.written.set_exception(error)
+                self._fail(error)
+                return
+            with self._counting:
+                self._waiting_bytes -= sum(len(each.document) for each in batch)
+            for each, receipt in zip(batch, receipts, strict=True):
+                each.written.set_result(receipt)
+
+    def _next_batch(self) -> list[_Waiting] | None:
+        """Wait for a document, and take all that wait with it; None at the end."""
+        first = self._queue.get()
+        if first is None:
+            return None
+        batch, size = [first], len(first.document)
+        while size < BATCH_BYTES_MAX:
+            try:
+                following = self._queue.get_nowait()
+            except Empty:
+                break
+            if following is None:
+                self._queue.put(None)
+                break
+            batch.append(following)
+            size += len(following.document)
+        return batch
+
+    def _write(self, documents: list[bytes]) -> list[Receipt]:
+        file = self._current_file()
+        self._stamp = max(self._stamp, time.time_ns() // 1_000)
+        lines = [stamped(document, self._stamp) for document in documents]
+        file.write(b"".join(lines))
+        file.flush()
+        os.fdatasync(file.fileno())
+        first = self._lines
+        self._lines += len(lines)
+        self._bytes += sum(map(len, lines))
+        return [Receipt(self._name, first + at, self._stamp) for at in range(len(lines))]
+
+    def _current_file(self) -> IO[bytes]:
+        now = time.time()
+        is_over = self._bytes >= FILE_BYTES_MAX or now - self._opened_at >= FILE_SECONDS_MAX
+        if self._file is None or is_over:
+            if self._file is not None:
+                self._file.close()
+            at = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S%f")
+            self._name = f"{self._stream}-api{self._slot}-{at}.ndjson"
+            self._file = (self._folder / self._name).open("xb")
+            self._lines, self._bytes, self._opened_at = 0, 0, now
+            _sync_folder(self._folder)
+        return self._file
+
+
+def stamped(document: bytes, received_at: int) -> bytes:
+    """Return a JSON object as a line that begins with its arrival: the first of equal keys."""
+    text = (EPOCH + timedelta(microseconds=received_at)).isoformat(timespec="microseconds")
+    stamp = json.dumps(text.replace("+00:00", "Z")).encode()
+    return b'{"received_at":' + stamp + b"," + document.lstrip()[1:] + b"\n"
+
+
+def _take_slot(folder: Path, stream: str) -> tuple[int, IO[bytes]]:
+    """Lock the first free slot; files of another instance are never touched."""
+    try:
+        for slot in range(SLOTS_MAX):
+            file = (folder / f".{stream}-api{slot}.lock").open("wb")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+            else:
+                return slot, file
+    except OSError as error:
+        msg = f"{folder} cannot be written: {error.strerror}; name a folder that can"
+        raise SpoolError(msg) from error
+    msg = f"{folder} has {SLOTS_MAX} writers already; end one of them"
+    raise SpoolError(msg)
+
+
+def _cut_unfinished_line(path: Path) -> None:
+    """Cut what follows the last line feed: no caller was answered for it."""
+    with path.open("r+b") as file:
+        content = file.read()
+        end = content.rfind(b"\n") + 1
+        if end < len(content):
+            file.truncate(end)
+            os.fdatasync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

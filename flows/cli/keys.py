@@ -1,0 +1,93 @@
+"""`tributary keys`: API keys of a folder."""
+
+# ruff: noqa: PLC0415  a command imports when it runs
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.failures import MISTAKEN, reporting
+
+keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+
+Folder = Annotated[
+    Path, typer.Argument(show_default=False, help="Folder of the log that the API writes to.")
+]
+
+
+@keys.command()
+@reporting
+def create(
+    folder: Folder,
+    *,
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "",
+    advertisers: Annotated[
+        list[str] | None,
+        typer.Option("--advertiser", metavar="ID", help="Only for it. May be repeated."),
+    ] = None,
+    rights: Annotated[
+        list[str] | None,
+        typer.Option("--right", metavar="RIGHT", help="write, read or admin. May be repeated."),
+    ] = None,
+) -> None:
+    """Make a key; its secret is shown once and stored nowhere.
+
+    Without --advertiser it is for all, without --right it has all rights.
+    """
+    from connectors.api.keys import RIGHTS, KeyStore
+    from flows.serve.serve import KEYS
+
+    unknown = set(rights or ()) - set(RIGHTS)
+    if unknown:
+        typer.echo(
+            f"tributary: --right is one of {', '.join(RIGHTS)}, not {min(unknown)}", err=True
+        )
+        raise typer.Exit(MISTAKEN)
+    store = KeyStore(folder / KEYS)
+    key, secret = store.create(name, advertisers=advertisers or (), rights=rights or RIGHTS)
+    typer.echo(f"{secret}\nkey {key.id}; this is the only time its secret is shown", err=False)
+
+
+@keys.command("list")
+@reporting
+def list_keys(folder: Folder) -> None:
+    """List the keys, without their secrets."""
+    from connectors.api.keys import KeyStore
+    from flows.serve.serve import KEYS
+    from flows.text import text_table
+
+    rows = [
+        [
+            key.id,
+            key.name,
+            ", ".join(sorted(key.advertisers)) or "all",
+            ", ".join(sorted(key.rights)),
+            _instant(key.created_at),
+            "" if key.revoked_at is None else _instant(key.revoked_at),
+        ]
+        for key in KeyStore(folder / KEYS).all()
+    ]
+    headers = ["key", "name", "advertisers", "rights", "made", "revoked"]
+    typer.echo(text_table(headers, rows) if rows else "no API keys")
+
+
+@keys.command()
+@reporting
+def revoke(
+    folder: Folder, key: Annotated[str, typer.Argument(show_default=False, help="As listed.")]
+) -> None:
+    """Revoke a key; within two seconds no call is accepted with it."""
+    from connectors.api.keys import KeyStore
+    from flows.serve.serve import KEYS
+
+    if not KeyStore(folder / KEYS).revoke(key):
+        typer.echo(f"tributary: no valid key {key}; list them with: tributary keys list", err=True)
+        raise typer.Exit(MISTAKEN)
+    typer.echo(f"revoked {key}")
+
+
+def _instant(microseconds: int) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
