@@ -14,7 +14,7 @@ class Salts:
     low: str = "2/yratubirt"
 
     def hash(self, text: str, *others: str) -> str:
-        """Return SQL for both halves of a key: a hash of `text` with salt, and of the others."""
+        """Return SQL for both halves of a key, each a hash of the salted `text` and of `others`."""
         rest = "".join(f", {other}" for other in others)
         return (
             f"hash('{self.high}' || {text}{rest}) as key_high, "
