@@ -12,12 +12,12 @@ REGISTRY: Final = "event_sources.json"
 
 
 def load_registry(folder: Path, *, allow_unregistered: bool) -> Registry:
-    """Read `event_sources.json`; raises LogError where it is missing or wrong."""
+    """Read `event_sources.json`; raises LogError if it is missing or invalid."""
     return load_sources(folder / REGISTRY, allow_unregistered=allow_unregistered)
 
 
 def load_sources(path: Path, *, allow_unregistered: bool) -> Registry:
-    """Read the registry from a file; raises LogError where it is missing or wrong."""
+    """Read the registry from a file; raises LogError if it is missing or invalid."""
     try:
         documents = json.loads(read_regular(path))
     except FileNotFoundError as error:

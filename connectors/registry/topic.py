@@ -1,8 +1,8 @@
-"""The registry as a compacted topic: read whole at each start, followed from then on.
+"""The registry as a compacted topic: read whole at each start, and followed from then on.
 
-A version takes effect REGISTRY_DELAY after its message, so that every lane knows of it by then, and
-never at an instant by which somebody may have judged already. A lane that cannot be sure to have
-heard all that is in effect waits.
+A version takes effect REGISTRY_DELAY after its message, so that every lane has it by then, and
+never before the saved horizon, up to which lanes may have judged events already. A lane waits while
+it may lack versions that are in effect.
 """
 
 import time
@@ -34,18 +34,18 @@ from connectors.registry.table import source_rows
 from connectors.state.directory import StateDir
 
 REGISTRY_DELAY: Final = 5_000_000
-"""From a message to its effect (us): longer than it takes to be read, even of a topic whose leader
-is just being elected."""
+"""Delay (us) from a message to its effect: longer than it takes to read it, even during a leader
+election."""
 
 LOOK_INTERVAL: Final = 1_000_000
-"""Between two questions whether there is more (us); each answer is kept, which takes a sync."""
+"""Interval (us) of requests for the end of the topic; each one ends with a save and its sync."""
 
 WAIT_SECONDS: Final = 0.1
-"""For the next messages of a topic that is read whole."""
+"""Poll timeout while the topic is read whole."""
 
 
 def known_registry(state: StateDir, source: SourceTopic, now: int) -> Registry:
-    """Return the versions that a state knows; a state that has not read the topic reads it whole.
+    """Return the versions of a state; a state that has not read the topic reads it whole.
 
     Raises StateError or ClusterError.
     """
@@ -53,14 +53,14 @@ def known_registry(state: StateDir, source: SourceTopic, now: int) -> Registry:
     if known is not None and known.read.offsets and horizon is not None:
         return Registry(versions=known.versions)
     current, read = read_whole(source)
-    # By a file nobody has judged beyond now, by a topic nobody beyond what was kept.
+    # Lanes have judged up to now by a registry file, and up to the saved horizon by a topic.
     up_to = now if horizon is None else max(horizon.up_to, now)
     save_horizon(state, Horizon(up_to, 0 if known is None else known.number))
     return update_registry(state, current, up_to + 1, read)
 
 
 def read_whole(source: SourceTopic) -> tuple[Registry, TopicOffsets]:
-    """Read a topic to its present end: the sources there are, for all time, and how far that was.
+    """Read a topic to its current end; return its sources, in effect for all time, and the offsets.
 
     Raises ClusterError.
     """
@@ -92,10 +92,10 @@ def read_whole(source: SourceTopic) -> tuple[Registry, TopicOffsets]:
 
 
 class RegistryTopic:
-    """The registry as the lane follows it that reads the topic, and keeps it for all others."""
+    """The registry in the lane that reads the topic and saves it for all other lanes."""
 
     def __init__(self, source: SourceTopic, state: StateDir) -> None:
-        """Go on from what a state knows. Raises ClusterError or StateError."""
+        """Resume from the versions of a state. Raises ClusterError or StateError."""
         known = load_versions(state) or Known({})
         self._source = source
         self._state = state
@@ -112,7 +112,7 @@ class RegistryTopic:
             self._taken_in = known.read.offsets
 
     def look(self, now: int) -> bool:
-        """Take in what is new; tell whether that is all that is in effect. Never waits for long."""
+        """Read new messages; return whether the registry is complete. Never blocks for long."""
         for message in self._reader.messages():
             self._hear(message, now)
         if self._reader.has_given_all():
@@ -123,7 +123,7 @@ class RegistryTopic:
         return now <= self._horizon.up_to
 
     def current(self) -> Registry:
-        """Return the registry as it is known now."""
+        """Return the registry as of the last save."""
         return self._registry
 
     def news(self) -> pa.RecordBatch | None:
@@ -133,11 +133,11 @@ class RegistryTopic:
         return source_rows(versions) if versions else None
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the consumer."""
         self._reader.close()
 
     def _begin(self) -> None:
-        """Hear all from the beginning; nothing of it counts before all is heard."""
+        """Prepare to read from the beginning; nothing takes effect before the end is reached."""
         self._versions = dict(self._registry.versions)
         self._words.clear()
         self._taken_in = {}
@@ -152,16 +152,16 @@ class RegistryTopic:
                 self._change(change.key, change.version, _said_at(message, now) + REGISTRY_DELAY)
 
     def _change(self, key: Key, version: SourceVersion | None, at: int) -> None:
-        """Let a version hold from an instant on, but not from one by which was judged.
+        """Let a version take effect at an instant, or after the horizon if that is later.
 
-        What was told of a source is taken back by later rows, so that some of it has to stay.
+        Its rows in the result replace earlier rows of the source, so at least one version remains.
         """
         told = self._registry.versions.get(key, ())
         instants = [at, self._horizon.up_to + 1, *(each.valid_from + 1 for each in told[:1])]
         self._versions[key] = following(self._versions.get(key, ()), version, max(instants))
 
     def _settle(self, now: int) -> None:
-        """Keep what was heard, and that it was all there is to know until REGISTRY_DELAY later."""
+        """Save the versions, and the horizon: REGISTRY_DELAY after the end was requested."""
         if not self._is_whole:
             for key in [each for each in self._versions if not self._words.tell_of(each)]:
                 self._change(key, None, now)  # its deletion may be compacted away
@@ -179,13 +179,13 @@ class RegistryTopic:
 
 
 def _said_at(message: Message, now: int) -> int:
-    """Return when a message was sent; a clock ahead of ours must not delay a version."""
+    """Return when a message was sent, at most `now`: a clock ahead must not delay a version."""
     kind, milliseconds = message.timestamp()
     return now if kind == TIMESTAMP_NOT_AVAILABLE else min(milliseconds * 1000, now)
 
 
 def _change(source: SourceTopic, message: Message, known: Versions) -> Change | None:
-    """Read a message; one that says nothing of use is told of in the log, by its place."""
+    """Read a message; an invalid one is ignored, and its offset is logged."""
     read = read_message(message.key(), message.value(), known)
     if isinstance(read, UnreadableMessage):
         place = f"{source.topic}-{message.partition()} offset {message.offset()}"
