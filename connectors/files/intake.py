@@ -1,12 +1,12 @@
-"""A folder of files that grow, as intakes of lanes: new lines, and new files as they appear.
+"""A folder of growing files as intakes of lanes: reads new lines, and new files as they appear.
 
-A partition is a file's name without the suffix of its compression, and belongs to one lane for
-ever. Rotate by starting a new file with a new name; a file that was read to its end may be packed
-or taken away. What may happen to a single file is in `growing`.
+A partition is a file's name without the compression suffix, and always belongs to the same lane.
+Rotate by starting a new file with a new name; a file that was read to its end may be packed or
+removed. The rules for a single file are in `growing_file`.
 
-A file that is renamed gets another lane, perhaps in another process, which knows nothing of it. The
-lane that has read it under its former name recognises it, and ends the run. The other one sees that
-the inode had another name, and waits until that is done. See `TailIntake._take_in`.
+A renamed file belongs to another lane, perhaps in another process, which has no position for it.
+The lane that has read it under its former name recognises it, and ends the run. Until then the
+other lane, which sees that the inode had another name, does not read it. See `TailIntake._take_in`.
 """
 
 import time
@@ -25,21 +25,21 @@ from connectors.intake import Documents
 from connectors.positions import FilePosition, Position
 
 LISTING_INTERVAL: Final = 0.2
-"""Seconds between two looks at the folder: a new file may wait longer than a new line. Below the
-default `idle_grace`, so that what comes meanwhile is not below the watermark yet."""
+"""Seconds between two listings of the folder: a new file may wait longer than a new line. Below the
+default `idle_grace`, so that the records of a new file are not below the watermark yet."""
 
 FIRST_BYTES: Final = 64_000
-"""Read of a file before it is known where in time it begins; one far ahead is then left alone."""
+"""Size of the first read of a file, which shows its arrival times; a file far ahead then waits."""
 
 PACKED_MAX: Final = 16
-"""Packed files of a lane that are open at once. Any other is unpacked again up to its place."""
+"""Packed files that a lane keeps open. Any other is unpacked again up to its position."""
 
 DOUBT_EPOCHS: Final = 2
-"""Epochs that a file waits for which may be a renamed one: all lanes end the second one after the
-file was seen, so each has looked meanwhile whether it is one of theirs."""
+"""Epochs that a possibly renamed file waits. All lanes end the second epoch after the file was
+seen, so by then each of them has checked whether the file was one of its own."""
 
 DOUBT_LISTINGS: Final = 5
-"""Looks at the folder that it waits for as well: another process has its own."""
+"""Listings of the folder that it waits for as well, because each process lists on its own."""
 
 
 def ignore(told: str) -> None:
@@ -48,7 +48,7 @@ def ignore(told: str) -> None:
 
 
 class TailIntakes:
-    """Opens the files of a folder; those of a name are always the same lane's."""
+    """Opens the files of a folder; files of one name always belong to the same lane."""
 
     def __init__(
         self,
@@ -59,16 +59,16 @@ class TailIntakes:
         listing_interval: float = LISTING_INTERVAL,
         tell: Callable[[str], None] = ignore,
     ) -> None:
-        """Look into the folder at most every `listing_interval` seconds, for all lanes together.
+        """List the folder at most every `listing_interval` seconds, for all lanes together.
 
-        `tell` is given a sentence about what somebody should put in order.
+        `tell` is called with a sentence for each problem that an operator should fix.
         """
         self._listing = Listing(folder, listing_interval, tell)
         self._lanes = lanes
         self._chunk_bytes = chunk_bytes
 
     def open(self, lane: int, positions: Mapping[str, Position]) -> "TailIntake":
-        """Open the files of a lane; those in `positions` go on from there."""
+        """Open the files of a lane; those in `positions` resume from there."""
         places = {
             name: position
             for name, position in positions.items()
@@ -78,12 +78,12 @@ class TailIntakes:
         return TailIntake(self._listing, (lane, self._lanes), places, self._chunk_bytes)
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Nobody watches."""
+        """Do nothing: files have no consumer group."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Doubt:
-    """Until when a file is left alone: a number of epochs stored, and a time."""
+    """Until when a file is not read: a number of epochs stored, and a time."""
 
     epochs: int
     until: float
@@ -99,7 +99,7 @@ class TailIntake:
         places: dict[str, FilePosition],
         chunk_bytes: int,
     ) -> None:
-        """Be the first of so many lanes, or another one; go on in files that have a place."""
+        """Open a lane, given as (number, count); files in `places` resume from there."""
         self._listing = listing
         self._lane, self._lanes = lane
         self._chunk_bytes = chunk_bytes
@@ -113,7 +113,7 @@ class TailIntake:
         listing.resumed |= {name for name, place in places.items() if place.byte}
 
     def look_around(self) -> None:
-        """Find what has come, gone or grown."""
+        """Find files that have appeared, disappeared or grown."""
         view = self._listing.view()
         if view.version != self._version:
             self._take_in(view)
@@ -123,7 +123,7 @@ class TailIntake:
             self._files.look_around()
 
     def poll(self, held: Collection[str]) -> list[Documents]:
-        """Return new lines, a chunk or two at most, first of files that were not at their end."""
+        """Return new lines, at most a chunk or two; files that were not at their end come first."""
         self._dispel_doubts()
         mine = [
             (name, file)
@@ -135,7 +135,7 @@ class TailIntake:
         left = self._chunk_bytes
         for name, file in mine:
             if left <= 0:
-                file.is_at_end = False  # for all we know: nobody has looked
+                file.is_at_end = False  # not read in this poll, so unknown
             elif (documents := self._read(name, file)) is not None:
                 file.grew_at = time.monotonic()
                 given.append(documents)
@@ -147,12 +147,12 @@ class TailIntake:
         return [(file.file.stream, name) for name, file in self._files.awake.items()]
 
     def is_at_end(self, partition: str) -> bool:
-        """Return whether a file held no further whole line when it was last looked at."""
+        """Return whether a file had no further whole line at the last read."""
         file = self._files.get(partition)
         return file.is_at_end if file is not None else self._place(partition).is_whole
 
     def position(self, partition: str) -> Position:
-        """Return the place in a file, and by what it is known again."""
+        """Return the position in a file, with the data by which the file is recognised."""
         return self._place(partition)
 
     def next_offset(self, partition: str) -> int:
@@ -160,12 +160,12 @@ class TailIntake:
         return self._place(partition).line
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Note that one more epoch is stored everywhere."""
+        """Record that one more epoch is stored everywhere."""
         del positions
         self._epochs += 1
 
     def close(self) -> None:
-        """Close the packed files; others are never left open."""
+        """Close the packed files; others are not kept open."""
         for file in self._unpacking.values():
             file.close()
 
@@ -175,7 +175,7 @@ class TailIntake:
         return self._missing.get(partition) or self._gone[partition]
 
     def _take_in(self, view: View) -> None:
-        """Take in the files that are new, or back, or packed by now; let go of the others."""
+        """Add files that are new, back, or packed by now; remove those that are gone."""
         self._version = view.version
         mine = {
             name: files
@@ -197,7 +197,7 @@ class TailIntake:
                 self._check_renamed(former, self._gone[former], view.files[name])
 
     def _meet(self, name: str, files: Sequence[LogFile], view: View) -> None:
-        """Take in a file, and leave it alone at first where it may be one that was renamed."""
+        """Add a file; one that may be a renamed file is not read at first."""
         place = self._missing.pop(name, None) or self._gone.pop(name, None)
         if place is None:
             place = FilePosition()
@@ -226,7 +226,7 @@ class TailIntake:
         return documents
 
     def _look_for(self, name: str, file: GrowingFile) -> None:
-        """See what has become of a file that was still listed."""
+        """List the folder again after a listed file was not found."""
         self._take_in(self._listing.view(now=True))
         if self._files.get(name) is file and not file.file.is_there():
             self._miss(name)
@@ -239,7 +239,7 @@ class TailIntake:
         self._missing[name] = file.place
 
     def _let_go(self, name: str) -> None:
-        """Remember a file that is gone, if nothing of it is lost."""
+        """Remember a file that is gone; raises LogError if it was not read to its end."""
         place = self._missing.pop(name)
         self._check_renamed(name, place, self._listing.with_inode(place.inode))
         if place.was_empty and not place.is_whole:
@@ -254,7 +254,7 @@ class TailIntake:
         self._gone[name] = place.gone()
 
     def _check_renamed(self, name: str, place: FilePosition, others: Sequence[LogFile]) -> None:
-        """Refuse a file that goes on under another name, unless that has a place of its own."""
+        """Raise LogError if a file continues under another name that has no position of its own."""
         known = self._listing.resumed
         for other in others:
             is_new = other.partition != name and other.partition not in known

@@ -1,4 +1,4 @@
-"""Names in the folder of a log: which are files of a raw stream, and which only look like it."""
+"""Names in the folder of a log: which are files of a raw stream, and which only look like one."""
 
 import re
 from typing import Final
@@ -11,7 +11,7 @@ NAME: Final = re.compile(
 )
 
 _KNOWN: Final = frozenset({"event_sources.json", "truth.json", "truth.ndjson"})
-"""What belongs into the folder of a log beside it."""
+"""Other files that belong into the folder of a log."""
 
 _ENDINGS: Final = ".ndjson, .ndjson.gz or .ndjson.zst"
 
@@ -24,7 +24,7 @@ _RECORDS: Final = re.compile(rf".*\.({_FORMATS})(\.\w+)?", re.DOTALL | re.IGNORE
 
 
 def why_not_read(name: str, *, is_folder: bool) -> str | None:
-    """Return why an entry that may hold records is not read; None if it hardly holds any."""
+    """Return why an entry that may contain records is not read; None if it hardly can."""
     if name in _KNOWN or name.startswith("."):
         return None
     if is_folder:
