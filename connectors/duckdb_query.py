@@ -14,7 +14,7 @@ _THREAD: Final = threading.local()
 
 @cache
 def _engine() -> duckdb.DuckDBPyConnection:
-    """Return the process's in-memory engine; one thread per query, for frames are small."""
+    """Return the process's in-memory engine; one thread per query, because frames are small."""
     return duckdb.connect(config={"threads": 1})
 
 
@@ -27,7 +27,7 @@ def _connection() -> duckdb.DuckDBPyConnection:
 
 
 def _stream(rows: pa.Table | pa.RecordBatch | None) -> Any:  # noqa: ANN401  a capsule, opaque
-    """Return rows as a stream: a table would be scanned as a dataset, a millisecond each time."""
+    """Return rows as a stream: DuckDB scans a table as a dataset, which costs a millisecond."""
     return None if rows is None else rows.__arrow_c_stream__()
 
 
@@ -38,12 +38,12 @@ def query(
 ) -> pa.RecordBatch:
     """Run a query over tables named `input` and `others`, each of which it may read once.
 
-    Gives the rows as one batch, in the order of the input.
+    Returns the rows as one batch, in the order of the input.
     """
-    # DuckDB finds these by their names, in half the time that it takes to register a table.
+    # DuckDB finds these variables by name, in half the time that registering a table takes.
     input = _stream(rows)  # noqa: A001, F841
     others = _stream(others)
-    # One batch for all rows: putting many together would copy them once more.
+    # One batch for all rows: concatenating many would copy them once more.
     reader = _connection().execute(sql).to_arrow_reader(_ALL_ROWS)
     batches = list(reader)
     assert len(batches) <= 1, "rows came in several batches"

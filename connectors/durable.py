@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, power cuts included."""
+"""Writes files atomically and durably: after a power cut, a file is complete or absent."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final
 
 UNFINISHED: Final = ".tmp"
-"""Ends the name of a file that is being written."""
+"""Suffix of a file that is being written."""
 
 
 def write_lasting(
     path: Path, pieces: Iterable[bytes], *, written: Callable[[], None] = lambda: None
 ) -> None:
-    """Make or replace a file; it lasts when this returns. `written` is called before the sync."""
+    """Create or replace a file durably. `written` is called before the sync."""
     unfinished = path.with_name(path.name + UNFINISHED)
     try:
         with unfinished.open("wb") as file:
@@ -30,7 +30,7 @@ def write_lasting(
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder last: a synced file without its name is lost."""
+    """Make the names in a folder durable: a synced file without its name is lost."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,7 +1,7 @@
-"""Places where a test may end the process, as a power cut would: `TRIBUTARY_FAILPOINT=name:count`.
+"""Failpoints, at which a test may kill the process: `TRIBUTARY_FAILPOINT=name:count`.
 
-The process kills itself when it reaches the named place for the `count`-th time. Without the
-variable a place costs one comparison.
+The process kills itself when it reaches the named failpoint for the `count`-th time. Without the
+variable, a failpoint costs one comparison.
 """
 
 import os
@@ -21,7 +21,7 @@ NAMES: Final = (
     "publish.after_flush",
     "dead_letters.after_flush",
 )
-"""Every place there is."""
+"""The names of all failpoints."""
 
 
 def _armed() -> tuple[str, int]:
@@ -34,7 +34,7 @@ _name, _left = _armed()
 
 
 def reach(name: str) -> None:
-    """Die here when it is this place's turn."""
+    """Kill the process if this failpoint is armed and its count is reached."""
     global _left  # noqa: PLW0603  the countdown is the process's
     if name == _name:
         _left -= 1

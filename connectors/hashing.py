@@ -8,13 +8,13 @@ from connectors.duckdb_query import query
 
 @dataclass(frozen=True, slots=True)
 class Salts:
-    """Two texts of a deployment that make its hashes its own."""
+    """Two texts that make the hashes of a deployment differ from those of any other."""
 
     high: str = "tributary/1"
     low: str = "2/yratubirt"
 
     def hash(self, text: str, *others: str) -> str:
-        """Write SQL for both halves of a key: `text` is hashed with salt, the others beside it."""
+        """Return SQL for both halves of a key, each a hash of the salted `text` and of `others`."""
         rest = "".join(f", {other}" for other in others)
         return (
             f"hash('{self.high}' || {text}{rest}) as key_high, "
@@ -23,7 +23,7 @@ class Salts:
 
 
 def hash_check(salts: Salts) -> list[str]:
-    """Hash a fixed text: another version of DuckDB may hash otherwise, and find no key again."""
+    """Hash a fixed text. Another version of DuckDB may hash differently and find no stored key."""
     hashed = query("select " + salts.hash("'tributary'"))
     return [str(column[0]) for column in hashed.columns]
 

@@ -1,7 +1,7 @@
-"""What a live lane reads: partitions that keep coming, wherever they come from.
+"""The interface between a live lane and its input: Kafka topics or growing files.
 
-Files that grow and Kafka give the same: documents of one partition at a time, with their
-offsets, and a position to go on from. What the documents mean is the decoder's business.
+Both return documents of one partition at a time, with their offsets, and a position to resume
+from. The decoder interprets the documents.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,12 +13,12 @@ from connectors.decoding.lines import Lines
 from connectors.positions import Position
 
 Headers = Sequence[tuple[str, bytes | None]]
-"""What a Kafka record carries beside key and value; a name may come more than once."""
+"""The headers of a Kafka record; a name may occur more than once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """The records that documents came as, one per line: what dead letters give back."""
+    """The Kafka records of documents, one per line, for dead letters."""
 
     keys: Sequence[bytes | None]
     values: Sequence[bytes | None]
@@ -29,8 +29,8 @@ class Origins:
 class Documents:
     """Documents of one partition, read at once.
 
-    `partition` is the name that places refer to: a file's base name, or `topic-3`. `offsets` are
-    ascending, one per line. Documents of a file have no `origins`.
+    `partition` is a file's base name, or `topic-3`. `offsets` are ascending, one per line.
+    Documents of a file have no `origins`.
     """
 
     stream: str
@@ -43,44 +43,44 @@ class Documents:
 class Intake(Protocol):
     """The partitions of one lane.
 
-    A partition that was known once stays known, and what is asked of it is answered. It may be at
-    rest while all of it has been given and no more is expected soon.
+    Once listed, a partition can be queried for the rest of the run. It may rest while all of it has
+    been returned and no more is expected soon.
     """
 
     def look_around(self) -> None:
-        """Find partitions that are new, or may have more again. Never blocks for long."""
+        """Find partitions that are new, or that may have grown. Never blocks for long."""
 
     def partitions(self) -> list[tuple[str, str]]:
         """Return stream and name of every partition known now that is not at rest."""
 
     def poll(self, held: Collection[str]) -> list[Documents]:
-        """Return what is there now, at most some chunks of it; nothing of the partitions in `held`.
+        """Return the next documents, at most some chunks, except of the partitions in `held`.
 
-        Nor of any that no look around has found: whoever holds must know of it before. Never
-        blocks for long. A partition is given once at most.
+        Returns documents only of partitions found by `look_around`, so that the caller can hold
+        every one. Never blocks for long. Each partition occurs at most once in the result.
         """
 
     def is_at_end(self, partition: str) -> bool:
-        """Return whether everything seen by the last poll that did not hold it was returned."""
+        """Return whether the last poll that did not hold the partition back reached its end."""
 
     def position(self, partition: str) -> Position:
-        """Return where to go on after what was given."""
+        """Return the position after the last returned document."""
 
     def next_offset(self, partition: str) -> int:
-        """Return the offset below which everything has been given."""
+        """Return the offset below which everything has been returned."""
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Note that a result holds all before these positions; called once for each epoch."""
+        """Record that a result contains all before these positions; called once per epoch."""
 
     def close(self) -> None:
-        """Let go of what is open; nothing is read afterwards."""
+        """Close files and connections; no other method is called afterwards."""
 
 
 class Intakes(Protocol):
     """Opens the intake of each lane."""
 
     def open(self, lane: int, positions: Mapping[str, Position]) -> Intake:
-        """Open the partitions of a lane; those in `positions` go on from there."""
+        """Open the partitions of a lane; those in `positions` resume from there."""
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Note the same as `Intake.commit`, when no intake is open any more."""
+        """Do the same as `Intake.commit`, after all intakes are closed."""

@@ -1,11 +1,10 @@
 """Every metric of a continuous run, in one place: what it counts, and what to do when it moves.
 
-The help text of a metric says what it is, the comment above it when to look at it. They have a
-registry of their own, which `flows.monitoring.server` serves; counters begin at 0 with the
-process. No label ever holds an identifier, and the number of label values is bounded by the
-program, not by data.
+The help text of a metric says what it is, the comment above it when to look at it. The metrics have
+their own registry, which `flows.monitoring.server` serves; counters start at 0 with the process. No
+label ever contains an identifier, and the program, not the data, bounds the number of label values.
 
-Steps and lanes count in the process that runs them; what the sink counts, it counts for all.
+Steps and lanes count in the process that runs them; the sink's counts cover all processes.
 """
 
 import time
@@ -19,7 +18,7 @@ from attribution.columnar.frames import START
 REGISTRY: Final = CollectorRegistry()
 
 NEVER: Final = float("nan")
-"""The value of a gauge of what has not happened yet."""
+"""The value of a gauge for an event that has not happened yet."""
 
 _STARTED: Final = time.time()
 
@@ -30,7 +29,7 @@ RECORDS_READ: Final = Counter(
     "tributary_records_read", "Documents read", ["stream"], registry=REGISTRY
 )
 
-# The lane that stays behind holds the result back: a partition with a backlog, or a broker down.
+# The slowest lane holds the result back: a partition of it has a backlog, or a broker is down.
 LANE_WATERMARK: Final = Gauge(
     "tributary_lane_watermark_seconds",
     "Unix time below which the lane will read nothing more",
@@ -38,7 +37,7 @@ LANE_WATERMARK: Final = Gauge(
     registry=REGISTRY,
 )
 
-# Records that came in late count as received later than they say. Many: clocks or a stuck sender.
+# Records that arrived below the watermark and were raised to it. Many: clocks or a stuck sender.
 LATE_RECORDS: Final = Counter(
     "tributary_late_records",
     "Records that arrived below the watermark",
@@ -54,13 +53,13 @@ IGNORED_ARRIVALS: Final = Counter(
     registry=REGISTRY,
 )
 
-# Originals of refused records, set aside. Rising: ask `rejected_events` for the code.
+# Originals of refused records, set aside. Rising: query `rejected_events` for the code.
 DEAD_LETTERS: Final = Counter(
     "tributary_dead_letters", "Records given to the dead letters", ["stream"], registry=REGISTRY
 )
 
-# Names are librdkafka's, and a few of ours. Rising without end: no broker answers, or what is read
-# or told is refused by name.
+# Names are librdkafka's, and a few of ours. Rising without end: no broker responds, or it refuses
+# fetches or commits; the name says why.
 KAFKA_ERRORS: Final = Counter(
     "tributary_kafka_errors",
     "Errors met with Kafka, reading and sending",
@@ -70,24 +69,24 @@ KAFKA_ERRORS: Final = Counter(
 
 # --------------------------------------------------------------------------------------- state
 
-# Grows with traffic until the attribution windows are full, then stays. If not: does the
-# watermark move?
+# Grows with traffic until the attribution windows are full, then stays. If not, check whether the
+# watermark advances.
 STATE_ROWS: Final = Gauge(
     "tributary_state_rows", "Rows in the state of a step", ["step"], registry=REGISTRY
 )
 
-# What the rows take in memory; give the machine twice that.
+# Memory of the rows; provide twice as much.
 STATE_BYTES: Final = Gauge(
     "tributary_state_bytes", "Bytes of the state of a step", ["step"], registry=REGISTRY
 )
 
-# Frames are what the flow pays for. Far more of them than records: raise flow.watermark_interval.
+# The flow's cost is per frame. Far more frames than records: raise flow.watermark_interval.
 FRAMES: Final = Counter("tributary_frames", "Frames taken by a step", ["step"], registry=REGISTRY)
 
 # ------------------------------------------------------------------------------------- results
 
-# Of events the outcomes of `match_stats`; of impressions `valid`, with repeats, and those once more
-# as `duplicate`. A jump of `rejected` is some client's bad deploy.
+# For events, the outcomes of `match_stats`; for impressions, `valid` includes repeats, which also
+# count as `duplicate`. A jump of `rejected` is some client's bad deploy.
 OUTCOMES: Final = Counter(
     "tributary_outcomes",
     "Events, impressions and clicks whose outcome is committed",
@@ -95,13 +94,13 @@ OUTCOMES: Final = Counter(
     registry=REGISTRY,
 )
 
-# Events that wait for their outcome: about the settle delay's worth of traffic. Growing without
-# end: the watermark stands.
+# Events that wait for their outcome: about the traffic of one settle delay. Growing without end:
+# the watermark is stuck.
 IN_FLIGHT: Final = Gauge(
     "tributary_in_flight", "Events received whose outcome is not final yet", registry=REGISTRY
 )
 
-# Moves with the clock, less the idle grace. One stream standing: a lane of it stands.
+# Advances with the clock, less the idle grace. One stream stuck: one of its lanes is stuck.
 WATERMARK: Final = Gauge(
     "tributary_watermark_seconds",
     "Unix time below which nothing more will be read, by stream",
@@ -109,7 +108,7 @@ WATERMARK: Final = Gauge(
     registry=REGISTRY,
 )
 
-# Above a minute outside of a backlog: results are late. The lane watermarks tell whose fault it is.
+# Above a minute without a backlog: results are late. The lane watermarks show which lane is slow.
 WATERMARK_LAG: Final = Gauge(
     "tributary_watermark_lag_seconds",
     "Seconds from the watermark to now, by stream",
@@ -126,22 +125,22 @@ SETTLED: Final = Gauge(
 
 # ------------------------------------------------------------------------------------- commits
 
-# The heartbeat: the sink is asked in every epoch, whether or not there are rows. Alert on it.
+# The heartbeat: every epoch reaches the sink, whether or not it has rows. Alert on it.
 COMMIT_AGE: Final = Gauge(
     "tributary_commit_age_seconds", "Seconds since an epoch reached the sink", registry=REGISTRY
 )
 
-# Stands while nothing arrives; the age above does not.
+# Does not change while nothing arrives; the age above is reset by every epoch.
 LAST_COMMIT: Final = Gauge(
     "tributary_last_commit_seconds", "Unix time of the last transaction", registry=REGISTRY
 )
 
-# Keeps pace with the `attributed` outcomes, when conversions are published. Behind: look at Kafka.
+# Keeps pace with the `attributed` outcomes if conversions are published. Lagging: look at Kafka.
 PUBLISHED: Final = Counter(
     "tributary_published", "Attributed conversions given to their topic", registry=REGISTRY
 )
 
-# Tens of milliseconds, with upkeep some hundreds. Slower and slower: the disk, or many readers.
+# Tens of milliseconds, some hundreds with compaction. Rising: the disk is slow, or many readers.
 COMMIT_DURATION: Final = Histogram(
     "tributary_commit_duration_seconds",
     "Duration of a transaction",
@@ -162,7 +161,7 @@ RESULT_MEMORY: Final = Gauge(
     "tributary_result_memory_bytes", "Memory that the result file takes", registry=REGISTRY
 )
 
-# Falls to 0: the process was started again. Often: read its log.
+# Falls to 0 when the process restarts. If often, read its log.
 UPTIME: Final = Gauge("tributary_uptime_seconds", "Seconds since the start", registry=REGISTRY)
 UPTIME.set_function(lambda: time.time() - _STARTED)
 
@@ -170,22 +169,22 @@ ProcessCollector(registry=REGISTRY)  # memory, CPU and open files of this proces
 
 
 def read(stream: str, records: int, _watermark: int) -> None:
-    """Count what a lane has read; what it promises is noted when the sink hears of it."""
+    """Count what a lane has read; its watermark is recorded when it reaches the sink."""
     RECORDS_READ.labels(stream).inc(records)
 
 
 def kafka_error(error: str) -> None:
-    """Count an error that is tried again."""
+    """Count an error that is retried."""
     KAFKA_ERRORS.labels(error).inc()
 
 
 def frames(step: str, taken: int) -> None:
-    """Count frames that a step took."""
+    """Count frames that a step processed."""
     FRAMES.labels(step).inc(taken)
 
 
 def watermarks(stream: str, lanes: Iterable[int]) -> None:
-    """Note what the lanes promise of a stream (microseconds), those that have promised anything."""
+    """Record the watermarks of a stream's lanes (microseconds), except those not known yet."""
     promised = list(lanes)
     for lane, at in enumerate(promised):
         if at != START:
@@ -200,7 +199,7 @@ _epoch_heartbeat: float | None = None
 
 
 def beat() -> None:
-    """Note that an epoch has reached the sink."""
+    """Record that an epoch has reached the sink."""
     global _heartbeat  # noqa: PLW0603  there is one sink in a process, as there is one registry
     now = time.monotonic()
     if _heartbeat is not None:
@@ -209,7 +208,7 @@ def beat() -> None:
 
 
 def epoch_ended() -> None:
-    """Note that a lane or a keyed step of this process has come to the end of an epoch."""
+    """Record that a lane or a keyed step of this process has reached the end of an epoch."""
     global _epoch_heartbeat  # noqa: PLW0603  as above
     _epoch_heartbeat = time.monotonic()
 
@@ -217,8 +216,8 @@ def epoch_ended() -> None:
 def commit_age() -> float | None:
     """Return the seconds since an epoch reached the sink; None before the first.
 
-    Only one process has the sink. In the others it is the seconds since an epoch ended,
-    which happens only once all earlier epochs are committed.
+    Only one process has the sink. The others return the seconds since an epoch ended, which happens
+    only after all earlier epochs are committed.
     """
     last = _epoch_heartbeat if _heartbeat is None else _heartbeat
     return None if last is None else time.monotonic() - last

@@ -1,4 +1,4 @@
-"""How far a partition has been read, in a topic or in a growing file; names of topic-partitions."""
+"""Positions in a topic-partition or in a growing file; names of topic-partitions."""
 
 from typing import Final
 from zlib import crc32
@@ -7,27 +7,27 @@ import msgspec
 from msgspec.structs import replace
 
 HEAD_BYTES: Final = 1024
-"""A file is recognised by these first bytes: about a record, read with its first block anyway."""
+"""First bytes by which a file is recognised: about one record, read with the first block anyway."""
 
 
 class TopicPosition(msgspec.Struct, frozen=True, kw_only=True, tag="topic"):
-    """How far a topic-partition has been read; a topic that was made anew has another id."""
+    """A position in a topic-partition; a topic that was deleted and recreated has another id."""
 
     topic_id: str
     offset: int
 
     @property
     def next_offset(self) -> int:
-        """The offset of the next record; below 0 while that is not known."""
+        """The offset of the next record; negative while it is not known."""
         return self.offset
 
 
 class FilePosition(msgspec.Struct, frozen=True, tag="file"):
-    """How far a file has been read.
+    """A position in a file.
 
     `byte` and `line` are the next ones. `head` is the checksum of the first `head_size` bytes.
-    `size` and `inode` are those of the last look, and nothing was left then if it `is_whole`. The
-    inode is 0 while there is no file.
+    `size` and `inode` are those seen last; `is_whole` if the file had been read to its end then.
+    The inode is 0 while there is no file.
     """
 
     byte: int = 0
@@ -45,16 +45,16 @@ class FilePosition(msgspec.Struct, frozen=True, tag="file"):
 
     @property
     def is_gone(self) -> bool:
-        """Whether the file was read to its end, and is not there any more."""
+        """Whether the file was read to its end and has been removed since."""
         return self.is_whole and not self.inode
 
     @property
     def was_empty(self) -> bool:
-        """Whether the file never had a byte when it was looked at."""
+        """Whether the file was empty whenever it was read."""
         return not self.byte and not self.size
 
     def gone(self) -> "FilePosition":
-        """Note that the file is not there, and nothing lost; its inode may be another's by now."""
+        """Return the position of a removed file, without the inode, which may be reused."""
         return replace(self, inode=0, is_whole=True)
 
     def is_of(self, content: bytes) -> bool:
@@ -62,7 +62,7 @@ class FilePosition(msgspec.Struct, frozen=True, tag="file"):
         return crc32(content[: self.head_size]) == self.head
 
     def after(self, content: bytes, *, taken: int, lines: int) -> "FilePosition":
-        """Move behind the next `taken` bytes, which begin with `content`."""
+        """Return the position after the next `taken` bytes, which begin with `content`."""
         is_in_head = self.byte == self.head_size
         more = content[: HEAD_BYTES - self.head_size] if is_in_head else b""
         return replace(

@@ -1,8 +1,8 @@
-"""How far a result has read its log: its tables, written and read back.
+"""The tables of a result that record how far its log was read; written, and read back.
 
 A continuous run records how far it has read each partition, which records it raised to the
 watermark because they arrived below it, and when it read those that were ahead of the clock. With
-all three, reading the log again gives the same records.
+all three, reading the log again yields the same records.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ def read_offset_rows(stream: str, next_offsets: Mapping[str, int]) -> pa.RecordB
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """The records of a partition that a result is made of: those below `next_offset`.
+    """The records of a partition that a result contains: those below `next_offset`.
 
     `late_records` are in the order of their offsets.
     """
@@ -68,12 +68,12 @@ class Extent:
     read_times: ReadTimes = NONE
 
     def late_among(self, first: int, beyond: int) -> list[LateRecords]:
-        """Return the late_records that begin at an offset from `first` to before `beyond`."""
+        """Return the late records that begin at offsets from `first` to `beyond` - 1."""
         return [late for late in self.late_records if first <= late.first_offset < beyond]
 
 
 def read_extents(connection: duckdb.DuckDBPyConnection) -> list[Extent]:
-    """Read from `result` how far each of its partitions was read, by name."""
+    """Read from `result` how far each partition was read, in the order of names."""
     positions = connection.execute(
         """select stream, source_partition, max(next_offset) from result.read_offsets
         group by all having max(next_offset) > 0 order by all"""

@@ -1,6 +1,6 @@
-"""Opens nothing but regular files: a pipe or a device may never answer, or never end.
+"""Opens only regular files: a read from a pipe or a device may block for ever, or never end.
 
-A symbolic link is what it leads to.
+Symbolic links are followed.
 """
 
 import errno
@@ -19,13 +19,13 @@ _KINDS: Final = {
 
 
 class IrregularError(OSError):
-    """What has the name is no regular file; `strerror` says what it is."""
+    """The path is not a regular file; `strerror` says what it is."""
 
 
 def kind_of(path: Path) -> str | None:
-    """Return the kind of what is at a path; None for a regular file. Never blocks.
+    """Return what kind of file is at a path; None for a regular one. Never blocks.
 
-    Raises OSError where that cannot be found out, FileNotFoundError where nothing is there.
+    Raises OSError if the kind cannot be determined, FileNotFoundError if nothing is there.
     """
     try:
         return _kind(path.stat().st_mode)
@@ -40,11 +40,11 @@ def kind_of(path: Path) -> str | None:
 
 
 def open_regular(path: Path) -> IO[bytes]:
-    """Open a regular file to be read; raises OSError, IrregularError where it is none.
+    """Open a regular file for reading; raises OSError, IrregularError for any other kind.
 
-    The path is looked at first, since opening a device may have effects. What was opened is looked
-    at again, since the name may be another file's by then: to open a pipe does not wait for a
-    writer here.
+    The path is checked first, because opening a device may have effects. The opened file is checked
+    again, because it may have been replaced meanwhile: opening a pipe does not wait for a writer
+    here.
     """
     _refuse(kind_of(path))
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -57,7 +57,7 @@ def open_regular(path: Path) -> IO[bytes]:
 
 
 def read_regular(path: Path) -> bytes:
-    """Read a regular file whole; raises OSError, IrregularError where it is none."""
+    """Read a whole regular file; raises OSError, IrregularError for any other kind."""
     with open_regular(path) as file:
         return file.read()
 

@@ -1,4 +1,4 @@
-"""The release that runs: what results, states and documents record of it."""
+"""The running release, as results, states and documents record it."""
 
 from importlib.metadata import version
 from typing import Final

@@ -7,5 +7,5 @@ def counted(number: int, one: str, many: str | None = None) -> str:
 
 
 def shown(name: str) -> str:
-    """Write a name so that it stays on one line and can be encoded."""
+    """Return a name in a form that stays on one line and can be encoded."""
     return name if name.isprintable() else ascii(name)[1:-1]

@@ -1,6 +1,6 @@
-"""One epoch's rows: they wait, and one transaction writes them under one number.
+"""Buffers the rows of one epoch, and writes them in one transaction under one number, `seq`.
 
-Nothing here begins or commits a transaction; the sinks do, in `snapshot` and nowhere else.
+This module neither begins nor commits a transaction; only the sinks do, in `snapshot`.
 """
 
 from collections import defaultdict
@@ -14,18 +14,18 @@ import pyarrow as pa
 from attribution.columnar.frames import END, START, Rows
 
 SOURCES: Final = "event_sources"
-"""Of each source the rows of the last commit that has any count, and they are all its versions."""
+"""A source's valid rows are those of the last commit with any; they are all of its versions."""
 
 
 @dataclass(slots=True)
 class Epoch:
-    """Rows that wait for the end of their epoch."""
+    """The buffered rows of an epoch."""
 
     records: int = 0
     batches: dict[str, list[pa.RecordBatch]] = field(default_factory=lambda: defaultdict(list))
 
     def take(self, rows: Rows) -> None:
-        """Let rows wait; those of an event source take the place of what was told of it before."""
+        """Buffer rows; those of an event source replace earlier buffered rows of that source."""
         self.records += rows.records
         for table, batch in rows.tables.items():
             if table == SOURCES:
@@ -36,7 +36,7 @@ class Epoch:
         return bool(self.batches or self.records)
 
     def tables(self) -> dict[str, pa.Table]:
-        """Return what waits, by table."""
+        """Return the buffered rows, by table."""
         return {name: pa.Table.from_batches(batches) for name, batches in self.batches.items()}
 
 
@@ -48,7 +48,7 @@ class Commit:
     seq: int
 
     def write(self, tables: Mapping[str, pa.Table]) -> None:
-        """Append rows by table, and the counts that follow from them."""
+        """Append rows by table, and the counts derived from them."""
         for name, rows in tables.items():
             if name not in COUNTED_ONLY:
                 self._execute(f"insert into {name} by name select *, $seq as seq from batch", rows)
@@ -56,9 +56,9 @@ class Commit:
                 self._execute(COUNTS[name], rows)
 
     def note(self, records: int, *, watermark: int, settled: int, now: int | None = None) -> None:
-        """Add the row of the transaction itself; START and END are no instants and become NULL.
+        """Add the row of the transaction itself; START and END are not instants and become NULL.
 
-        Without `now` (us) it counts as committed when it began.
+        Without `now` (us), the commit time is that of the transaction's begin.
         """
         committed_at = "now()" if now is None else f"make_timestamptz({now})"
         self._execute(f"""
@@ -67,15 +67,15 @@ class Commit:
               {records} as records, {_instant(settled)} as settled""")
 
     def _execute(self, sql: str, rows: pa.Table | None = None) -> None:
-        # DuckDB finds it by its name. To register it, or to scan it as a table, takes longer than
-        # to insert the rows of a small commit.
+        # DuckDB finds the variable by name. Registering it, or scanning it as a table, takes longer
+        # than inserting the rows of a small commit.
         batch = None if rows is None else rows.__arrow_c_stream__()  # noqa: F841
-        # Put in as text: for a bound value DuckDB looks for pandas, in vain, at a millisecond each.
+        # Inserted as text: for a bound value DuckDB tries to import pandas, a millisecond each.
         self.connection.execute(sql.replace("$seq", str(self.seq)))
 
 
 def _without(rows: pa.RecordBatch, later: pa.RecordBatch) -> pa.RecordBatch:
-    """Leave out the rows of event sources of which there are later ones."""
+    """Remove the rows of event sources that have `later` ones."""
     told = set(_sources(later))
     return rows.filter(pa.array([source not in told for source in _sources(rows)], pa.bool_()))
 
@@ -90,7 +90,7 @@ def _instant(watermark: int) -> str:
 
 
 COUNTED_ONLY: Final = frozenset({"received", "touchpoint_deltas", "read_offsets"})
-"""Names whose rows go in summed up only; those of `read_offsets` are the furthest of the commit."""
+"""Tables to which only aggregates are written: sums, or for `read_offsets` the maximum."""
 
 _BY = (
     "advertiser_id, event_source_id, event_type, time_bucket(interval 1 hour, received_at) as hour"
@@ -98,12 +98,12 @@ _BY = (
 
 
 def _histogram(names: str) -> str:
-    """Count the names in a list per row."""
+    """Return SQL that counts each name over lists of names."""
     return f"coalesce(list_histogram(flatten(list({names}) filter (len({names}) > 0))), map())"
 
 
 _DROPPED = r"list_transform(dropped, lambda field: regexp_replace(field, '\[\d+\]', '', 'g'))"
-"""An index says where in the event, not which field."""
+"""Without list indexes, because dropped fields are counted by name."""
 
 COUNTS: Final = {
     "received": "insert into match_deltas by name select *, $seq as seq from batch",

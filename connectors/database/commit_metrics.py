@@ -1,4 +1,4 @@
-"""What the rows of one commit add to the metrics."""
+"""Updates the metrics from the rows of one commit."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from connectors import metrics
 
 
 def begin(connection: duckdb.DuckDBPyConnection) -> None:
-    """Take over what a result file says is in flight."""
+    """Initialize the number of events in flight from a result file."""
     ((in_flight,),) = connection.execute(
         "select coalesce(sum(in_flight), 0)::bigint from conservation"
     ).fetchall()
@@ -20,7 +20,7 @@ def begin(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def count(tables: Mapping[str, pa.Table]) -> None:
-    """Count what is committed."""
+    """Count the committed rows."""
     decided = 0
     for table, rows in tables.items():
         for stream, outcome, number in _outcomes(table, rows):
@@ -36,7 +36,7 @@ def count(tables: Mapping[str, pa.Table]) -> None:
 
 
 def _outcomes(table: str, rows: pa.Table) -> Iterator[tuple[str, str, int]]:
-    """Yield (stream, outcome, number) of the rows of one table."""
+    """Yield (stream, outcome, number) for the rows of one table."""
     if table == "conversions_final":
         for value in pc.value_counts(rows["outcome"]).to_pylist():
             yield "events", value["values"], value["counts"]
@@ -48,7 +48,7 @@ def _outcomes(table: str, rows: pa.Table) -> Iterator[tuple[str, str, int]]:
         for counted in rows.group_by("stream").aggregate([("events", "sum")]).to_pylist():
             yield counted["stream"], Outcome.REJECTED, counted["events_sum"]
     elif table == "touchpoint_deltas":
-        # A repeat is counted when it is read, and taken out of the records when it is recognised.
+        # A repeat counts as a record when it is read, and is subtracted when it is recognised.
         repeats = _sum(rows, "duplicates")
         yield "impressions", "valid", _sum(rows, "records") + repeats
         yield "impressions", Outcome.DUPLICATE, repeats

@@ -1,13 +1,13 @@
-"""Keeps the result file of a continuous run small, without changing what a view answers.
+"""Compaction: keeps the result file of a continuous run small, without changing any view's result.
 
-Each commit adds rows that only count until a later one: provisional rows until the final ones are
-there, deltas and positions until they can be added up. Every `UPKEEP_COMMITS` commits they go, in
+Each commit adds rows of temporary use: provisional rows until the final ones exist, deltas and
+positions until they are summed up. Every `UPKEEP_COMMITS` commits they are deleted or merged, in
 the transaction of that commit.
 
-Only rows of commits that no restart can take back are touched, and what replaces them is numbered
-like the last of those: a restart deletes the rows above the commit it resumes from, and those here
-must survive it. While commit n is written, every commit before it is such a one, because the
-engine lets an epoch begin only when the one before it is stored everywhere.
+Only rows of commits that no restart can undo are changed, and their replacements carry the number
+of the last such commit: a restart deletes the rows above the commit it resumes from, and the
+replacements must survive that. While commit n is written, all earlier commits are safe, because the
+engine begins an epoch only after the one before it is stored everywhere.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from typing import Final
 import duckdb
 
 UPKEEP_COMMITS: Final = 256
-"""Commits between two upkeeps: about a minute of them."""
+"""Commits between two compactions, about a minute."""
 
 REACH_MAX: Final = 1024
-"""Upkeeps that a merge reaches back at most: about a day, and later hours are counted later."""
+"""Compactions that a merge reaches back at most, about a day; later hours are counted later."""
 
 _MERGED: Final = {
     "match_deltas": """
@@ -40,7 +40,7 @@ select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type, 
   currency""",
     "read_offsets": "select stream, source_partition, max(next_offset) as next_offset",
 }
-"""How rows of the same key become one."""
+"""How rows of the same key are merged into one."""
 
 _SUPERSEDED: Final = """
 delete from {table} where seq <= $until and conversion_id in (
@@ -49,10 +49,11 @@ delete from {table} where seq <= $until and conversion_id in (
 
 @dataclass(slots=True)
 class Compaction:
-    """Does what is due in the transactions of one writer.
+    """Compacts the result file in the transactions of one writer.
 
-    `pruned` is the commit up to which final rows have been looked through. It need not survive a
-    restart: no final row is older than its provisional one, so the oldest of these tells as well.
+    `pruned` is the commit up to which final rows have been processed. It need not survive a
+    restart: no final row is older than its provisional one, so it is derived from the oldest of
+    these.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -60,24 +61,24 @@ class Compaction:
 
     @classmethod
     def of(cls, connection: duckdb.DuckDBPyConnection) -> "Compaction":
-        """Go on with a file as it is."""
+        """Resume the compaction of an existing file."""
         ((oldest,),) = connection.execute(
             "select coalesce(min(seq), 1) from conversions_provisional"
         ).fetchall()
         return cls(connection, oldest - 1)
 
     def run(self, seq: int) -> None:
-        """Do what is due in commit `seq`, within its transaction."""
+        """Compact if it is due in commit `seq`, within its transaction."""
         count, rest = divmod(seq, UPKEEP_COMMITS)
         if rest == 0:
             self.prune(until=seq - 1)
-            # The lowest bit: every second time twice as far, every fourth four times, ... so that
-            # rows are merged again and again, but each of them only a few times.
+            # The lowest bit: every second merge reaches twice as far, every fourth four times, ...
+            # so merges go on for ever, but each row is merged only a few times.
             reach = min(count & -count, REACH_MAX)
             self.merge(since=seq - 1 - reach * UPKEEP_COMMITS, until=seq - 1)
 
     def prune(self, *, until: int) -> None:
-        """Drop provisional rows of conversions that are final."""
+        """Delete the provisional rows of conversions that are final."""
         for table in ("credits_provisional", "conversions_provisional"):
             self.connection.execute(
                 _SUPERSEDED.format(table=table), {"since": self.pruned, "until": until}

@@ -1,4 +1,4 @@
-"""A result file: created, opened, and what is in the way when that fails."""
+"""Creates and sets up a result file, and explains why one cannot be opened."""
 
 import re
 from pathlib import Path
@@ -10,10 +10,11 @@ from connectors.database import schema
 from connectors.errors import OperatorError
 
 CHECKPOINT_THRESHOLD: Final = "1GB"
-"""Of write-ahead log. The default of 16 MB costs three times the CPU and pauses of a second."""
+"""Size of the write-ahead log. The default of 16 MB costs three times the CPU, and pauses of a
+second."""
 
 COSTLY_COMPRESSION: Final = "fsst,dict_fsst"
-"""Half of the time of a checkpoint goes into these; without them a file is a fifth larger."""
+"""These take half of the time of a checkpoint; without them a file is a fifth larger."""
 
 
 class DatabaseError(OperatorError):
@@ -23,7 +24,7 @@ class DatabaseError(OperatorError):
 def create_database(path: Path, *, overwrite: bool) -> duckdb.DuckDBPyConnection:
     """Create a result file with all tables and views.
 
-    Raises DatabaseError when there is one already, or when the place cannot be written.
+    Raises DatabaseError when the file exists, or when it cannot be written.
     """
     if path.exists() and not overwrite:
         msg = f"{path} exists already; name another file, or add --overwrite to replace it"
@@ -41,7 +42,7 @@ def create_database(path: Path, *, overwrite: bool) -> duckdb.DuckDBPyConnection
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Set a connection that is to write."""
+    """Set the options of a connection for writing."""
     connection.execute("set timezone = 'UTC'; set threads = 1")
     connection.execute(f"set checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
     connection.execute(f"set disabled_compression_methods = '{COSTLY_COMPRESSION}'")
@@ -53,7 +54,7 @@ _HOLDER: Final = re.compile(r"\(PID (\d+)\)")
 
 
 def holder_of(error: duckdb.Error) -> str | None:
-    """Name the process that keeps a file locked; None when a lock is not what is in the way."""
+    """Return the process that holds the lock of a file; None if the error is not about a lock."""
     message = str(error)
     if _LOCKED not in message:
         return None
@@ -62,12 +63,12 @@ def holder_of(error: duckdb.Error) -> str | None:
 
 
 def absence(database: Path) -> str:
-    """Return the sentence for a result file that does not exist."""
+    """Return the message for a result file that does not exist."""
     return f"there is no result file {database}; make it with: tributary replay PATH --db FILE"
 
 
 def refusal(database: Path, error: duckdb.Error) -> str:
-    """Return the sentence for an existing file that DuckDB does not open."""
+    """Return the message for an existing file that DuckDB cannot open."""
     holder = holder_of(error)
     if holder:
         return (
@@ -78,5 +79,5 @@ def refusal(database: Path, error: duckdb.Error) -> str:
 
 
 def wal_of(path: Path) -> Path:
-    """Name the file that DuckDB logs to until a checkpoint."""
+    """Return the path of DuckDB's write-ahead log."""
     return path.with_name(path.name + ".wal")

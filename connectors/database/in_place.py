@@ -1,8 +1,8 @@
-"""Whether files that are kept open still lie where a start would look for them.
+"""Checks that open files still exist at their paths, where the next start will open them.
 
-A file that was deleted, renamed or replaced can be written on without an error, and all of that is
-lost when the process ends. So what is open is compared with what lies at its path, by device and
-inode, before each commit.
+Writing to a deleted, renamed or replaced file causes no error, but everything written is lost when
+the process ends. So before each commit, the open file is compared with the one at its path, by
+device and inode.
 """
 
 import os
@@ -13,40 +13,40 @@ from pathlib import Path
 from typing import Final, Self
 
 Identity = tuple[int, int]
-"""Device and inode: what a file keeps when it is renamed."""
+"""Device and inode, which a file keeps when it is renamed."""
 
 _DELETED: Final = " (deleted)"
 _HANDLES: Final = Path("/proc/self/fd")
-"""The open files of this process, where the system shows them (Linux)."""
+"""The open files of this process (on Linux)."""
 
 
 @dataclass(frozen=True, slots=True)
 class InPlace:
-    """Files and folders by their paths, and what they were when they were opened."""
+    """Paths of files and folders, with their identities when they were opened."""
 
     known: dict[Path, Identity]
 
     @classmethod
     def of(cls, paths: Iterable[Path]) -> Self:
-        """Remember what lies at paths; raises OSError where nothing does."""
+        """Store the identities of paths; raises OSError if one does not exist."""
         return cls({path: _identity(os.stat(path)) for path in paths})  # noqa: PTH116
 
     def moved(self) -> Iterator[Path]:
-        """Name the paths at which there is nothing now, or something else."""
+        """Yield the paths that no longer exist, or have another identity."""
         for path, identity in self.known.items():
             if found_at(path) != identity:
                 yield path
 
 
 NOTHING: Final = InPlace({})
-"""Nothing to look for."""
+"""Checks no path."""
 
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """An open file of this process: the path that it has, or had until it was deleted.
+    """An open file of this process: its path, or its former one if it was deleted.
 
-    `content` is a path by which it can be read even then.
+    `content` is a path by which it can be read even after that.
     """
 
     content: Path
@@ -56,10 +56,10 @@ class Handle:
 
 
 def handles() -> Iterator[Handle]:
-    """Yield the open files of this process; none where the system does not show them."""
+    """Yield the open files of this process; none if the system does not list them."""
     with suppress(FileNotFoundError):
         for link in _HANDLES.iterdir():
-            with suppress(OSError):  # one that was closed meanwhile
+            with suppress(OSError):  # closed meanwhile
                 path, status = str(link.readlink()), link.stat()
                 name = path.removesuffix(_DELETED)
                 is_deleted = name != path or not status.st_nlink
@@ -67,7 +67,7 @@ def handles() -> Iterator[Handle]:
 
 
 def found_at(path: Path) -> Identity | None:
-    """Return the identity of the file at a path; None without one."""
+    """Return the identity of the file at a path; None if there is none."""
     try:
         return _identity(os.stat(path))  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):

@@ -1,7 +1,7 @@
-"""The result file of a continuous run as a sink: it is there from the start and goes on for ever.
+"""The result file of a continuous run as a sink: one transaction per epoch, for the whole run.
 
-What a restart resumes from may be one commit behind the file, never more: rows above it are deleted
-when the writer is built, and the flow gives them again.
+The state that a restart resumes from may be one commit behind the file, never more. The writer
+deletes the rows of that commit when it is built, and the flow produces them again.
 """
 
 from collections.abc import Callable
@@ -33,22 +33,24 @@ Clock = Callable[[], int]
 """Microseconds since 1970."""
 
 WAL_BYTES_MAX: Final = 64 << 20
-"""Of write-ahead log before a checkpoint. A start after a crash reads it back twice, at 25 ms of
-CPU per MB where commits are small; a checkpoint takes half a second, hardly less for less log."""
+"""Size of the write-ahead log that triggers a checkpoint. A start after a crash reads the log
+twice, at 25 ms of CPU per MB if commits are small; a checkpoint takes half a second, hardly less
+for a smaller log."""
 
 MEMORY_COMMITS: Final = 16
-"""Commits between two looks at the memory of the file, which take half a millisecond."""
+"""Commits between two measurements of the file's memory, which take half a millisecond."""
 
 RESUME_BEHIND_MAX: Final = 1
 """Commits that the file may be ahead of the state: the engine begins no epoch before the last one
-is stored. A state further behind is an old copy, and upkeep may have merged what it would redo."""
+is stored. A state further behind is an old copy, and compaction may have merged rows that it would
+write again."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
     """One partition: a DuckDB file has one writer.
 
-    It also looks whether what is `lasting`, the state, is still in its place.
+    It also checks that the paths in `lasting`, those of the state, have not moved.
     """
 
     path: Path
@@ -57,16 +59,16 @@ class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
     lasting: InPlace = NOTHING
 
     def list_parts(self) -> list[str]:
-        """Name the only partition."""
+        """Return the name of the only partition."""
         return ["database"]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "LiveWriter":
-        """Take back what the state does not know of, and go on after it; raises DatabaseError."""
+        """Delete the commit that the state lacks, and resume after it; raises DatabaseError."""
         del step_id, for_part
         connection = open_live(self.path, self.start.state_id)
         try:
             with writing(self.path):
-                opened = InPlace.of([self.path])  # first: it may go at any moment
+                opened = InPlace.of([self.path])  # first: the file may be removed at any moment
                 _take_back(connection, self.path, resume_state or 0)
                 _record(connection, self.start)
                 return LiveWriter(self, connection, opened, resume_state or 0)
@@ -76,7 +78,7 @@ class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
 
 
 def _take_back(connection: duckdb.DuckDBPyConnection, path: Path, resumed: int) -> None:
-    """Delete the rows of the commit that the state does not know of."""
+    """Delete the rows of the commit that the state lacks."""
     last = last_seq(connection)
     if last < resumed or last > resumed + RESUME_BEHIND_MAX:
         msg = (
@@ -116,7 +118,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         opened: InPlace,
         seq: int,
     ) -> None:
-        """Go on after commit `seq`."""
+        """Resume after commit `seq`."""
         self._path = sink.path
         self._clock = sink.clock
         self._connection = connection
@@ -126,20 +128,20 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         self._upkeep = Compaction.of(connection)
         self._promises = WatermarkTracker(sink.start)
         self._epoch = Epoch()
-        # When the result last changed, while it is not known whether that has settled.
+        # When the result last changed; None once everything committed has settled.
         self._unsettled = sink.clock() if seq else None
         commit_metrics.begin(connection)
 
     def write_batch(self, values: list[Rows]) -> None:
-        """Let rows wait for the end of the epoch."""
+        """Buffer rows until the end of the epoch."""
         for rows in values:
             self._epoch.take(rows)
             self._promises.take(rows.watermarks)
 
     def snapshot(self) -> int:
-        """Commit what waits, in one transaction; an epoch without rows is none.
+        """Commit the buffered rows in one transaction, if there are any.
 
-        Raises DatabaseError or StateError where nobody would find again what is written.
+        Raises DatabaseError or StateError if the file, or the state, is no longer at its path.
         """
         self._look_where_it_goes()
         if self._epoch or self._has_settled():
@@ -164,7 +166,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
             raise StateError(msg)
 
     def _has_settled(self) -> bool:
-        """Return whether everything committed is final by now, which is worth a row."""
+        """Return whether everything has settled since the last commit; this is recorded once."""
         return self._unsettled is not None and self._promises.settled >= self._unsettled
 
     def _commit(self) -> None:
@@ -191,7 +193,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
             metrics.RESULT_MEMORY.set(memory_of(self._connection))
 
     def _checkpoint(self) -> None:
-        """Empty the log when it has grown; DuckDB would do so in the middle of a commit."""
+        """Checkpoint when the log is large; DuckDB itself would do so in the middle of a commit."""
         wal = wal_of(self._path)
         if wal.exists() and wal.stat().st_size > WAL_BYTES_MAX:
             reach("sink.before_checkpoint")
@@ -205,5 +207,5 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
             metrics.SETTLED.set(settled / 1e6)
 
     def close(self) -> None:
-        """Let go of the file; what waits is not committed, because no state would know of it."""
+        """Close the file. Buffered rows are not committed, because no snapshot includes them."""
         self._connection.close()

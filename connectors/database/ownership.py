@@ -1,7 +1,6 @@
-"""Whose a result file is: a continuous run goes on only with a file that is its own.
+"""Ownership of a result file: a continuous run resumes only the file that carries its state id.
 
-A run and its file find each other by the id of the state directory. DuckDB's lock on the file keeps
-a second writer out.
+DuckDB's lock on the file keeps out a second writer.
 """
 
 import os
@@ -19,19 +18,19 @@ from connectors.database.schema import SCHEMA_VERSION
 from connectors.durable import UNFINISHED, sync_folder
 
 MEMORY_MAX: Final = "1GB"
-"""Of the file's blocks that DuckDB keeps in memory. Its own limit is most of the machine, and that
-much of a growing file it would come to keep; what a commit needs is a tenth of this."""
+"""Limit on the blocks that DuckDB keeps in memory. Its default is most of the machine's memory,
+which a growing file would fill; a commit needs a tenth of this limit."""
 
 HELD_SECONDS: Final = 10.0
-"""How long to wait for who holds the file: a query that came in while the run was down is over."""
+"""How long to wait for another process to release the file: longer than most queries take."""
 
 _ANOTHER: Final = "name another file, or the state directory that it belongs to"
 
 
 def open_live(path: Path, state_id: str) -> duckdb.DuckDBPyConnection:
-    """Open the result file of a continuous run to write; where there is none it is created.
+    """Open the result file of a continuous run for writing; create it if it does not exist.
 
-    Raises DatabaseError when another process holds it, or when it is not this run's.
+    Raises DatabaseError when another process holds it, or when it belongs to another run.
     """
     if not path.exists():
         _create(path, state_id)
@@ -48,10 +47,10 @@ def open_live(path: Path, state_id: str) -> duckdb.DuckDBPyConnection:
 
 
 def _create(path: Path, state_id: str) -> None:
-    """Make the file under another name, and rename it when it is whole.
+    """Create the file under another name, and rename it when it is complete.
 
-    This DuckDB is not to be trusted with tables that are made in the log: a crash before the
-    checkpoint would leave a file that does not open.
+    This version of DuckDB does not recover tables from the write-ahead log reliably: a crash before
+    the checkpoint would leave a file that cannot be opened.
     """
     unfinished = path.with_name(path.name + UNFINISHED)
     with writing(path):
@@ -63,7 +62,7 @@ def _create(path: Path, state_id: str) -> None:
         except BaseException:
             _remove(unfinished)
             raise
-        wal_of(path).unlink(missing_ok=True)  # of a file that is gone: it is not for the new one
+        wal_of(path).unlink(missing_ok=True)  # of a deleted file; must not be applied
         unfinished.replace(path)
         sync_folder(path.parent)
 
@@ -82,9 +81,9 @@ def _own(connection: duckdb.DuckDBPyConnection, path: Path, state_id: str) -> No
 
 
 def check_place(path: Path) -> None:
-    """See that a result file may be made or written there; raises DatabaseError."""
+    """Check that a result file can be created or written at a path; raises DatabaseError."""
     folder = path.absolute().parent
-    # Not Path.is_dir, which raises where this user may not look.
+    # Not Path.is_dir, which raises if this user lacks permission.
     if not os.path.isdir(folder):  # noqa: PTH112
         msg = f"{folder}, where {path.name} is to be, is no folder; make it, or name another --db"
         raise DatabaseError(msg)
@@ -99,7 +98,7 @@ def check_place(path: Path) -> None:
 
 
 def database_seq(path: Path, state_id: str) -> int | None:
-    """Return the latest commit of a run's result file, 0 when it has none; None without a file.
+    """Return the last commit of a run's result file, 0 before the first; None without a file.
 
     Raises DatabaseError as `open_live` does; nothing is written.
     """
@@ -123,7 +122,7 @@ START_AGAIN: Final = "what is committed is safe: mend that and start again"
 
 @contextmanager
 def writing(path: Path, advice: str = START_AGAIN) -> Iterator[None]:
-    """Turn what an operator has to mend (a full disk, a file gone bad) into a DatabaseError."""
+    """Turn errors that an operator has to fix (a full disk, a damaged file) into DatabaseError."""
     try:
         yield
     except (
@@ -158,13 +157,13 @@ def _unopened(path: Path, error: duckdb.Error, holder: str | None) -> DatabaseEr
 
 
 def _is_empty(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Return whether nothing was ever made of the file, as when its creation was cut short."""
+    """Return whether the file has no tables, as after an interrupted creation."""
     ((tables,),) = connection.execute("select count(*) from duckdb_tables()").fetchall()
     return tables == 0
 
 
 def _check(connection: duckdb.DuckDBPyConnection, path: Path, state_id: str) -> None:
-    """Refuse a file that this run must not go on with."""
+    """Raise DatabaseError for a file that this run must not resume."""
     try:
         found = connection.execute("select schema_version, state_id from database_info").fetchall()
     except duckdb.CatalogException:
@@ -195,7 +194,7 @@ def _other_version(path: Path, version: int) -> str:
 
 
 def memory_of(connection: duckdb.DuckDBPyConnection) -> int:
-    """Return the bytes of memory that DuckDB takes for a file."""
+    """Return the bytes of memory that DuckDB uses."""
     ((taken,),) = connection.execute(
         "select sum(memory_usage_bytes)::bigint from duckdb_memory()"
     ).fetchall()

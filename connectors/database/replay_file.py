@@ -1,8 +1,8 @@
-"""The result file of a replay: made under another name, it takes its own when it is complete.
+"""The result file of a replay: written under another name, and renamed when it is complete.
 
-It replaces nothing but another result of a replay: what else lies at its place (a continuous run's
-result, a file that a process is writing, a file of the log, anything foreign) cannot be made again
-by a replay, or is in use.
+It replaces only another result of a replay. Any other file at its path (the result of a continuous
+run, a file that a process is writing, a file of the log, any foreign file) is in use, or a replay
+could not restore it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from connectors.database.file import DatabaseError, create_database, holder_of, 
 from connectors.database.ownership import check_place, writing
 
 UNFINISHED: Final = ".unfinished"
-"""Follows the name of a result file until it is complete."""
+"""Suffix of a result file until it is complete."""
 
 REPLAY_AGAIN: Final = "make room or mend that, and replay again; no result was made"
 
@@ -25,10 +25,10 @@ REPLAY_AGAIN: Final = "make room or mend that, and replay again; no result was m
 def result_file(
     path: Path, *, overwrite: bool, log: Iterable[Path]
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a new result file, which takes its name, and the place of an old one, when complete.
+    """Yield a new result file, which is renamed to `path`, replacing an old one, when complete.
 
-    `log` are the files that are read. Raises DatabaseError when there is something that must not
-    be replaced.
+    `log` are the files that are read. Raises DatabaseError if the file at `path` must not be
+    replaced.
     """
     log = tuple(log)
     check_place(path)
@@ -40,9 +40,9 @@ def result_file(
             yield connection
             with writing(path, REPLAY_AGAIN):
                 connection.execute("checkpoint")
-        # Much may have happened to the old file meanwhile.
+        # Checked again, because the old file may have changed meanwhile.
         _check_old(path, overwrite=overwrite, log=log)
-        wal_of(path).unlink(missing_ok=True)  # of the old file; the new one must not be given it
+        wal_of(path).unlink(missing_ok=True)  # of the old file; must not be applied to the new one
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -50,7 +50,7 @@ def result_file(
 
 
 def _check_old(path: Path, *, overwrite: bool, log: Iterable[Path]) -> None:
-    """Refuse to replace anything but a result of a replay, and that only on demand."""
+    """Raise DatabaseError unless the old file is a replay's result and `overwrite` is set."""
     if not path.exists():
         return
     if any(path.samefile(file) for file in log if file.exists()):
@@ -70,7 +70,7 @@ _WAY_OUT: Final = "name another --db, or move that file away"
 
 
 def _unlike_a_replay(path: Path) -> str | None:
-    """Return what a file is if it is not the finished result of a replay."""
+    """Return what a file is; None if it is the complete result of a replay."""
     try:
         with closing(duckdb.connect(str(path), read_only=True)) as connection:
             owners = connection.execute("select state_id from database_info").fetchall()
@@ -86,7 +86,7 @@ def _unlike_a_replay(path: Path) -> str | None:
 
 
 def _check_unfinished(unfinished: Path) -> None:
-    """Let another replay to the same place go on; what a crash has left may go."""
+    """Raise DatabaseError if another replay is writing the file; a crash's leftover is fine."""
     if not unfinished.is_file():
         return
     try:

@@ -1,7 +1,7 @@
-"""The DuckDB file as a sink: rows wait in `write_batch`, and one transaction per epoch writes them.
+"""The DuckDB file as a sink: `write_batch` buffers rows, and one transaction per epoch writes them.
 
-Every table is append-only and every row carries `seq`, the number of its commit. Nothing is ever
-written outside of `snapshot`.
+Every table is append-only, and every row carries `seq`, the number of its commit. Only `snapshot`
+writes.
 """
 
 from dataclasses import dataclass, field
@@ -21,11 +21,11 @@ class DatabaseSink(FixedPartitionedSink[Rows, int]):
     connection: duckdb.DuckDBPyConnection
 
     def list_parts(self) -> list[str]:
-        """Name the only partition."""
+        """Return the name of the only partition."""
         return ["database"]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "_Writer":
-        """Continue after the commit that the state belongs to."""
+        """Resume after the commit that the state belongs to."""
         del step_id, for_part
         return _Writer(self.connection, resume_state or 0)
 
@@ -38,20 +38,20 @@ class _Writer(StatefulSinkPartition[Rows, int]):
     read: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def write_batch(self, values: list[Rows]) -> None:
-        """Let rows wait for the end of the epoch."""
+        """Buffer rows until the end of the epoch."""
         for rows in values:
             self.epoch.take(rows)
             self.read |= {by: at for by, at in rows.watermarks.items() if by[0] in STREAMS}
 
     def snapshot(self) -> int:
-        """Commit what waits, in one transaction."""
+        """Commit the buffered rows in one transaction."""
         if self.epoch:
             self.seq += 1
             commit = Commit(self.connection, self.seq)
             self.connection.begin()
             commit.write(self.epoch.tables())
             watermark = min(self.read.values(), default=START)
-            # Of a replay nobody asks what has settled before it ends, and then everything has.
+            # A replay's result is read only after its end, when everything has settled.
             commit.note(self.epoch.records, watermark=watermark, settled=START)
             self.connection.commit()
             self.epoch = Epoch()

@@ -1,7 +1,7 @@
-"""What can still be done for a result file that is no more where the run has opened it.
+"""Saves a result file that was deleted or renamed during a run.
 
-One that was renamed is only to be put back. One that was deleted is still whole for as long as the
-process has it open: it is copied, with its write-ahead log, to where the next start finds it.
+A renamed file only has to be moved back. A deleted file is still complete while the process has it
+open: it is copied, with its write-ahead log, to the path where the next start looks for it.
 """
 
 import os
@@ -16,14 +16,14 @@ from connectors.database.in_place import Handle, Identity, found_at, handles
 from connectors.durable import sync_folder
 
 SAVED: Final = ".saved"
-"""Follows the name of a copy whose own name is taken."""
+"""Suffix of a copy whose name is taken."""
 
 _COPY_BYTES: Final = 8 << 20
-"""Copied at once."""
+"""Bytes copied at once."""
 
 
 def rescued(path: Path, identity: Identity) -> str:
-    """Save the result file that was opened at `path`; say what happened and what to do."""
+    """Save the result file that was opened at `path`; return what happened and what to do."""
     opened = list(handles())
     handle = next((each for each in opened if each.identity == identity), None)
     if handle is None:
@@ -55,22 +55,22 @@ def rescued(path: Path, identity: Identity) -> str:
 
 
 def _save(path: Path, handle: Handle, opened: list[Handle]) -> Path:
-    """Copy a deleted file and its log into one file, and give its name."""
+    """Copy a deleted file and its log into one file, and return its path."""
     log = next((each for each in opened if each.path.name == _wal(path).name), None)
     target = _free(path, None if log is None else log.identity)
     copy = target.with_name(target.name + ".copy")
     _copy(handle.content, copy)
     if log is not None:
         _copy(log.content, _wal(copy))
-    duckdb.connect(str(copy)).close()  # reads the log back into the file
-    _wal(target).unlink(missing_ok=True)  # of which all is in the copy
+    duckdb.connect(str(copy)).close()  # merges the log into the file
+    _wal(target).unlink(missing_ok=True)  # now contained in the copy
     copy.rename(target)
     sync_folder(target.parent)
     return target
 
 
 def _free(path: Path, log: Identity | None) -> Path:
-    """Find a name at which nothing lies, nor a log that is not ours."""
+    """Return a path at which there is no file, and no log of another file."""
     names = (path.with_name(f"{path.name}{SAVED}{number or ''}") for number in count())
     if found_at(path) is None and found_at(_wal(path)) in (None, log):
         return path
@@ -78,7 +78,7 @@ def _free(path: Path, log: Identity | None) -> Path:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy what is open to a file that lasts; opened anew, for DuckDB only writes its log."""
+    """Copy an open file durably; reopens it, because DuckDB's handle of the log is write-only."""
     with source.open("rb") as content, target.open("wb") as file:
         shutil.copyfileobj(content, file, _COPY_BYTES)
         file.flush()

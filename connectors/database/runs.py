@@ -24,7 +24,7 @@ def record_run(  # noqa: PLR0913  the columns of a row
     key_groups: int,
     started_at: int | None = None,
 ) -> None:
-    """Note what the rows of this file were made of; the run starts now, or did at `started_at`."""
+    """Record the settings and inputs of a run, which starts now, or started at `started_at`."""
     now = datetime.now(UTC)
     connection.execute(
         "insert into runs values (?, ?, ?, ?, ?, ?)",

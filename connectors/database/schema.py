@@ -1,7 +1,7 @@
 """Creates the tables and views of a result file.
 
-`schema.sql` is the schema; this file only runs it and gives a column that is not commented there
-the comment its name has where it appears first. The only row it writes says what the file is.
+`schema.sql` is the schema; this module runs it, and copies column comments: a column without one
+gets the comment of the first column of the same name. The only row it writes identifies the file.
 """
 
 from importlib.resources import files
@@ -10,7 +10,7 @@ from typing import Final
 import duckdb
 
 SCHEMA_VERSION: Final = 4
-"""Goes up when a live run of this version could not go on with a file of the version before."""
+"""Incremented when a live run of the new version could not resume a file of the old one."""
 
 TABLES: Final = (
     "conversions_final",
@@ -33,7 +33,7 @@ TABLES: Final = (
     "commits",
     "database_info",
 )
-"""What the job writes to."""
+"""The tables that the job writes to."""
 
 WITHOUT_SEQ: Final = frozenset({"runs", "database_info"})
 """Tables whose rows belong to no commit."""
@@ -53,9 +53,9 @@ VIEWS: Final = (
     "rejected_events",
     "data_dictionary",
 )
-"""What analysts read."""
+"""The views that analysts read."""
 
-# Tables are older than views in the catalog, so a name means what the first table says it means.
+# Tables precede views in the catalog, so the comment of a name is that of the first table.
 _INHERITED: Final = """
 with columns as (
   select table_oid, table_name, column_name, comment, view_oid is not null as is_view
@@ -71,7 +71,7 @@ where comment is null order by table_oid, column_name
 
 
 def create(connection: duckdb.DuckDBPyConnection, *, state_id: str | None = None) -> None:
-    """Create every table and view, with comments, and say whose file it is: all or nothing."""
+    """Create all tables and views, with comments, and record the state id, in one transaction."""
     connection.begin()
     connection.execute(
         files("connectors.database").joinpath("schema.sql").read_text(encoding="utf-8")

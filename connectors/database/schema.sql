@@ -1,10 +1,10 @@
--- What the job writes and what an analyst reads. Times are UTC instants, money is DECIMAL(18,6) in
+-- Tables that the job writes, views that an analyst reads. Times are UTC, money is DECIMAL(18,6) in
 -- the currency beside it, shares are DECIMAL(10,9).
 --
 -- Every table is append-only and carries seq, the commit that wrote the row. There are no keys and
 -- no indexes: exactly once comes from seq, and indexes of this DuckDB lose rows after a crash.
--- A column is commented where its name appears first; the same name means the same further down
--- (connectors/database/schema.py carries the comment over), unless it is commented again there.
+-- A column is commented where its name appears first; further down, the same name has the same
+-- meaning (connectors/database/schema.py copies the comment), unless it is commented again.
 
 -- ------------------------------------------------------------------------------------ results
 

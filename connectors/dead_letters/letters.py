@@ -1,8 +1,8 @@
-"""Documents that were refused as a whole, as they came, and the headers that say why.
+"""Dead letters: records refused as a whole, unchanged, with headers that say why.
 
-A dead letter is a Kafka record: key, value and headers of the refused one, and headers of ours
-beside them (`dlq.*`, a namespace that is nobody else's). Nothing of it is ever written to the
-result, for it may hold personal data. A record that comes back from there says which one it was.
+A dead letter is a Kafka record with the key, value and headers of the refused one, and additional
+`dlq.*` headers, a namespace reserved for this job. It is never written to the result, because it
+may contain personal data. When it is sent again, a header refers to the refused record.
 """
 
 import re
@@ -23,8 +23,8 @@ from connectors.kafka.producer import Outgoing
 from connectors.positions import topic_and_number
 
 LETTER_BYTES_MAX: Final = MAX_DOCUMENT_BYTES
-"""Key, value and headers. What is larger goes without them: it could not be sent, and would stop
-the job for ever; the place says where it still is."""
+"""Limit on key, value and headers. A larger dead letter omits them: it could not be sent, and would
+stop the job for ever. Its topic, partition and offset say where the record is."""
 
 OURS: Final = "dlq."
 REASON: Final = "dlq.reason"
@@ -45,7 +45,7 @@ HEADERS: Final = {
     AT: "When it was set aside",
     OMITTED: "Bytes of key, value and headers, where they were too many to be kept",
 }
-"""What every dead letter says of itself; only the last may be missing."""
+"""The headers of every dead letter; only the last may be missing."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PLACE: Final = re.compile(r"([A-Za-z0-9._-]{1,249})/([0-9]{1,9})/([0-9]{1,18})")
@@ -64,12 +64,12 @@ LETTERS: Final = pa.schema(
         "omitted": pa.int64(),
     }
 )
-"""One row per dead letter on its way; `omitted` is null where it is whole."""
+"""One row per dead letter to be sent; `omitted` is null if it is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter as it was found: what was refused, where and why."""
+    """A dead letter read from its topic: what was refused, where and why."""
 
     topic: str
     partition: int
@@ -84,16 +84,16 @@ class Letter:
 
     @property
     def place(self) -> str:
-        """Where the refused record lies, as `dlq.replay_of` has it."""
+        """The topic, partition and offset of the refused record, in the form of `dlq.replay_of`."""
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
 def dead_letters_of(
     documents: Documents, refused: Mapping[int, dict[str, Any]]
 ) -> pa.RecordBatch | None:
-    """Return the rows (`LETTERS`) of the `refused_lines` of documents; None where there are none.
+    """Return the rows (`LETTERS`) of the `refused_lines` of documents; None if there are none.
 
-    Documents of files have no dead letters: they stay where they are.
+    Documents of files have no dead letters: they remain in their files.
     """
     if documents.origins is None or not refused:
         return None
@@ -104,7 +104,7 @@ def dead_letters_of(
 
 
 def refused_lines(documents: Documents, decoded: Decoded) -> dict[int, dict[str, Any]]:
-    """Return offset, code and message of the lines that were refused as a whole."""
+    """Return offset, code and message by line, for the lines that were refused as a whole."""
     partitions = decoded.rejections["source_partition"]
     if pc.index(partitions, documents.partition).as_py() < 0:
         return {}
@@ -120,14 +120,14 @@ def refused_lines(documents: Documents, decoded: Decoded) -> dict[int, dict[str,
 
 
 def flagged(refused: Mapping[int, dict[str, Any]], lines: int) -> tuple[Mask, str]:
-    """Return which of so many lines were refused, and the code of the last of them."""
+    """Return a mask of `lines` lines with the refused ones, and the code of the last of them."""
     flags = np.zeros(lines, dtype=bool)
     flags[list(refused)] = True
     return flags, refused[max(refused)]["code"] if refused else ""
 
 
 def resent_records_of(documents: Documents) -> pa.RecordBatch | None:
-    """Return the rows of table `resent_records`; None where no record was a dead letter."""
+    """Return the rows of table `resent_records`; None if no record was a dead letter."""
     if documents.origins is None or not any(documents.origins.headers):
         return None
     rows = [
@@ -157,7 +157,7 @@ def outgoing(row: Mapping[str, Any], topic: str, now: int) -> Outgoing:
 
 
 def read_letter(key: bytes | None, value: bytes | None, headers: Headers) -> Letter | None:
-    """Read a record of the topic of dead letters; None for one that is none."""
+    """Read a record of the dead-letter topic; None if it is not a dead letter."""
     ours = {name: (text or b"").decode(errors="replace") for name, text in headers}
     place = _PLACE.fullmatch("/".join(ours.get(name, "") for name in (TOPIC, PARTITION, OFFSET)))
     if place is None or REASON not in ours:
@@ -177,16 +177,16 @@ def read_letter(key: bytes | None, value: bytes | None, headers: Headers) -> Let
 
 
 def replayed(letter: Letter) -> Outgoing:
-    """Return the refused record as it was, with a header that links it to its rejection."""
+    """Return the refused record unchanged, with a header that links it to its rejection."""
     theirs = [header for header in letter.headers if not header[0].startswith(OURS)]
     headers = [*theirs, (REPLAY_OF, letter.place.encode())]
     return Outgoing(letter.topic, letter.value, letter.key, headers, letter.partition)
 
 
 def _original(origins: Origins, line: int) -> dict[str, Any]:
-    """Return what a record was, or how large where that is too much to be sent."""
+    """Return the key, value and headers of a record, or their size if too large to be sent."""
     key, value = origins.keys[line], origins.values[line]
-    # Of an earlier stay among the dead letters only the link is kept.
+    # If the record was a dead letter before, only the link header is kept.
     headers = [
         (name, text)
         for name, text in origins.headers[line] or ()
@@ -201,7 +201,7 @@ def _original(origins: Origins, line: int) -> dict[str, Any]:
 
 
 def _rejected(headers: Headers) -> Iterator[dict[str, Any]]:
-    """Yield the place that a record says it was refused at; anyone may have written the header."""
+    """Yield where a record was refused, according to a header, which any producer may have set."""
     said = dict(headers).get(REPLAY_OF) or b""
     if place := _PLACE.fullmatch(said.decode(errors="replace")):
         yield {"rejected_partition": f"{place[1]}-{place[2]}", "rejected_offset": int(place[3])}

@@ -1,7 +1,7 @@
-"""When so much is refused that the job had better stop: a bad deploy must not drain a topic.
+"""The limit on refused records at which the job stops, so that a bad deploy does not drain a topic.
 
-A sender's mistake refuses a record here and there. Where most of a partition is refused, it is the
-sender's new version, or ours, that is broken, and what is set aside would have to be replayed.
+A sender's mistakes cause single refusals. If most records of a partition are refused, a new version
+of the sender, or of this job, is broken, and all the dead letters would have to be replayed.
 """
 
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from attribution.columnar.columns import Ints, Mask
 from connectors.errors import OperatorError
 
 WINDOW: Final = 1_000
-"""Records that a ratio is taken over: some seconds of a busy partition."""
+"""Records over which the ratio is computed: some seconds of a busy partition."""
 
 RATIO_MAX: Final = 0.5
-"""Half refused is no sender's slip any more."""
+"""Largest share of refused records: more than half is not a sender's occasional mistake."""
 
 CONSECUTIVE_MAX: Final = 1_000
-"""Refused one after the other."""
+"""Largest number of records refused in a row."""
 
 
 class Refusals(msgspec.Struct, frozen=True, array_like=True):
-    """What is remembered of a partition's latest `records`.
+    """The outcomes of a partition's latest `records`.
 
-    `flags` has a bit for each, set if it was refused; `streak` were refused in a row at last.
+    `flags` has a bit for each, set if it was refused; the last `streak` were refused in a row.
     """
 
     records: int
@@ -39,15 +39,15 @@ LimitState = dict[str, Refusals]
 
 
 class TooManyDeadLettersError(OperatorError):
-    """Too much of a partition is refused as a whole; the message says how much and what to do."""
+    """Too many records of a partition are refused; the message says how many and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterLimit:
     """How many of a partition's records may be refused as a whole.
 
-    At most `max_ratio` of any `window` records in a row, and `max_consecutive` without one between
-    that is not. A ratio of 1 and a large number switch either off.
+    At most a share of `max_ratio` of any `window` successive records, and at most `max_consecutive`
+    in a row. A ratio of 1, or a large number, disables the respective limit.
     """
 
     window: int = WINDOW
@@ -55,31 +55,31 @@ class DeadLetterLimit:
     max_consecutive: int = CONSECUTIVE_MAX
 
     def watch(self, kept: LimitState) -> "DeadLetterWatch":
-        """Go on counting from what a watch kept, which is nothing at first."""
+        """Return a watch that continues from the saved state of an earlier one, initially empty."""
         return DeadLetterWatch(self, kept)
 
 
 class DeadLetterWatch:
-    """Looks at the latest records of each partition of one lane."""
+    """Counts refusals among the latest records of each partition of one lane."""
 
     def __init__(self, limit: DeadLetterLimit, kept: LimitState) -> None:
-        """Remember the records that were looked at before a restart, or each would be let more."""
+        """Continue with the counts from before a restart, which must not reset the limit."""
         self._limit = limit
         self._latest = {name: _unpacked(each.flags, each.records) for name, each in kept.items()}
         self._streak = {name: each.streak for name, each in kept.items()}
 
     @property
     def kept(self) -> LimitState:
-        """What the next start goes on from."""
+        """The state from which the next start continues."""
         return {
             name: Refusals(len(latest), np.packbits(latest).tobytes(), self._streak[name])
             for name, latest in self._latest.items()
         }
 
     def count(self, partition: str, refused: Mask, code: str) -> None:
-        """Count a partition's next records; `code` is why the last of the refused ones was.
+        """Count a partition's next records; `code` is that of the last refused one.
 
-        Raises TooManyDeadLettersError; then nothing of these records may count.
+        Raises TooManyDeadLettersError; then the caller must discard all results of these records.
         """
         latest = np.r_[self._latest.get(partition, np.empty(0, dtype=bool)), refused]
         most = _most_in_a_row_of(latest, self._limit.window)
@@ -91,7 +91,7 @@ class DeadLetterWatch:
         self._latest[partition] = latest[max(len(latest) - self._limit.window + 1, 0) :]
 
     def _longest(self, partition: str, refused: Mask) -> int:
-        """Return the longest streak that these records make, and remember the one at the end."""
+        """Return the longest streak that includes these records, and save the one at the end."""
         before = self._streak.get(partition, 0)
         good: Ints = np.flatnonzero(~refused)
         ends = np.r_[good, len(refused)]
@@ -110,7 +110,7 @@ class DeadLetterWatch:
 
 
 def _most_in_a_row_of(flags: Mask, window: int) -> int:
-    """Return the largest number of flags in any `window` neighbours; 0 while there are fewer."""
+    """Return the largest number of flags in any `window` neighbours; 0 for fewer than `window`."""
     sums = np.cumsum(np.r_[0, flags])
     return int((sums[window:] - sums[:-window]).max(initial=0))
 

@@ -1,4 +1,4 @@
-"""The topic of dead letters: written together with the epoch that refused them, and read back."""
+"""The dead-letter topic: written within the epoch that refused the records, and read back."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +21,7 @@ from connectors.kafka.records import headers_of
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterSink(FixedPartitionedSink[Rows, int]):
-    """One partition: there is one topic, and they are few. `clock` gives microseconds."""
+    """One partition, because dead letters are few. `clock` returns microseconds."""
 
     cluster: Cluster
     topic: str
@@ -29,7 +29,7 @@ class DeadLetterSink(FixedPartitionedSink[Rows, int]):
     waits: Patience = for_a_while
 
     def list_parts(self) -> list[str]:
-        """Name the only partition."""
+        """Return the name of the only partition."""
         return [DEAD_LETTERS]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "DeadLetterBox":
@@ -41,14 +41,14 @@ class DeadLetterSink(FixedPartitionedSink[Rows, int]):
 
 @dataclass(slots=True)
 class DeadLetterBox(StatefulSinkPartition[Rows, int]):
-    """Sends dead letters; an epoch ends when all of them are safe."""
+    """Sends dead letters; an epoch ends when Kafka has acknowledged all of them."""
 
     sink: DeadLetterSink
     outbox: Outbox
     sent: Counter[str] = field(default_factory=Counter)
 
     def write_batch(self, values: list[Rows]) -> None:
-        """Send the dead letters among the rows."""
+        """Send the rows that are dead letters."""
         now = self.sink.clock()
         for rows in values:
             letters = rows.tables[DEAD_LETTERS].to_pylist() if DEAD_LETTERS in rows.tables else []
@@ -56,7 +56,7 @@ class DeadLetterBox(StatefulSinkPartition[Rows, int]):
             self.sent.update(letter["stream"] for letter in letters)
 
     def snapshot(self) -> int:
-        """Wait until all are safe; raises PublishError or OutageError when they are not."""
+        """Wait until all are acknowledged; raises PublishError or OutageError on failure."""
         self.outbox.flush()
         if self.sent:
             reach("dead_letters.after_flush")
@@ -67,18 +67,18 @@ class DeadLetterBox(StatefulSinkPartition[Rows, int]):
 
 
 GROUP: Final = "tributary-dead-letters"
-"""Named because a consumer has to have one; nothing is committed to it."""
+"""Group name, which every consumer needs; nothing is committed to it."""
 
 BATCH_MESSAGES: Final = 100
-"""Taken from the library at once; some may be of the largest size."""
+"""Messages read at once; some may have the largest size."""
 
 
 @dataclass(slots=True)
 class DeadLetterReader:
-    """Reads all dead letters, each refused record once; what is none is passed over.
+    """Reads all dead letters, one per refused record; other records are skipped.
 
-    `ends` tells afterwards, by partition, how far was read; a reader that is given them reads no
-    further, so that letters written in the meantime are not met.
+    After reading, `ends` holds the end offset of each partition. A reader created with `ends` stops
+    there, and so skips letters written in the meantime.
     """
 
     cluster: Cluster
@@ -86,10 +86,10 @@ class DeadLetterReader:
     ends: dict[int, int] = field(default_factory=dict)
 
     def read(self) -> Iterator[Letter]:
-        """Yield them partition by partition as they come; raises ClusterError."""
+        """Yield the letters, in order within each partition; raises ClusterError."""
         until, self.ends = self.ends, {}
         told = require(self.cluster, self.topic)
-        met: set[str] = set()  # a hundred bytes each, and the limit on refusals keeps them few
+        met: set[str] = set()  # a hundred bytes each; the limit on refusals bounds their number
         with consuming(self.cluster, GROUP) as consumer:
             places = range(told.partitions)
             consumer.assign([TopicPartition(self.topic, at, OFFSET_BEGINNING) for at in places])
@@ -103,7 +103,7 @@ class DeadLetterReader:
     def _messages(
         self, consumer: Consumer, partitions: int, until: Mapping[int, int]
     ) -> Iterator[Message]:
-        """Yield records until every partition has ended."""
+        """Yield records until every partition has been read to its end."""
         for message in messages(self.cluster, consumer, BATCH_MESSAGES):
             if self._is_within(message, until):
                 yield message
@@ -111,7 +111,7 @@ class DeadLetterReader:
                 return
 
     def _is_within(self, message: Message, until: Mapping[int, int]) -> bool:
-        """Return whether a message is a record to be read; note where a partition ends."""
+        """Return whether a message is a record to be read; record the ends of partitions."""
         at, offset, error = message.partition(), message.offset(), message.error()
         assert at is not None
         assert offset is not None
@@ -123,4 +123,4 @@ class DeadLetterReader:
 
 
 def _leave_out() -> None:
-    """Let a record without readable headers be: what is set aside has readable ones."""
+    """Skip a record with unreadable headers: dead letters have readable ones."""

@@ -1,6 +1,6 @@
-"""When the records of a partition count as received: never earlier than those before them.
+"""The effective arrival times in a partition: no record counts as received before its predecessors.
 
-Knows times only; where they were read, and who promised what, is the decoder's business.
+Knows only times; the decoder passes them, together with the watermark.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from attribution.decoded import FutureRecords, LateRecords
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """What the lines that come next say of themselves, as in `chunks.Chunk`, and their offsets."""
+    """The times that the next lines contain, as in `chunk.Chunk`, and their offsets."""
 
     arrived: Ints
     stand_in: Ints
@@ -31,16 +31,16 @@ class Arrivals:
     maximum: int = START
 
     def raise_to(self, received_at: int) -> None:
-        """Count what follows as received at this instant or later."""
+        """Let all following records count as received at this instant or later."""
         self.maximum = max(self.maximum, received_at)
 
     def follow(
         self, times: Times, *, promised: int = START, late_records: Sequence[LateRecords] = ()
     ) -> tuple[Ints, LateRecords | None]:
-        """Return the effective `received_at` of the next lines, and move the maximum on.
+        """Return the effective `received_at` of the next lines, and advance the maximum.
 
-        Records that would arrive below the watermark `promised` count as received then. Those that
-        did when these lines were first read are `late_records`: they count so again.
+        Records that arrive below the watermark `promised` are raised to it. `late_records` are
+        those that were raised when these lines were first read; they are raised again.
         """
         effective, late = self._running(times, late_records), None
         below = np.flatnonzero(times.is_record & (effective < promised))
@@ -54,9 +54,9 @@ class Arrivals:
         return effective, late
 
     def _running(self, times: Times, late_records: Sequence[LateRecords]) -> Ints:
-        """Return each line the largest `received_at` up to it."""
+        """Return, for each line, the largest `received_at` up to it."""
         arrived = times.arrived.copy()
-        # The first record of each late arrives no earlier than it says; the others follow it.
+        # Raise the first record of each late range; the running maximum raises the others.
         first = np.searchsorted(times.offsets, [late.first_offset for late in late_records])
         np.maximum.at(arrived, first, [late.received_at for late in late_records])
         if self.maximum == START:
@@ -68,7 +68,7 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True)
 class ReadTimes:
-    """What a live run noted of one partition, in the order of offsets; no two overlap."""
+    """The recorded read times of one partition, as ranges of offsets, ordered and disjoint."""
 
     first: Ints
     last: Ints
@@ -76,13 +76,13 @@ class ReadTimes:
 
     @classmethod
     def of(cls, noted: Iterable[FutureRecords]) -> Self:
-        """Take what was noted, in order."""
+        """Build the ranges from records in the order of offsets."""
         rows = [(each.first_offset, each.last_offset, each.read_at) for each in noted]
         first, last, read_at = np.array(rows, dtype=np.int64).reshape(-1, 3).T
         return cls(first, last, read_at)
 
     def read_at_of(self, offsets: Ints) -> Ints:
-        """Return when the records at some offsets were read; END where that was not noted."""
+        """Return when the records at `offsets` were read; END if that was not recorded."""
         if not len(self.first):
             return np.full(len(offsets), END)
         at = np.searchsorted(self.first, offsets, side="right") - 1
@@ -94,6 +94,6 @@ NONE: Final = ReadTimes.of(())
 
 
 def future_records_of(is_ahead: Mask, offsets: Ints, read_at: int) -> FutureRecords | None:
-    """Note the records that are ahead of their reading, if any are."""
+    """Return the range of records that were ahead of the clock, and their read time, if any."""
     ahead = offsets[is_ahead]
     return FutureRecords(int(ahead[0]), int(ahead[-1]), read_at) if len(ahead) else None

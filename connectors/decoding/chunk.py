@@ -1,4 +1,4 @@
-"""What a chunk of either stream is read into; knows no field of either."""
+"""The result of reading a chunk of either stream, without the fields specific to one of them."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,12 +13,12 @@ from attribution.decoded import NAME, Keys
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One chunk of lines, read and judged, before its place in time is known.
+    """One chunk of lines, read and judged, before effective arrival times are assigned.
 
-    The `row` of `keys` is a position in `rows`. `refused` and `tests` are
-    rows with a `line`. Per line: `arrived` is its own `received_at` and `stand_in` the time that
-    stands in for it on the first record of a partition (both START where there is none);
-    `is_record` is false for blank lines.
+    The `row` of `keys` is a position in `rows`. `refused` and `tests` are rows with a `line`. Per
+    line, `arrived` is the document's own `received_at`, and `stand_in` the time that replaces a
+    missing one on the first record of a partition (START if there is none); `is_record` is false
+    for blank lines.
     """
 
     rows: pa.RecordBatch
@@ -40,16 +40,16 @@ ENVELOPES: Final = pa.schema(
         "events": pa.int32(),
     }
 )
-"""One row per envelope that was not refused whole (events stream only)."""
+"""One row per envelope that was not refused as a whole (events stream only)."""
 
 
 def or_start(time: int | None) -> int:
-    """Return a time, or START where there is none."""
+    """Return a time, or START for None."""
     return START if time is None else time
 
 
 def typed(columns: dict[str, pa.Array], schema: pa.Schema, kept: Mask) -> pa.RecordBatch:
-    """Take the kept rows of columns of plain text and bring them to the schema."""
+    """Select the kept rows of text columns, and cast them to the schema."""
     mask = pa.array(kept)
     arrays = [columns[field.name].filter(mask) for field in schema]
     encoded = [
@@ -60,7 +60,7 @@ def typed(columns: dict[str, pa.Array], schema: pa.Schema, kept: Mask) -> pa.Rec
 
 
 def together(parts: list[tuple[pa.RecordBatch, Keys]]) -> tuple[pa.RecordBatch, Keys]:
-    """Put bulk and judged rows in one table; their order means nothing."""
+    """Concatenate rows of the fast and the slow path; their order has no meaning."""
     parts = [part for part in parts if part[0].num_rows] or parts[:1]
     if len(parts) == 1:
         return parts[0]
@@ -73,6 +73,6 @@ def together(parts: list[tuple[pa.RecordBatch, Keys]]) -> tuple[pa.RecordBatch, 
 
 
 def renumbered(keys: Keys, kept: Mask) -> Keys:
-    """Keep the keys of kept rows, and count their rows among the kept ones."""
+    """Select the keys of kept rows, and renumber their rows."""
     keys = keys.at(kept[keys.row])
     return Keys((np.cumsum(kept) - 1)[keys.row], keys.kind, keys.value)

@@ -1,8 +1,7 @@
-"""Whether a record can have arrived when it says: not if that is far ahead of its reader's clock.
+"""Ignores arrival times that are far ahead of the clock by which a record was read.
 
-One wrong clock would otherwise carry all that follows in its partition away. Such a record counts
-as one that does not say when it arrived. Knows times only; whose clock it is, is its caller's
-business.
+Otherwise one wrong clock would raise the arrival of all later records in its partition. Such a
+record is treated as one without an arrival time. Knows only times; the caller passes the clock.
 """
 
 from dataclasses import replace
@@ -24,20 +23,20 @@ def too_far_ahead(arrived: Ints, read_at: Ints, skew: int) -> Mask:
 
 
 def limit_of(read_at: int, skew: int) -> int:
-    """Return the latest arrival that is believed by that clock."""
+    """Return the latest arrival that is accepted at `read_at`."""
     return min(read_at, END - skew) + skew
 
 
 def without_arrival(chunk: Chunk, ignored: Mask) -> Chunk:
-    """Return the chunk as if the ignored lines did not say when they arrived."""
+    """Return the chunk as if the ignored lines had no arrival time."""
     return replace(chunk, arrived=np.where(ignored, START, chunk.arrived))
 
 
 def add_stand_in(chunk: Chunk, lines: Lines, mine: slice, ignored: Mask) -> None:
-    """Fill in the time that stands in for the first arrival of a partition, where it was ignored.
+    """Fill in the stand-in for the first arrival of a partition, if that was ignored.
 
-    Lines of a partition that begins with this chunk are `mine`. Of envelopes that do say when they
-    arrived the bulk reader leaves their latest event time out, since hardly one is ever asked for.
+    `mine` are the lines of a partition that begins with this chunk. For envelopes with an arrival
+    time, the fast path does not compute the latest event time, because it is hardly ever needed.
     """
     says = (chunk.arrived[mine] != START) | (chunk.stand_in[mine] != START) | ignored[mine]
     for row in (np.flatnonzero(says) + mine.start).tolist():

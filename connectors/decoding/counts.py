@@ -1,4 +1,4 @@
-"""Counts the rows of a chunk: events as they were read, and touchpoints per ad and hour."""
+"""Counts the rows of a chunk: events read, and touchpoints per ad and hour."""
 
 from typing import Final
 
@@ -17,7 +17,7 @@ AD: Final = (
     "creative_id",
     "currency",
 )
-"""Columns that say which ad an impression or click was of, and what its price is in."""
+"""Columns that identify the ad of an impression or click, and the currency of its price."""
 
 HOUR: Final = 3_600_000_000
 
@@ -25,7 +25,7 @@ _EVENT_GROUP: Final = ("advertiser_id", "event_source_id", "event_type")
 
 
 def received(decoded: Decoded) -> pa.RecordBatch:
-    """Count the events of a chunk as they were read, whatever becomes of them."""
+    """Count the events of a chunk as they were read, whatever their outcome."""
     one_each = pa.array(np.ones(decoded.rows.num_rows, dtype=np.int64))
     refused, tests = decoded.rejections, decoded.tests
     counted = [
@@ -54,8 +54,8 @@ def _with_hour(rows: pa.RecordBatch, events: pa.Array) -> pa.Table:
 def touchpoint_counts(
     rows: pa.RecordBatch, *, records: int, duplicates: int, paid: int
 ) -> pa.RecordBatch:
-    """Count records per ad, type and hour; each row counts as much as the arguments say."""
-    # Decimals, for the sum of a few of the largest prices is beyond 64 bits of millionths.
+    """Count records per ad, type and hour; the arguments are the counts of each row."""
+    # Decimals, because a sum of a few of the largest prices exceeds 64 bits of millionths.
     spend = pc.fill_null(rows["spend"], 0)
     table = {name: rows[name] for name in AD} | {
         "is_click": rows["is_click"],

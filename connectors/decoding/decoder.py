@@ -1,4 +1,4 @@
-"""Bytes to the decoded log: reading, judging, and the order of arrival in each partition."""
+"""Decodes bytes to the decoded log: reads, judges, and assigns effective arrival times."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ from connectors.decoding.source_rules import SourceRules
 
 
 class PartitionDecoder:
-    """Decodes the lines of one partition in their order."""
+    """Decodes the lines of one partition in order."""
 
     def __init__(self, stream: str, partition: str, *, policy: Policy, registry: Registry) -> None:
         """Start before the first record."""
@@ -55,7 +55,7 @@ class PartitionDecoder:
         return self.arrivals.maximum
 
     def raise_to(self, received_at: int) -> None:
-        """Count what follows as received at this instant or later."""
+        """Let all following records count as received at this instant or later."""
         self.arrivals.raise_to(received_at)
 
     def decode(
@@ -67,7 +67,7 @@ class PartitionDecoder:
         late_records: Sequence[LateRecords] = (),
         read_times: ReadTimes = NONE,
     ) -> Decoded:
-        """Decode the lines that come next, as `decode_together` does."""
+        """Decode the next lines, as `decode_together` does."""
         return decode_together(
             [Next(self, lines, offsets, promised, END, late_records, read_times)]
         )
@@ -75,12 +75,11 @@ class PartitionDecoder:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """The lines that come next in a partition, and their `offsets` in it.
+    """The next lines of a partition, and their `offsets` in it.
 
-    Records that would arrive below the watermark `promised` count as received then. All are read
-    at `read_at`: no later version of an event source is known, and an arrival far after that is
-    ignored. `late_records` and `read_times` are what was recorded when these lines were first
-    read, and hold again.
+    Records that arrive below the watermark `promised` are raised to it. All are read at `read_at`:
+    no later version of an event source is used, and an arrival far after that is ignored.
+    `late_records` and `read_times` were recorded when these lines were first read, and apply again.
     """
 
     decoder: PartitionDecoder
@@ -95,8 +94,8 @@ class Next:
 def decode_together(nexts: Sequence[Next]) -> Decoded:
     """Decode the next lines of some partitions of one stream.
 
-    To decode costs tens of milliseconds, whatever it is: so those who read little of many
-    partitions read them together.
+    Decoding costs tens of milliseconds however few the lines, so callers that read little of many
+    partitions decode them together.
     """
     decoder = nexts[0].decoder
     is_events = decoder.stream == "events"
@@ -129,14 +128,14 @@ def decode_together(nexts: Sequence[Next]) -> Decoded:
 
 
 def _slices(nexts: Sequence[Next]) -> Iterator[tuple[Next, slice]]:
-    """Return the lines of each of some partitions that are read together."""
+    """Yield the slice of each partition in the concatenated lines."""
     start = 0
     for each in nexts:
         yield each, slice(start, start := start + len(each.lines))
 
 
 def _beginnings(nexts: Sequence[Next]) -> list[slice]:
-    """Return the lines of the partitions of events that nothing is known of yet."""
+    """Return the slices of the event partitions that have no arrival time so far."""
     return [
         mine
         for each, mine in _slices(nexts)
@@ -147,7 +146,7 @@ def _beginnings(nexts: Sequence[Next]) -> list[slice]:
 def _arrive(
     nexts: Sequence[Next], chunk: Chunk, ignored: Mask
 ) -> tuple[Ints, tuple[ChunkPart, ...]]:
-    """Return the effective `received_at` of every line, and what that makes of the partitions."""
+    """Return the effective `received_at` of every line, and the part of each partition."""
     received_at, parts = [], []
     for each, mine in _slices(nexts):
         times = Times(
@@ -174,9 +173,9 @@ def _arrive(
 
 
 def _is_ahead(each: Next, times: Times, effective: Ints, ignored: Mask) -> Mask:
-    """Mark the records that were decided by the clock, which a later one might decide otherwise.
+    """Mark the records whose result depends on the clock, and might differ if read later.
 
-    Only events are judged by a registry, as it was at their reading.
+    Only events are judged by a registry, which is that of the read time if they arrive later.
     """
     if each.decoder.stream != "events":
         return ignored
@@ -184,7 +183,7 @@ def _is_ahead(each: Next, times: Times, effective: Ints, ignored: Mask) -> Mask:
 
 
 def _read_at(nexts: Sequence[Next]) -> Ints:
-    """Return when each line was read, as far as that matters."""
+    """Return when each line was read: the recorded time, or else `read_at`."""
     noted = [np.minimum(each.read_times.read_at_of(each.offsets), each.read_at) for each in nexts]
     return np.concatenate(noted)
 
@@ -227,7 +226,7 @@ def _set(rows: pa.RecordBatch, name: str, column: Array) -> pa.RecordBatch:
 
 
 def _with_future(rows: pa.RecordBatch, ignored: Mask) -> Array:
-    """Return the warnings, with those that need to know when a record arrived."""
+    """Return the warnings, including those that depend on the arrival time."""
     late = values(rows, "event_time") > values(rows, "received_at") + FUTURE_TOLERANCE
     warnings = _with(values(rows, "warnings"), Warn.EVENT_TIME_IN_FUTURE, late)
     return _with(warnings, Warn.RECEIVED_AT_IN_FUTURE, ignored[values(rows, "line")])

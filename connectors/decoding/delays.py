@@ -1,7 +1,7 @@
-"""Which records count as received far later than they say, and which record before them is why.
+"""Finds records that count as received far later than their own time, and the record that is why.
 
-The order of arrival makes it so: a single record of a later time moves all that follow it. Usually
-that is seconds; where it is hours, a file was put together wrongly, or a clock was wrong.
+A single record with a later time raises the arrival of all records after it, usually by seconds. If
+it is hours, a file was assembled in the wrong order, or a clock was wrong.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from attribution.decoded import Decoded, Delayed
 from connectors.decoding.arrivals import Times
 
 FAR: Final = 3_600_000_000
-"""How much later (us) than it says a record has to count as received to be worth a word."""
+"""Delay (us) from which a record is reported."""
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Delays:
     cause: int = -1
 
     def follow(self, times: Times, effective: Ints, before: int) -> tuple[Delayed, ...]:
-        """Return the delays among the next lines; the latest arrival `before` them was that."""
+        """Return the delays among the next lines; `before` is the latest arrival before them."""
         if not len(effective):
             return ()
         is_latest = effective > np.r_[before, effective[:-1]]

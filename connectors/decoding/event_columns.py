@@ -1,6 +1,6 @@
-"""The events inside of envelopes as columns, and which of them the proofs vouch for.
+"""The events inside of envelopes as columns; proves which of them are accepted as they are.
 
-Says the same as `attribution.contract.event` where it says anything at all.
+For proven events, the result is the same as that of `attribution.contract.event`.
 """
 
 from typing import Final
@@ -53,7 +53,7 @@ _BOUNDED: Final = {
 _ODD: Final = ~byte_table(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?!$&'()*+,;=@"
 )
-"""Bytes that a URL seldom holds; whether they may stand where they stand takes a closer look."""
+"""Bytes that are rare in URLs; whether they are valid at their place needs a closer check."""
 
 _ODD_URL: Final = WARNING_BITS[Warn.ODD_EVENT_SOURCE_URL]
 _NO_URL: Final = WARNING_BITS[Warn.MISSING_EVENT_SOURCE_URL]
@@ -67,9 +67,10 @@ _PAYLOAD: Final = (
 _CONTENTS: Final = '[{"id":"JSON","quantity":"JSON","price":"JSON","brand":"JSON"}]'
 _RAW_PII: Final = '(?i)"(' + "|".join(sorted(RAW_PII_KEYS)) + ')":'
 
-# The blocks are read again from their own text: so an array or a string in the place of an object
-# shows, and `custom_data` keeps its text. That text is DuckDB's, without spaces, so that a key can
-# be looked for; where it stands deeper or in a value, the contract is asked once too often.
+# The blocks are read again from their own text, which shows an array or a string in the place of an
+# object, and preserves the text of `custom_data`. DuckDB writes that text without spaces, so a key
+# can be searched for; a match at a deeper level, or in a value, only costs a needless check by the
+# contract.
 _READ_BLOCKS: Final = f"""
 with blocks as (
   select user_match::varchar as user_match, from_json(user_match, '{IDENTITY}') as identity,
@@ -89,10 +90,10 @@ from blocks
 
 
 class EventColumns:
-    """The events of a chunk; `proven` marks those that are accepted as they stand."""
+    """The events of a chunk; `proven` marks those that are accepted as they are."""
 
     def __init__(self, events: pa.StructArray) -> None:
-        """Read the structs of `parse.ENVELOPE`'s events; what the policy decides is not proven."""
+        """Read the event structs of `ENVELOPE`; events that depend on the policy are not proven."""
         self._events = {field.name: events.field(field.name) for field in events.type}
         blocks = pa.record_batch(
             [self._events["user_match"], self._events["custom_data"]],
@@ -122,7 +123,7 @@ class EventColumns:
             good &= ~self._there(absent)
         text = Text.of(name)
         good &= (text.length <= _ID) & surely_string(name)
-        # A letter or digit of ASCII is enough to not be blank.
+        # A name that starts with an ASCII letter or digit is not blank.
         named = pc.match_substring_regex(name, "^[0-9A-Za-z]").fill_null(False)  # noqa: FBT003
         is_custom = pc.equal(kind, "custom").fill_null(False)  # noqa: FBT003
         return good & (_mask(named) | ~_mask(is_custom))
@@ -158,7 +159,7 @@ class EventColumns:
     def rows(
         self, line: Ints, index: Ints, names: dict[str, pa.Array]
     ) -> tuple[pa.RecordBatch, Keys]:
-        """Return the rows that are vouched for, with their keys.
+        """Return the proven rows, with their keys.
 
         `names` are columns of the envelopes, by line.
         """
@@ -185,7 +186,7 @@ class EventColumns:
         return typed(columns, EVENTS, self.proven), renumbered(self._identities.keys, self.proven)
 
     def _warnings(self) -> Array:
-        """Return what the accepted rows are warned of; each source may add to that."""
+        """Return the warnings of the accepted rows; those of event sources are added later."""
         events = self._events
         no_url = _mask(pc.equal(events["action_source"], "website").fill_null(False))  # noqa: FBT003
         no_url &= ~self._there("event_source_url")

@@ -1,7 +1,7 @@
-"""Chunks of the events stream to columns: DuckDB reads, the proofs vouch, the contract judges.
+"""Chunks of the events stream to columns: DuckDB reads, proofs accept, the contract judges.
 
-As in `impressions`, but an envelope is a frame around many events: the frame and each event are
-vouched for on their own, and a document meets Python when its frame or any of its events has to.
+As in `impressions`, but an envelope is a frame around many events. The frame and each event are
+proven separately, and Python reads a document only if its frame or one of its events is not proven.
 """
 
 from typing import Final
@@ -60,7 +60,7 @@ def read_events(lines: Lines, *, policy: Policy) -> Chunk:
 
 
 class _Frames:
-    """The envelopes of a chunk: which frames are vouched for, and the events inside of them."""
+    """The envelopes of a chunk: which frames are proven, and the events inside of them."""
 
     def __init__(self, lines: Lines) -> None:
         readable = lines.strict()

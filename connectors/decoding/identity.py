@@ -1,7 +1,7 @@
-"""The identity blocks of many records at once: match keys, and what is carried.
+"""The identity blocks of many records at once: their match keys and the kinds they carry.
 
-Says the same as `attribution.contract.user_match` where it says anything at all: rows it cannot
-vouch for are marked and left to the contract. Knows columns only.
+For proven rows, the result is the same as that of `attribution.contract.user_match`; all others are
+left to the contract. Knows only columns.
 """
 
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ _FBC_COOKIE: Final = r"^fb\.[0-9]+\.[0-9]+\.([^.]*)(?s:\..*)?$"
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """What the blocks of a batch hold.
+    """The contents of the blocks of a batch.
 
-    `proven` are the rows whose keys and carried kinds are certain; `clean` those of them that need
-    no warning but those in `warnings`. `carries` is a bit mask of kind codes per row, and
-    `warnings` one of warnings.
+    `proven` are the rows whose keys and carried kinds are certain; `clean` are those of them whose
+    `warnings` are complete. `carries` and `warnings` are bit masks per row, of kind codes and of
+    warnings.
     """
 
     keys: Keys
@@ -75,7 +75,7 @@ class _Reader:
         self._keys: list[Keys] = []
         self._carries = np.zeros(len(block), dtype=np.uint16)
         self._warnings = np.zeros(len(block), dtype=np.uint32)
-        # A block that is no object reads as one without a single leaf.
+        # A block that is not an object is read as one without leaves.
         there = present(block)
         filled = np.zeros(len(block), dtype=bool)
         for field in block.type:
@@ -95,7 +95,7 @@ class _Reader:
         self._warnings[rows] |= np.uint32(WARNING_BITS[warning])
 
     def _add(self, kind: int, rows: Ints, value: pa.Array, is_nothing: Mask) -> None:
-        """Add keys of a kind, but for the placeholders among them."""
+        """Add keys of a kind, except placeholders."""
         self._carries[rows] |= np.uint16(1 << kind)
         self._warn(rows[is_nothing], Warn.PLACEHOLDER_IDENTIFIER)
         keys = Keys(rows, np.full(len(rows), kind, dtype=np.uint8), value)
@@ -106,7 +106,7 @@ class _Reader:
         self._proven &= is_short_string(given, _MAX_ID)
         self._proven &= (Text.of(types).length <= MAX_TYPE) & surely_string(types)
         rows = np.flatnonzero(self._there("click_id"))
-        # A type without an id carries nothing, and the contract says so.
+        # A type without an id carries nothing; the contract warns about it.
         self._clean &= self._there("click_id") | ~self._there("click_id_type")
         types = pc.fill_null(types.take(pa.array(rows)), "")
         self._warn(rows[Text.of(types).length == 0], Warn.MISSING_CLICK_ID_TYPE)
@@ -169,7 +169,7 @@ class _Reader:
         rows = np.flatnonzero(has_address & has_agent)
         self._clean &= has_address == has_agent
         half = np.flatnonzero(has_address != has_agent)
-        # Half a pair carries nothing, but it must not hide what nests deeper than is read.
+        # Half a pair carries nothing, but its text must still be checked for nested values.
         for column in (address, agent):
             self._proven[half] &= surely_string(column.take(pa.array(half)))
         taken = pa.array(rows)
@@ -186,7 +186,7 @@ class _Reader:
     def identities(self) -> Identities:
         keys = Keys.concat(self._keys)
         keys = keys.at(self._proven[keys.row])
-        # A block that carries nothing is worth a warning.
+        # A block that carries nothing needs a warning from the contract.
         self._clean &= ~self._is_there | (self._carries != 0)
         return Identities(
             keys=keys,

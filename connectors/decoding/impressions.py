@@ -1,7 +1,7 @@
-"""Chunks of the impressions stream to columns: DuckDB reads, the proofs vouch, the contract judges.
+"""Chunks of the impressions stream to columns: DuckDB reads, proofs accept, the contract judges.
 
-Most rows never meet Python: only what the vectorised proofs cannot vouch for goes to the contract,
-row by row, and both meet in one table.
+Most rows are never read by Python: only those without a vectorised proof go to the contract, row by
+row. Rows of both paths form one table.
 """
 
 from typing import Final
@@ -36,11 +36,11 @@ from connectors.decoding.proofs import (
 _ID: Final = 256
 _REQUIRED: Final = ("advertiser_id", "impression_id", "campaign_id")
 _SAMPLE: Final = 64
-"""Lines of a chunk that are looked at to learn how its ids are best read."""
+"""Lines of a chunk that are sampled to choose how its ids are read."""
 _DOUBTFUL: Final = 0.05
-"""Share of them in which an id could be a number, from which on it is read with its quotes."""
+"""Share of sampled lines from which an id that could be a number is read with its quotes."""
 _FEW: Final = 8_000
-"""Lines that cost less to read with all quotes than a sample of them costs."""
+"""Up to so many lines, reading all quotes costs less than sampling."""
 _TYPES: Final = pa.array(["impression", "click"])
 _CURRENCY: Final = "^[A-Z]{3}$"
 
@@ -58,7 +58,7 @@ def read_impressions(lines: Lines, *, policy: Policy) -> Chunk:
 
 
 class _Bulk:
-    """The columns of a chunk, and the rows that the proofs vouch for."""
+    """The columns of a chunk, and which rows are proven."""
 
     def __init__(self, lines: Lines) -> None:
         readable = lines.strict()
@@ -109,7 +109,7 @@ class _Bulk:
         return good
 
     def rows(self) -> tuple[pa.RecordBatch, Keys]:
-        """Return the rows that are vouched for, with their keys."""
+        """Return the proven rows, with their keys."""
         paid = self._there("price") & self._there("currency")
         columns = self._ids | {
             "line": pa.array(np.arange(len(paid))),
@@ -124,10 +124,10 @@ class _Bulk:
 
 
 def _like_numbers(text: pa.Array) -> list[str]:
-    """Name the ids that are written like numbers, going by some lines from all over the chunk.
+    """Return the ids that look like numbers, according to a sample from all over the chunk.
 
-    A number would be taken for such an id, and only quotes tell them apart. Reading an id with its
-    quotes takes longer; where a sample misleads, the proofs leave more to the contract.
+    Only quotes distinguish such an id from a number, but reading ids with quotes takes longer. If
+    the sample is not representative, the proofs leave more rows to the contract.
     """
     if len(text) <= _FEW:
         return list(IMPRESSION_IDS)

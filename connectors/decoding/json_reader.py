@@ -1,7 +1,7 @@
-"""Lines of JSON to columns, by DuckDB's JSON reader.
+"""Reads lines of JSON to columns, with DuckDB's JSON reader.
 
-Leaves come as text, whatever they were in the JSON; `proofs` beside it shows where that cannot
-matter. Leaves of type JSON keep their quotes, so that text and number can be told apart.
+All leaves are read as text, whatever their JSON type; `proofs` shows for which rows that makes no
+difference. Leaves of type JSON keep their quotes, which distinguish strings from numbers.
 """
 
 from collections.abc import Collection
@@ -17,7 +17,7 @@ IDENTITY: Final = (
     '"hashed_phone":"VARCHAR","click_id":"VARCHAR","click_id_type":"VARCHAR",'
     '"client_ip":"VARCHAR","client_user_agent":"VARCHAR"}'
 )
-"""What is read of an identity block."""
+"""The schema of an identity block."""
 
 IMPRESSION_IDS: Final = (
     "advertiser_id",
@@ -30,7 +30,7 @@ IMPRESSION_IDS: Final = (
 
 
 def impression(quoted: Collection[str]) -> str:
-    """Spell out what is read of an impression or click; `quoted` ids keep their quotes."""
+    """Return the schema of an impression or click; `quoted` ids keep their quotes."""
     ids = (f'"{name}":"{"JSON" if name in quoted else "VARCHAR"}"' for name in IMPRESSION_IDS)
     return (
         f'{{{",".join(ids)},"type":"VARCHAR","time":"VARCHAR","received_at":"VARCHAR",'
@@ -49,7 +49,7 @@ ENVELOPE: Final = (
     '"test_event_code":"JSON","idempotency_key":"VARCHAR","adcp_version":"JSON",'
     f'"adcp_major_version":"JSON","events":[{_EVENT}]}}'
 )
-"""What is read of a line of the events stream."""
+"""The schema of a line of the events stream."""
 
 _BAD_LINE: Final = (
     duckdb.ConversionException,
@@ -60,11 +60,11 @@ _BAD_LINE: Final = (
 
 
 def parse(lines: pa.Array, schema: str) -> pa.RecordBatch:
-    """Read the leaves of `schema` from lines of text; one that is null, or no JSON, is all null."""
+    """Read the leaves of `schema` from lines; those of a null or invalid line are all null."""
     table = pa.record_batch({"line": lines})
     try:
         return query(f"select unnest(from_json(line, '{schema}')) from input", table)
     except _BAD_LINE:
-        # One faulty line (of UTF-8, say) fails the whole chunk: ask for each line first.
+        # One faulty line (invalid UTF-8, say) fails the whole chunk, so check each line first.
         careful = f"case when json_valid(line) then from_json(line, '{schema}') end"
         return query(f"select unnest({careful}) from input", table)

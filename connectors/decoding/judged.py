@@ -1,7 +1,6 @@
 """The slow path: documents and events that the contract judges one by one.
 
-Only what the fast path cannot vouch for comes here. Rows of both paths meet in one table
-(`chunk.together`).
+It handles only what the fast path cannot prove. `chunk.together` combines the rows of both paths.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,10 +33,10 @@ from connectors.duckdb_query import query
 
 
 class _Judged:
-    """What the contract says of documents of one stream.
+    """The contract's results for documents of one stream.
 
     `refused` and `tests` are rows with a `line`. `times` are (received_at, stand-in) by line, START
-    where there is none; `is_record` is false for blank lines.
+    if missing; `is_record` is false for blank lines.
     """
 
     def __init__(self, lines: Lines, policy: Policy) -> None:
@@ -49,7 +48,7 @@ class _Judged:
         self.is_record = np.ones(len(lines), dtype=bool)
 
     def _documents(self, lines: Ints) -> Iterator[tuple[int, JsonObject]]:
-        """Yield the documents that can be read, by line; the others are noted."""
+        """Yield the readable documents, by line; the others are added to `refused`."""
         for line in lines.tolist():
             self.times[line] = (START, START)
             if not self._lines.is_record(line):
@@ -66,7 +65,7 @@ class _Judged:
 
 
 class JudgedEvents(_Judged):
-    """Envelopes, and events inside of envelopes that the fast path has accepted."""
+    """Whole envelopes, and single events of envelopes that the fast path has accepted."""
 
     def __init__(self, lines: Lines, policy: Policy) -> None:
         """Start without any."""
@@ -86,7 +85,7 @@ class JudgedEvents(_Judged):
             self._judge_events(line, range(len(envelope.events)), envelope)
 
     def judge_events(self, line: Ints, index: Ints) -> None:
-        """Judge single events, by line (ascending) and index; their envelopes are sound."""
+        """Judge single events, by line (ascending) and index; their envelopes are valid."""
         places = zip(line.tolist(), index.tolist(), strict=True)
         for at, mine in groupby(places, key=lambda place: place[0]):
             document = read_document(self._lines[at])
@@ -117,14 +116,14 @@ class JudgedEvents(_Judged):
                 self._accepted.append((line, index, envelope, verdict))
 
     def envelopes(self) -> pa.RecordBatch:
-        """Return a row per envelope that was not refused whole."""
+        """Return a row per envelope that was not refused as a whole."""
         return _in_columns(self._envelopes, ENVELOPES)
 
     def rows(self) -> tuple[pa.RecordBatch, Keys]:
         """Return the accepted events, with their keys."""
         records = [_accepted_row(*accepted) for accepted in self._accepted]
         rows = _in_columns(records, EVENTS)
-        # The spelling of JSON text is DuckDB's, whoever read it.
+        # Both paths return JSON text as DuckDB formats it.
         if rows.num_rows:
             text = query("select json(custom_data) as text from input", rows)["text"]
             at = rows.schema.get_field_index("custom_data")
@@ -166,7 +165,7 @@ class JudgedImpressions(_Judged):
 
 
 def _unreadable(line: int, message: str) -> dict[str, Any]:
-    """Refuse a document that cannot be read: it counts as one event."""
+    """Return the refusal of a document that cannot be read; it counts as one event."""
     return {"line": line, "code": Code.INVALID_REQUEST, "message": message, "events": 1}
 
 

@@ -1,6 +1,6 @@
-"""Gives decoded rows their keys: 128-bit hashes, conversion ids, and the order the steps want.
+"""Adds keys to decoded rows: 128-bit hashes and conversion ids, sorted as the steps need them.
 
-The hashes are DuckDB's, of salted text; the salts are the deployment's and stay with its state.
+The hashes are DuckDB's, of salted text; each deployment has its own salts, stored in its state.
 """
 
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ class KeyTable:
     low: Hashes
 
     def at(self, rows: Array) -> "KeyTable":
-        """Rows by position or mask."""
+        """Return rows by position or mask."""
         return KeyTable(self.row[rows], self.kind[rows], self.high[rows], self.low[rows])
 
 
 def hash_keys(keys: Keys, advertiser: pa.Array, salts: Salts) -> KeyTable:
-    """Hash match keys; an advertiser's keys are its own."""
+    """Hash match keys together with the advertiser, so that keys never match across advertisers."""
     table = pa.table(
         {
             "value": keys.value,
@@ -50,7 +50,7 @@ def hash_keys(keys: Keys, advertiser: pa.Array, salts: Salts) -> KeyTable:
 
 
 def key_impressions(decoded: Decoded, salts: Salts) -> dict[str, pa.RecordBatch]:
-    """Return `unique` (rows to be counted once), and `clicks` and `views` (a row per match key)."""
+    """Return `unique` (one row per record), and `clicks` and `views` (one row per match key)."""
     rows = decoded.rows
     hashed = query(
         f"select {salts.hash('impression_id', 'is_click', 'advertiser_id')} from input", rows
@@ -70,7 +70,7 @@ def key_impressions(decoded: Decoded, salts: Salts) -> dict[str, pa.RecordBatch]
 def _by_window(
     rows: pa.RecordBatch, place: dict[str, pa.Array], keys: KeyTable
 ) -> dict[str, pa.RecordBatch]:
-    """Spell records out per match key, sorted; clicks (and click keys) apart from views."""
+    """Return one row per record and match key, sorted; clicks (and click keys) apart from views."""
     record = pa.RecordBatch.from_pydict(
         {
             name: place[name] if name in place else rows[name]
@@ -102,7 +102,7 @@ def _records(record: pa.RecordBatch, keys: KeyTable, word: Hashes) -> pa.RecordB
 
 
 def _repeats(keys: KeyTable, word: Hashes) -> Mask:
-    """Mark keys that one record carries twice; the table is sorted by `word`."""
+    """Mark repeated keys of one record; the table is sorted by `word`."""
     repeated = np.zeros(len(word), dtype=bool)
     alike = word[1:] == word[:-1]
     tied = np.flatnonzero(np.r_[alike, False] | np.r_[False, alike])
@@ -120,11 +120,11 @@ _CONVERSION_ID: Final = """md5(concat_ws('|', received_at, source_offset, source
   concat(length(advertiser_id::varchar), ':', advertiser_id),
   concat(length(event_source_id::varchar), ':', event_source_id),
   concat(length(event_type::varchar), ':', event_type), event_id)) as conversion_id"""
-"""Where the first copy arrived, and its key: lengths keep the parts apart."""
+"""Hash of where the first copy arrived, and of its key; lengths separate the parts."""
 
 _CONTENT: Final = """hash(event_time, custom_event_name, action_source, event_source_url, value,
   currency, custom_data, carries, identity) as digest"""
-"""What makes a copy a changed one."""
+"""A copy with another digest counts as changed."""
 
 
 def key_events(decoded: Decoded, salts: Salts) -> pa.RecordBatch:
@@ -163,7 +163,7 @@ def _type_codes(column: pa.Array) -> Array:
 
 
 def _grouped(keys: KeyTable, count: int) -> tuple[pa.Array, Array, Hashes]:
-    """Return each row its keys as a list, the bit mask of their kinds, and one word for all."""
+    """Return, per row, its keys as a list, the bit mask of their kinds, and one word for all."""
     order = np.lexsort((keys.low, keys.high, keys.row))
     keys = keys.at(order)
     again = (
@@ -191,7 +191,7 @@ def _grouped(keys: KeyTable, count: int) -> tuple[pa.Array, Array, Hashes]:
 def keyed(
     decoded: Decoded, salts: Salts
 ) -> tuple[dict[str, pa.RecordBatch], dict[str, pa.RecordBatch]]:
-    """Return the rows of a chunk for the keyed steps, and those that are finished, by table."""
+    """Return the rows of a chunk for the keyed steps, and those that need no step, by table."""
     tables = finished_rows(decoded)
     if decoded.rows.num_rows == 0:
         return {}, tables
@@ -203,7 +203,7 @@ def keyed(
 
 
 def finished_rows(decoded: Decoded) -> dict[str, pa.RecordBatch]:
-    """Return the rows of a chunk that no step has to look at."""
+    """Return the rows of a chunk that go to the result without a keyed step."""
     tables = {"rejections": _dated(decoded.rejections), "test_events": _dated(decoded.tests)}
     if decoded.stream == "events":
         tables["received"] = received(decoded)

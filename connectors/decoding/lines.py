@@ -1,7 +1,7 @@
-"""Chunks of documents: where the lines are, and which of them are strict JSON.
+"""Chunks of documents: the positions of lines, and which of them are strict JSON.
 
-DuckDB's JSON reader, which does the decoding, is lenient: it takes NaN and trailing commas. So
-every chunk first passes msgspec, which reads strictly and skips without building anything.
+DuckDB's JSON reader, which does the decoding, is lenient: it accepts NaN and trailing commas. So
+msgspec first checks every chunk: it parses strictly, and skips values without building objects.
 """
 
 import re
@@ -20,11 +20,11 @@ from attribution.contract.document import MAX_DEPTH, MAX_DOCUMENT_BYTES
 from connectors.decoding.proofs import Bytes
 
 WHITESPACE: Final = b" \t\r"
-"""What JSON ignores and a line may consist of; Python strips more."""
+"""The whitespace of JSON, of which a blank line may consist; Python's strip() removes more."""
 
 
 class _Object(msgspec.Struct, gc=False):
-    """An object none of whose fields are wanted: reading it checks its syntax and skips."""
+    """An object without fields: reading it checks the syntax and skips the contents."""
 
 
 _SYNTAX: Final = msgspec.json.Decoder(_Object)
@@ -34,8 +34,8 @@ _SYNTAX: Final = msgspec.json.Decoder(_Object)
 class Lines:
     """Documents of one chunk: line i is `chunk[start[i]:start[i + 1]]`, its line feed included.
 
-    Cut out of a file, a line holds no other feed, the last one may lack its own, and a blank line
-    is no record. Messages (`are_messages`) may hold anything, and each of them is a record.
+    A line of a file contains no other line feed, the last one may lack its own, and a blank line is
+    not a record. Messages (`are_messages`) may contain any bytes, and each of them is a record.
     """
 
     chunk: bytes
@@ -56,14 +56,14 @@ class Lines:
 
     @classmethod
     def of_documents(cls, documents: Sequence[bytes]) -> "Lines":
-        """Take documents as they were sent, one a line, whatever is in them."""
+        """Combine documents as they were sent, one per line, whatever their contents."""
         lengths = np.fromiter(map(len, documents), dtype=np.int64, count=len(documents))
         chunk = b"\n".join([*documents, b""])
         return cls(chunk, np.r_[0, np.cumsum(lengths + 1)], are_messages=True)
 
     @classmethod
     def together(cls, parts: Sequence["Lines"]) -> "Lines":
-        """Put lines of one kind in one chunk, one part after another."""
+        """Concatenate lines of one kind to one chunk."""
         if len(parts) == 1:
             return parts[0]
         chunks = [
@@ -83,7 +83,7 @@ class Lines:
         return self.chunk[self.start[row] : self.start[row + 1]].removesuffix(b"\n")
 
     def numbered(self, first: int) -> Ints:
-        """Return the lines the numbers from `first` on, as the offsets of a file go."""
+        """Return the numbers of the lines from `first` on, which are their offsets in a file."""
         return np.arange(first, first + len(self))
 
     def is_record(self, row: int) -> bool:
@@ -95,16 +95,16 @@ class Lines:
         return np.diff(self.start)
 
     def as_text(self, readable: Mask) -> pa.Array:
-        """Return an Arrow array over the chunk itself, null where a line is not readable."""
+        """Return an Arrow array that views the chunk; null for lines that are not readable."""
         offsets = pa.py_buffer(self.start.astype(np.int32))
         buffers = [pa.array(readable).buffers()[1], offsets, pa.py_buffer(self.chunk)]
         return pa.Array.from_buffers(pa.string(), len(self), buffers)
 
     def shallow(self, asked: Mask, leaf_bytes: Ints) -> Mask:
-        """Mark the asked lines that cannot nest deeper than the contract reads.
+        """Mark the `asked` lines that cannot nest deeper than the contract reads.
 
-        `leaf_bytes` are bytes per line that are known to hold no brackets of nesting. Only a line
-        with enough other bytes for all those brackets is looked into.
+        `leaf_bytes` are the bytes per line that are known to contain no nesting brackets. Only a
+        line with enough other bytes for such nesting is examined.
         """
         brackets = 2 * (MAX_DEPTH + 1)
         good = np.ones(len(self), dtype=bool)
@@ -113,10 +113,11 @@ class Lines:
         return good
 
     def strict(self) -> Mask:
-        """Return the lines that begin as an object and that no reader of JSON can fail on.
+        """Mark the lines that begin as an object and are strictly valid JSON.
 
-        That several lines make a document together is not noticed: the reader that follows takes
-        each for itself. Surrogate escapes, and messages with line feeds, are left to the contract.
+        A document that spans several lines is not detected; the JSON reader, which follows, reads
+        each line separately. Surrogate escapes, and messages with line feeds, are left to the
+        contract.
         """
         content = np.frombuffer(self.chunk, dtype=np.uint8)
         good = content[self.start[:-1]] == ord("{")
@@ -142,7 +143,7 @@ class Lines:
         return row[feeds + 1 != self.start[row + 1]]
 
     def _next_fault(self, row: int, end: int) -> int:
-        """Return the first of the lines from `row` to `end` that breaks the syntax; -1 if none."""
+        """Return the first line from `row` to `end` with a syntax error; -1 if there is none."""
         rest = memoryview(self.chunk)[self.start[row] : self.start[end]]
         try:
             _SYNTAX.decode_lines(rest)
@@ -153,8 +154,8 @@ class Lines:
     def _blame(self, row: int, end: int, message: str) -> int:
         """Find the faulty line of a failed read.
 
-        The reader stops where it is sure: in the faulty line, or, when that one ends too early, in
-        a line soon after it. Where it does not say, all lines are tried one by one.
+        The parser stops in the faulty line, or, if that one ends too early, in a line soon after
+        it. If it reports no position, all lines are tried one by one.
         """
         place = _PLACE.search(message)
         stop = row
@@ -166,7 +167,7 @@ class Lines:
 
 
 _LOOK_BACK: Final = 3
-"""Lines that are tried before the one where reading stopped, before all are."""
+"""Lines before the one where parsing stopped that are tried first."""
 _PIECE_BYTES: Final = 1 << 20
 _PLACE: Final = re.compile(r"\(byte (\d+)\)$")
 
@@ -180,13 +181,13 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def _stretches(good: Mask) -> list[tuple[int, int]]:
-    """Return the begin and end of each stretch of good lines."""
+    """Return the beginning and end of each run of good lines."""
     edges = np.flatnonzero(np.diff(np.r_[False, good, False])).tolist()
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def _surrogate_escapes(content: Bytes) -> Ints:
-    """Find what may be half of a surrogate pair, written as an escape."""
+    """Return the positions of escapes that may be half of a surrogate pair."""
     at = np.flatnonzero(content[:-3] == ord("\\"))
     at = at[content[at + 1] == ord("u")]
     return at[content[at + 2] | 0x20 == ord("d")]
@@ -201,7 +202,7 @@ def _is_shallow(line: bytes) -> bool:
     for text in _pieces(line):
         seen = quotes + np.cumsum(text == ord('"'), dtype=np.int32)
         outside = seen & 1 == 0
-        # Either bracket differs from its brace by the same bit.
+        # Each bracket differs from the corresponding brace by the same bit.
         opens, closes = text | 0x20 == ord("{"), text | 0x20 == ord("}")
         step = (opens & outside).astype(np.int8) - (closes & outside).astype(np.int8)
         reached = depth + np.cumsum(step, dtype=np.int32)
@@ -212,7 +213,7 @@ def _is_shallow(line: bytes) -> bool:
 
 
 def _pieces(line: bytes) -> Iterator[Bytes]:
-    """Return the line in pieces, because counting takes many times the memory of what it counts."""
+    """Yield the line in pieces, because counting takes many times the memory of its input."""
     text = np.frombuffer(line, dtype=np.uint8)
     return (text[at : at + _PIECE_BYTES] for at in range(0, len(text), _PIECE_BYTES))
 

@@ -1,6 +1,6 @@
-"""Tells placeholders in columns: what `placeholders` says of one value, of all rows at once.
+"""Finds placeholders in columns: the vectorised form of `placeholders`, which checks one value.
 
-Knows columns only. The pattern is slow, so it is asked only of values that begin and end like a
+Knows only columns. The pattern is slow, so it is applied only to values that begin and end like a
 placeholder.
 """
 
@@ -21,7 +21,7 @@ _HEAD: Final = 4
 
 
 def placeholders(column: pa.Array) -> Mask:
-    """Mark the values that stand for no identifier; null is none."""
+    """Mark the values that are placeholders for an identifier; null is not one."""
     text = Text.of(column)
     found = text.valid & (text.length == 0)
     rows = np.flatnonzero(text.length > 0)
@@ -37,7 +37,7 @@ def placeholders(column: pa.Array) -> Mask:
 
 
 def _without_plain_numbers(text: Text, rows: Ints) -> Ints:
-    """Leave out what begins with 1 or 2 and neither as 127… or 255… do nor is a hash: addresses."""
+    """Remove rows that begin with 1 or 2, not with 127 or 255, and are no hashes: addresses."""
     first, second = text.at(rows, 0), text.data[text.start[rows] + (text.length[rows] > 1)]
     kept = ~_NUMBER[first] | _SECOND[second] | (text.length[rows] == _HASH_LENGTH)
     return rows[kept]
@@ -47,7 +47,7 @@ def _starts_like_one(text: Text, rows: Ints) -> Mask:
     """Mark texts of the length of a hash that begin like the hash of a placeholder."""
     head: Array = np.zeros(len(rows), dtype=np.uint32)
     for position in range(_HEAD):
-        # Lower case: the bit that it has in letters is set in digits anyway.
+        # To lower case: the bit of lower-case letters is always set in digits.
         head = head << 8 | text.at(rows, position) | 0x20
     at = np.minimum(np.searchsorted(_HEADS, head), len(_HEADS) - 1)
     return np.asarray(_HEADS[at] == head)

@@ -1,8 +1,8 @@
-"""What can be proven of string columns by looking at their bytes, all rows at once.
+"""Vectorised proofs about string columns, from the bytes of all rows at once.
 
-DuckDB's JSON reader turns numbers, literals and containers into text where text is asked for. The
-contract does not. These functions say for which rows the difference cannot matter; whatever they
-cannot prove goes to the contract. They may say no too often, never yes too often.
+DuckDB's JSON reader converts numbers, literals and containers to text where a schema has text; the
+contract does not. These functions return for which rows the difference cannot matter; all others go
+to the contract. They may be false too often, never true too often.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from attribution.columnar.columns import Array, Ints, Mask, present
 Bytes = npt.NDArray[np.uint8]
 _HASH_LENGTH: Final = 64
 _PROBES: Final = 32
-"""Bytes looked at before a text that might be a number is left to a closer look."""
+"""Bytes examined before a text that might be a number is left to the contract."""
 
 
 def byte_table(characters: str) -> Mask:
@@ -57,12 +57,12 @@ class Text:
         return cls(content, ends[:-1].astype(np.int64), length, valid)
 
     def at(self, rows: Ints, position: int) -> Bytes:
-        """Byte `position` of rows that are longer than that."""
+        """Return byte `position` of rows that are longer than that."""
         return self.data[self.start[rows] + position]
 
 
 def surely_string(column: pa.Array) -> Mask:
-    """Rows that are null, or whose text no JSON number, literal, array or object reads as."""
+    """Mark rows that are null, or whose text cannot come from a JSON value other than a string."""
     text = Text.of(column)
     filled = np.flatnonzero(text.length > 0)
     first = text.at(filled, 0)
@@ -79,7 +79,7 @@ def surely_string(column: pa.Array) -> Mask:
         if len(doubtful) == 0:
             break
         byte = text.at(doubtful, position)
-        # Inside of a number a sign follows the letter of the exponent, and nothing else.
+        # In a number, a sign occurs only after the letter of the exponent.
         telling = ~_NUMBER[byte] | (_SIGN[byte] & ~_EXPONENT[before])
         sure[doubtful[telling]] = True
         doubtful, before = doubtful[~telling], byte[~telling]
@@ -89,8 +89,8 @@ def surely_string(column: pa.Array) -> Mask:
 def unquoted(column: pa.Array, most: int) -> tuple[pa.Array, Mask]:
     """Read JSON strings of 1 to `most` bytes that need no escapes; nulls stay null.
 
-    Gives their content, and where it could be read. Texts that repeat (a dictionary column) are
-    looked at once each, and stay a dictionary.
+    Returns the contents, and a mask of the rows that could be read. A dictionary column is read
+    once per distinct text, and stays a dictionary.
     """
     if isinstance(column, pa.DictionaryArray):
         texts, good = unquoted(column.dictionary, most)
@@ -107,26 +107,26 @@ def unquoted(column: pa.Array, most: int) -> tuple[pa.Array, Mask]:
 
 
 def is_short_string(column: pa.Array, most: int) -> Mask:
-    """Rows that are null, or surely strings of 1 to `most` bytes (in a dictionary: once each)."""
+    """Mark rows that are null or certainly strings of 1 to `most` bytes."""
     if isinstance(column, pa.DictionaryArray):
         return _of_each(column, is_short_string(column.dictionary, most))
     return is_short(column, most) & surely_string(column)
 
 
 def _of_each(column: pa.DictionaryArray, good: Mask) -> Mask:
-    """Spread what holds of the texts of a dictionary over its rows; nulls are good."""
+    """Map a mask of a dictionary's texts to its rows; nulls are good."""
     codes = column.indices.fill_null(len(good)).to_numpy(zero_copy_only=False)
     return np.r_[good, True][codes]
 
 
 def is_short(column: pa.Array, most: int) -> Mask:
-    """Rows that are null or have between 1 and `most` bytes (so at most that many characters)."""
+    """Mark rows that are null or have 1 to `most` bytes (so at most that many characters)."""
     text = Text.of(column)
     return ~text.valid | ((text.length >= 1) & (text.length <= most))
 
 
 def without_bytes(column: pa.Array, table: Mask) -> Mask:
-    """Rows in which no byte stands for which the table says true."""
+    """Mark rows without any byte that is true in the table."""
     text = Text.of(column)
     found = np.flatnonzero(table[text.data])
     ends = text.start + text.length
@@ -134,7 +134,7 @@ def without_bytes(column: pa.Array, table: Mask) -> Mask:
 
 
 def is_hash(column: pa.Array) -> Mask:
-    """Rows that are null or 64 lower-case hex digits."""
+    """Mark rows that are null or 64 lower-case hex digits."""
     text = Text.of(column)
     good = ~text.valid
     rows = np.flatnonzero(text.length == _HASH_LENGTH)
@@ -144,16 +144,16 @@ def is_hash(column: pa.Array) -> Mask:
 
 
 def _everywhere(holds: Mask) -> Mask:
-    """Where it holds in the whole of a row; first asked of all rows at once, which is faster."""
+    """Mark rows whose elements are all true; tests all rows at once first, which is faster."""
     return np.ones(len(holds), dtype=bool) if holds.all() else np.asarray(holds.all(axis=1))
 
 
 def instants(column: pa.Array) -> tuple[Ints, Mask]:
-    """Read times in the common spellings of RFC 3339 as microseconds since the epoch.
+    """Read times in the common spellings of RFC 3339 as microseconds since 1970.
 
     `2026-04-26T14:30:00Z`, with 3 or 6 digits of a fraction, with `+hh:mm` for `Z`, the letters in
-    either case. Gives the
-    microseconds and where they were read; other spellings, good or bad, are for the contract.
+    either case. Returns the microseconds, and a mask of the rows that were read; other spellings,
+    valid or not, are left to the contract.
     """
     text = Text.of(column)
     micros = np.zeros(len(column), dtype=np.int64)
@@ -167,10 +167,10 @@ def instants(column: pa.Array) -> tuple[Ints, Mask]:
 
 
 _CASE: Final = np.uint8(0x20)
-"""The bit that tells a lower-case letter from its capital."""
+"""The bit that distinguishes a lower-case letter from its capital."""
 
 _MOST: Final = {"0": 9, "T": 0x20, "Z": 0x20}
-"""How far bits of a time may differ from those of its pattern."""
+"""By how much a character of a time, XORed with that of the pattern, may differ from it."""
 
 _SPELLINGS: Final = {
     20: (0, False),
@@ -180,11 +180,11 @@ _SPELLINGS: Final = {
     29: (3, True),
     32: (6, True),
 }
-"""Length of the text: digits of the fraction, and whether an offset stands for `Z`."""
+"""By length of the text: digits of the fraction, and whether an offset replaces `Z`."""
 
 
 def _matrix(text: Text, rows: Ints, length: int) -> Bytes:
-    """Return the bytes of rows that all have one length; a view where they lie side by side."""
+    """Return the bytes of rows of equal length as a matrix; a view if they are contiguous."""
     if len(rows) and text.start[rows[-1]] - text.start[rows[0]] == length * (len(rows) - 1):
         first = int(text.start[rows[0]])
         return text.data[first : first + length * len(rows)].reshape(-1, length)
@@ -195,7 +195,7 @@ def _read_instants(given: Bytes, fraction: int, has_offset: bool) -> tuple[Ints,
     pattern = "0000-00-00T00:00:00" + ("." + "0" * fraction if fraction else "")
     zone = len(pattern)
     pattern += "+00:00" if has_offset else "Z"
-    # What differs from the pattern is the digit, and nothing else may differ.
+    # The difference from the pattern is the digit; nothing else may differ.
     digit = given ^ np.frombuffer(pattern.encode(), dtype=np.uint8)
     most = np.array([_MOST.get(character, 0) for character in pattern], dtype=np.uint8)
     if has_offset:
@@ -231,7 +231,7 @@ def _number(digits: Array) -> Array:
 
 @cache
 def _months() -> tuple[Array, Array]:
-    """Days since the epoch on which each month of the years 0 to 9999 begins, and its length."""
+    """Return the first day (since 1970) and the length of each month of the years 0 to 9999."""
     months = np.arange("0000-01", "10000-02", dtype="datetime64[M]")
     days = months.astype("datetime64[D]").astype(np.int64)
     return days[:-1], np.diff(days)
@@ -240,7 +240,7 @@ def _months() -> tuple[Array, Array]:
 def fixed_point(column: pa.Array) -> tuple[Ints, Mask]:
     """Read plain numbers as millionths: up to 9 digits, a point, up to 6 digits; no sign.
 
-    Gives the millionths and where they were read; nulls are read as 0.
+    Returns the millionths, and a mask of the rows that were read; nulls are read as 0.
     """
     text = Text.of(column)
     micros = np.zeros(len(column), dtype=np.int64)

@@ -1,6 +1,6 @@
-"""Holds the events of a chunk against the registry of event sources, as it was at an instant each.
+"""Checks each event against the version of its event source that was valid at that time.
 
-Says the same as `attribution.registry.judge_source`, for all rows at once.
+The vectorised form of `attribution.registry.judge_source`, with the same results.
 """
 
 from typing import Any, Final, NamedTuple
@@ -25,7 +25,7 @@ _UNKNOWN: Final = -1
 
 
 class Checked(NamedTuple):
-    """Which rows stay, the rows of refused and of test events, and the warnings of all rows."""
+    """The mask of accepted rows, the refused and the test events, and the warnings of all rows."""
 
     stays: Mask
     refused: list[dict[str, Any]]
@@ -34,7 +34,7 @@ class Checked(NamedTuple):
 
 
 class SourceRules:
-    """The sources that a chunk's envelopes name, by line."""
+    """The sources of a chunk's envelopes, by line."""
 
     def __init__(self, chunk: Chunk, judged_at: Ints, registry: Registry) -> None:
         """Look up the version of each envelope's source; `judged_at` is per line."""
@@ -45,7 +45,7 @@ class SourceRules:
         self._unknown = self._look_up(chunk.envelopes, judged_at, registry)
 
     def _look_up(self, envelopes: pa.RecordBatch, judged_at: Ints, registry: Registry) -> Mask:
-        """Note each line's version; mark the envelopes whose source is unknown."""
+        """Store the version of each line; return a mask of the envelopes with unknown sources."""
         lines = values(envelopes, "line")
         codes, names = _distinct(envelopes)
         unknown = np.zeros(len(lines), dtype=bool)
@@ -89,7 +89,7 @@ class SourceRules:
         return Checked(stays, refused, tests, warnings)
 
     def _whole_envelopes(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Refuse envelopes of unknown sources; pass on what single events were refused for."""
+        """Return the refused and the test rows, including envelopes of unknown sources."""
         chunk = self._chunk
         assert chunk.envelopes is not None
         envelopes = chunk.envelopes.filter(pa.array(self._unknown)).to_pylist()
@@ -120,19 +120,19 @@ class SourceRules:
 
 
 def _is_test(refusal: dict[str, Any], codes: dict[int, str]) -> bool:
-    """Return whether a refusal is that of a single event of a test."""
+    """Return whether a refusal concerns a single test event."""
     return refusal.get("source_index") is not None and refusal["line"] in codes
 
 
 def _changes(registry: Registry, name: tuple[str, str]) -> Ints:
-    """Return the instants at which what holds may change, in order; between two nothing does."""
+    """Return the instants at which the valid version of a source may change, in order."""
     versions = registry.versions.get(name, ())
     edges = {edge for each in versions for edge in (each.valid_from, each.valid_to)}
     return np.array(sorted(edges), dtype=np.int64)
 
 
 def _distinct(envelopes: pa.RecordBatch) -> tuple[Ints, list[tuple[str, str]]]:
-    """Return the (advertiser, source) pairs of a chunk numbers."""
+    """Return a number per envelope for its (advertiser, source) pair, and the distinct pairs."""
     advertiser = envelopes["advertiser_id"].dictionary_encode()
     source = envelopes["event_source_id"].dictionary_encode()
     width = max(len(source.dictionary), 1)
@@ -147,7 +147,7 @@ def _distinct(envelopes: pa.RecordBatch) -> tuple[Ints, list[tuple[str, str]]]:
 def _broken_rules(
     rows: pa.RecordBatch, mine: Ints, source: SourceVersion
 ) -> list[tuple[int, tuple[Code, str]]]:
-    """Return the rows that break a rule of their source, with the first rule that each breaks."""
+    """Return the rows that violate a rule of their source, with the first one violated."""
     broken: dict[int, tuple[Code, str]] = {}
     rules = (
         ("event_type", source.event_types, Code.INVALID_EVENT_TYPE, "event_type"),

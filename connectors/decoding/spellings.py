@@ -1,6 +1,6 @@
-"""How types and odd addresses among identifiers are spelled: each distinct text is looked at once.
+"""Canonical spellings of types and odd addresses among identifiers, once per distinct text.
 
-As in `identity`, what only the contract can tell is left to it.
+As in `identity`, values that only the contract can judge are left to it.
 """
 
 from functools import lru_cache
@@ -14,17 +14,17 @@ from attribution.contract.user_match import UNMATCHED_UID_TYPES, click_kind, spe
 from attribution.vocabulary import KIND_CODES, UID_KINDS
 
 UNKNOWN_UID: Final = len(KIND_CODES)
-"""Stands for a uid type that is in no vocabulary, which the contract warns of."""
+"""Code of a uid type that is in no vocabulary, about which the contract warns."""
 
 MAX_TYPE: Final = 64
 """Characters of a type; the contract refuses longer ones."""
 
 KEPT_TYPES: Final = 4096
-"""Spellings of types that are remembered; producers choose them, so there is a limit."""
+"""Cached spellings of types; producers choose them, so the number is limited."""
 
 
 def spelled_addresses(address: pa.Array, odd: Mask) -> pa.Array:
-    """Spell the odd addresses canonically, each once; null where one is none."""
+    """Return the addresses, the odd ones in canonical spelling; null for those that are none."""
     if not odd.any():
         return address
     mask = pa.array(odd)
@@ -35,7 +35,7 @@ def spelled_addresses(address: pa.Array, odd: Mask) -> pa.Array:
 
 
 def _spell_address(text: str) -> str | None:
-    """Spell an address of colons; what else there may be is left to the contract."""
+    """Return an address with colons in canonical spelling; others are left to the contract."""
     try:
         return spell_ip(text) if ":" in text else None
     except ValueError:
@@ -44,7 +44,7 @@ def _spell_address(text: str) -> str | None:
 
 @lru_cache(maxsize=KEPT_TYPES)
 def uid_code(given: str | None) -> int:
-    """Kind code of a uid type; -1 where only the contract can tell."""
+    """Return the kind code of a uid type; -1 if only the contract can determine it."""
     if given is None or not 1 <= len(given) <= MAX_TYPE or not given[0].isalpha():
         return -1
     if given in ("true", "false"):
@@ -57,5 +57,5 @@ def uid_code(given: str | None) -> int:
 
 @lru_cache(maxsize=KEPT_TYPES)
 def spell_type(given: str) -> str:
-    """Spell a click id type as it stands in a match key."""
+    """Return a click id type as it is spelled in a match key."""
     return click_kind(given).replace("%", "%25").replace(":", "%3A")

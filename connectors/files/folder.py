@@ -1,6 +1,6 @@
-"""The files of a log, as they lie in a folder: which count, and how one is opened.
+"""The files of a log in a folder: which of them are read, and how one is opened.
 
-Knows names and kinds of files; what they hold is the business of those who read them.
+Knows only the names and kinds of files, not their contents.
 """
 
 import os
@@ -22,7 +22,7 @@ from connectors.wording import shown
 COMPRESSIONS: Final = {".gz": "gzip", ".zst": "zstd"}
 
 SHOWN_MAX: Final = 10
-"""Names in one sentence; a folder may hold thousands that are not read."""
+"""Names in one message; a folder may hold thousands that are not read."""
 
 
 class LogError(OperatorError):
@@ -38,16 +38,16 @@ class LogFile:
 
     @property
     def partition(self) -> str:
-        """The name that places refer to."""
+        """The name of the partition."""
         return self.path.name.removesuffix(self.path.suffix) if self.is_packed else self.path.name
 
     @property
     def is_packed(self) -> bool:
-        """Whether reading it means unpacking it."""
+        """Whether the file is compressed."""
         return self.path.suffix in COMPRESSIONS
 
     def has_inode(self, inode: int) -> bool:
-        """Return whether this is the file of an inode."""
+        """Return whether the file has this inode."""
         try:
             return self.path.stat().st_ino == inode
         except OSError:
@@ -55,21 +55,21 @@ class LogFile:
 
     @property
     def size(self) -> int:
-        """Bytes of the file, packed or not; raises LogError."""
+        """Size of the file on disk, packed or not; raises LogError."""
         with reading(self):
             return self.path.stat().st_size
 
     def is_there(self) -> bool:
-        """Return whether there is a regular file to read, as far as that can be found out."""
+        """Return whether a regular file exists; true if that cannot be determined."""
         try:
             return kind_of(self.path) is None
         except FileNotFoundError:
             return False
-        except OSError:  # reading it will say what is wrong
+        except OSError:  # reading it reports the error
             return True
 
     def open(self) -> tuple[IO[bytes], IO[bytes]]:
-        """Open the file: its content, and the file itself to ask how far reading has come."""
+        """Open the file; return its content, and the raw file, which shows the read progress."""
         raw = open_regular(self.path)
         if not self.is_packed:
             return raw, raw
@@ -79,14 +79,14 @@ class LogFile:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a folder holds: the files of the log with their inodes; what is `left`, and why."""
+    """The files of the log with their inodes; `left` gives the reason for each name not read."""
 
     folder: Path
     files: dict[LogFile, int]
     left: dict[str, str]
 
     def not_read(self) -> Iterator[str]:
-        """Yield a sentence for each entry that is not read: an operator may not expect it."""
+        """Yield a sentence for each entry that is not read, which an operator may not expect."""
         if self.left:
             yield f"{self.folder} holds what is not read: {listed(self.left)}"
 
@@ -97,7 +97,7 @@ class Found:
 
 
 def listed(left: Mapping[str, str]) -> str:
-    """Name some of what is not read, and why."""
+    """Return some of the names that are not read, with the reasons, as text."""
     names = sorted(left)
     more = len(names) - SHOWN_MAX
     first = ", ".join(f"{shown(name)} ({left[name]})" for name in names[:SHOWN_MAX])
@@ -107,7 +107,7 @@ def listed(left: Mapping[str, str]) -> str:
 def find_files(folder: Path) -> list[LogFile]:
     """List the raw streams of a folder: `events*.ndjson` and `impressions*.ndjson`, packed or not.
 
-    Raises LogError when there are none, or when two files are one partition.
+    Raises LogError when there are none, or when two files belong to one partition.
     """
     found = look_into(folder)
     if not found.files:
@@ -125,19 +125,19 @@ def find_files(folder: Path) -> list[LogFile]:
 
 
 def list_files(folder: Path) -> dict[LogFile, int]:
-    """List the raw streams that a folder holds now, and the inode of each, as `look_into` does."""
+    """Return the raw streams of a folder and the inode of each, as `look_into` does."""
     return look_into(folder).files
 
 
 def look_into(folder: Path) -> Found:
-    """List what a folder holds now.
+    """List a folder.
 
-    There may be no raw streams, and two of one partition while a file is being packed. Raises
-    LogError when it is no folder.
+    It may contain no raw streams, or two of one partition while a file is being packed. Raises
+    LogError when it is not a folder.
     """
     found = Found(folder, {}, {})
     try:
-        with os.scandir(folder) as entries:  # asked several times a second; few files are looked at
+        with os.scandir(folder) as entries:  # fast: called several times a second
             for entry in entries:
                 _sort_in(entry, found)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -168,9 +168,9 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 def _kind(entry: "os.DirEntry[str]") -> str | None:
     """Return the kind of an entry that is no regular file; None also if it cannot be determined.
 
-    Reading it will then say what is wrong: to leave it alone would lose its records.
+    Reading such an entry reports the error; skipping it would lose its records.
     """
-    with suppress(OSError):  # a link whose end is not to be seen
+    with suppress(OSError):  # a link whose target cannot be examined
         if entry.is_file():
             return None
     with suppress(OSError):
@@ -180,7 +180,7 @@ def _kind(entry: "os.DirEntry[str]") -> str | None:
 
 @contextmanager
 def reading(file: LogFile) -> Iterator[None]:
-    """Turn an error while reading into one that names the file."""
+    """Turn a read error into a LogError that names the file."""
     try:
         yield
     except PermissionError as error:

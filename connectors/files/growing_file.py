@@ -1,8 +1,8 @@
-"""One file of a raw stream that is read while it grows, and how far that has come.
+"""Reads one file of a raw stream while it grows, and tracks the position.
 
-A file keeps its name for ever and only grows; whatever breaks that ends the run with a LogError,
-for records would be lost or read twice. A packed file is complete when it gets its name. Places
-count bytes of the content, packed or not, so that a file may be packed once it has been read.
+A file keeps its name for ever and only grows. Any violation ends the run with a LogError, because
+records would be lost or read twice. A packed file is complete when it gets its name. Positions
+count bytes of the unpacked content, so that a file may be packed once it has been read.
 """
 
 from collections.abc import Iterator
@@ -31,10 +31,10 @@ def _stamp(status: stat_result) -> Stamp:
 
 @dataclass(slots=True)
 class GrowingFile:
-    """One file as far as it has come.
+    """One file and its position.
 
-    `is_at_end`: the last read left nothing, unless a line that is not complete. `is_gone`: it found
-    no file. `grew_at` is its reader's to note, and to wonder how often to look.
+    `is_at_end`: the last read left at most an incomplete line. `is_gone`: it found no file.
+    `grew_at` is set by the caller, for its poll interval.
     """
 
     file: LogFile
@@ -49,7 +49,7 @@ class GrowingFile:
 
     @property
     def touched_at(self) -> float:
-        """When somebody last wrote to the file, in seconds since 1970, as of the last look."""
+        """The modification time as of the last read, in seconds since 1970."""
         return self._looked_at[2] / 1e9
 
     @property
@@ -58,13 +58,13 @@ class GrowingFile:
         return self._raw is not None
 
     def read(self, limit: int) -> Documents | None:
-        """Return the next whole lines, `limit` bytes of them or a single one; None without any."""
+        """Return the next whole lines, up to `limit` bytes, at least one; None without any."""
         if self.is_at_end and self.is_untouched():
             return None
         with self._explaining():
             try:
                 content, taken = self._look(limit)
-            except (FileNotFoundError, IrregularError):  # it went, or another got its name
+            except (FileNotFoundError, IrregularError):  # it was removed or replaced
                 self.close()
                 self.is_gone = True
                 return None
@@ -77,19 +77,19 @@ class GrowingFile:
         return Documents(self.file.stream, self.file.partition, lines, numbers)
 
     def follow(self, file: LogFile) -> None:
-        """Go on in a file that was packed, or unpacked, under the same name."""
+        """Continue with the packed, or unpacked, file of the same partition."""
         self.close()
         self.file, self.is_at_end, self.is_gone = file, False, False
 
     def is_untouched(self) -> bool:
-        """Return cheaply whether nothing has changed, as most polls find of most files."""
+        """Return whether the file is unchanged; cheap, because most polls find most files so."""
         try:
             return _stamp(self.file.path.stat()) == self._looked_at
         except OSError:
             return False
 
     def close(self) -> None:
-        """Let go of a packed file; the next read opens it again."""
+        """Close a packed file; the next read opens it again."""
         if self._raw is not None:
             self._raw.close()
         self._tail = self._raw = None
@@ -107,7 +107,7 @@ class GrowingFile:
             raise LogError(msg) from error
 
     def _look(self, limit: int) -> tuple[bytes, int]:
-        """Return the next lines, and how many bytes of the content they are."""
+        """Return the next lines, and how many bytes of the content they take."""
         status = self.file.path.stat()
         self.is_gone = False
         self._looked_at = _stamp(status)
@@ -140,7 +140,7 @@ class GrowingFile:
             return self._read_long_line(content, status)
 
     def _read_long_line(self, content: IO[bytes], status: stat_result) -> tuple[bytes, int]:
-        """Return one line; of one beyond the limit for documents just enough to be refused."""
+        """Return one line; one beyond the document limit is cut to just enough to be refused."""
         begin = self.place.byte
         end, is_complete = self._find_feed(content, begin + self._feedless)
         self._feedless = end - begin
@@ -154,7 +154,7 @@ class GrowingFile:
         return content.read(MAX_DOCUMENT_BYTES + 1) + b"\n", end - begin
 
     def _find_feed(self, content: IO[bytes], at: int) -> tuple[int, bool]:
-        """Return the end of the line that goes on at `at`, and whether it has one."""
+        """Return the end of the line that continues at `at`, and whether it has a line feed."""
         content.seek(at)
         while part := content.read(CHUNK_BYTES):
             if found := part.find(b"\n") + 1:
@@ -209,10 +209,10 @@ class GrowingFile:
 
 
 def is_copy(file: LogFile, place: FilePosition) -> bool:
-    """Return whether a file begins with what was read of another, up to that place."""
+    """Return whether a file begins with the part of another file that was read, up to `place`."""
     try:
         content, raw = file.open()
         with raw:
             return place.byte > 0 and place.is_of(content.read(place.head_size))
-    except OSError:  # gone again, or broken: whoever reads it will say so
+    except OSError:  # removed, or unreadable, which reading it reports
         return False

@@ -1,6 +1,6 @@
-"""Files of a log that are probably not what their name says: recognised by how they begin.
+"""Detects files whose first document does not match the stream in their name.
 
-Their lines are rejected one by one as any others; a hint saves the search for the reason.
+Their lines are rejected one by one like any others; a hint saves the search for the reason.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,15 +10,15 @@ from attribution.contract.document import Unreadable, read_document
 from connectors.files.folder import LogError, LogFile, reading
 
 PEEK_BYTES: Final = 65_536
-"""Bytes looked at: enough for the first document of nearly every log."""
+"""Bytes read per file: enough for the first document of nearly every log."""
 
 FILES_MAX: Final = 100
-"""Files looked at: those of one log are made alike."""
+"""Files examined; more are not needed, since the files of one log are alike."""
 
 MARK: Final = b"\xef\xbb\xbf"
 
 _FIELD: Final = {"events": "events", "impressions": "impression_id"}
-"""A field that documents of a stream have and those of the other one lack."""
+"""A field that only documents of this stream have."""
 
 
 def hints(files: Iterable[LogFile]) -> Iterator[str]:
@@ -26,14 +26,14 @@ def hints(files: Iterable[LogFile]) -> Iterator[str]:
     for file, _ in zip(files, range(FILES_MAX), strict=False):
         try:
             found = hint(file.stream, _beginning(file))
-        except (LogError, ValueError):  # reading it will say what is wrong
+        except (LogError, ValueError):  # reading it reports the error
             continue
         if found:
             yield f"{file.path} {found}"
 
 
 def hint(stream: str, beginning: bytes) -> str | None:
-    """Return what a file seems to be instead of documents of its stream, one a line."""
+    """Return what a file seems to contain instead of documents of its stream, one per line."""
     text = beginning.removeprefix(MARK).lstrip()
     if text.startswith(b"["):
         return "begins like a JSON array; one document per line is expected: jq -c '.[]'"

@@ -1,4 +1,4 @@
-"""A folder of files that grow, as intakes of lanes: new lines, and new files as they appear.
+"""A folder of growing files as intakes of lanes: reads new lines, and new files as they appear.
 
 A partition is a file's name without the suffix of its compression, and belongs to one lane for
 ever. Rotate by starting a new file with a new name; a file that was read to its end may be packed
@@ -23,14 +23,14 @@ from connectors.intake import Documents
 from connectors.positions import FilePosition, Position
 
 LISTING_INTERVAL: Final = 0.2
-"""Seconds between two looks at the folder: a new file may wait longer than a new line. Below the
-default `idle_grace`, so that what comes meanwhile is not below the watermark yet."""
+"""Seconds between two listings of the folder: a new file may wait longer than a new line. Below the
+default `idle_grace`, so that the records of a new file are not below the watermark yet."""
 
 FIRST_BYTES: Final = 64_000
-"""Read of a file before it is known where in time it begins; one far ahead is then left alone."""
+"""Size of the first read of a file, which shows its arrival times; a file far ahead then waits."""
 
 PACKED_MAX: Final = 16
-"""Packed files of a lane that are open at once. Any other is unpacked again up to its place."""
+"""Packed files that a lane keeps open. Any other is unpacked again up to its position."""
 
 
 def ignore(told: str) -> None:
@@ -39,7 +39,7 @@ def ignore(told: str) -> None:
 
 
 class TailIntakes:
-    """Opens the files of a folder; those of a name are always the same lane's."""
+    """Opens the files of a folder; files of one name always belong to the same lane."""
 
     def __init__(
         self,
@@ -50,16 +50,16 @@ class TailIntakes:
         listing_interval: float = LISTING_INTERVAL,
         tell: Callable[[str], None] = ignore,
     ) -> None:
-        """Look into the folder at most every `listing_interval` seconds, for all lanes together.
+        """List the folder at most every `listing_interval` seconds, for all lanes together.
 
-        `tell` is given a sentence about what somebody should put in order.
+        `tell` is called with a sentence for each problem that an operator should fix.
         """
         self._listing = Listing(folder, listing_interval, tell)
         self._lanes = lanes
         self._chunk_bytes = chunk_bytes
 
     def open(self, lane: int, positions: Mapping[str, Position]) -> "TailIntake":
-        """Open the files of a lane; those in `positions` go on from there."""
+        """Open the files of a lane; those in `positions` resume from there."""
         places = {
             name: position
             for name, position in positions.items()
@@ -69,7 +69,7 @@ class TailIntakes:
         return TailIntake(self._listing, (lane, self._lanes), places, self._chunk_bytes)
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Nobody watches."""
+        """Do nothing: files have no consumer group."""
 
 
 class TailIntake:
@@ -82,7 +82,7 @@ class TailIntake:
         places: dict[str, FilePosition],
         chunk_bytes: int,
     ) -> None:
-        """Be the first of so many lanes, or another one; go on in files that have a place."""
+        """Open a lane, given as (number, count); files in `places` resume from there."""
         self._listing = listing
         self._lane, self._lanes = lane
         self._chunk_bytes = chunk_bytes
@@ -95,7 +95,7 @@ class TailIntake:
         listing.resumed |= {name for name, place in places.items() if place.byte}
 
     def look_around(self) -> None:
-        """Find what has come, gone or grown."""
+        """Find files that have appeared, disappeared or grown."""
         view = self._listing.view()
         if view.version != self._version:
             self._take_in(view)
@@ -117,7 +117,7 @@ class TailIntake:
         left = self._chunk_bytes
         for name, file in mine:
             if left <= 0:
-                file.is_at_end = False  # for all we know: nobody has looked
+                file.is_at_end = False  # not read in this poll, so unknown
             elif (documents := self._read(name, file)) is not None:
                 file.grew_at = time.monotonic()
                 given.append(documents)
@@ -129,12 +129,12 @@ class TailIntake:
         return [(file.file.stream, name) for name, file in self._files.awake.items()]
 
     def is_at_end(self, partition: str) -> bool:
-        """Return whether a file held no further whole line when it was last looked at."""
+        """Return whether a file had no further whole line at the last read."""
         file = self._files.get(partition)
         return file.is_at_end if file is not None else self._place(partition).is_whole
 
     def position(self, partition: str) -> Position:
-        """Return the place in a file, and by what it is known again."""
+        """Return the position in a file, with the data by which the file is recognised."""
         return self._place(partition)
 
     def next_offset(self, partition: str) -> int:
@@ -142,12 +142,12 @@ class TailIntake:
         return self._place(partition).line
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Note that one more epoch is stored everywhere."""
+        """Record that one more epoch is stored everywhere."""
         del positions
         self._doubts.count_epoch()
 
     def close(self) -> None:
-        """Close the packed files; others are never left open."""
+        """Close the packed files; others are not kept open."""
         for file in self._unpacking.values():
             file.close()
 
@@ -157,7 +157,7 @@ class TailIntake:
         return self._missing.get(partition) or self._gone[partition]
 
     def _take_in(self, view: View) -> None:
-        """Take in the files that are new, or back, or packed by now; let go of the others."""
+        """Add files that are new, back, or packed by now; remove those that are gone."""
         self._version = view.version
         mine = {
             name: files
@@ -179,7 +179,7 @@ class TailIntake:
                 check_renamed(self._listing, former, self._gone[former], view.files[name])
 
     def _meet(self, name: str, files: Sequence[LogFile], view: View) -> None:
-        """Take in a file, and leave it alone at first where it may be one that was renamed."""
+        """Add a file; one that may be a renamed file is not read at first."""
         place = self._missing.pop(name, None) or self._gone.pop(name, None)
         if place is None:
             place = FilePosition()
@@ -201,7 +201,7 @@ class TailIntake:
         return documents
 
     def _look_for(self, name: str, file: GrowingFile) -> None:
-        """See what has become of a file that was still listed."""
+        """List the folder again after a listed file was not found."""
         self._take_in(self._listing.view(now=True))
         if self._files.get(name) is file and not file.file.is_there():
             self._miss(name)
@@ -214,7 +214,7 @@ class TailIntake:
         self._missing[name] = file.place
 
     def _let_go(self, name: str) -> None:
-        """Remember a file that is gone, if nothing of it is lost."""
+        """Remember a file that is gone; raises LogError if it was not read to its end."""
         place = self._missing.pop(name)
         check_renamed(self._listing, name, place, self._listing.with_inode(place.inode))
         if place.was_empty and not place.is_whole:

@@ -1,7 +1,6 @@
-"""What a folder of files that grow holds: looked at often, and listed only when it has changed.
+"""The listing of a folder of growing files: checked often, and renewed only after changes.
 
-Shared by the lanes of a process, and every process has its own. Knows names and inodes; what a file
-says, and what was read of it, is its reader's business.
+The lanes of a process share one. Knows only names and inodes, not contents or positions.
 """
 
 import threading
@@ -18,22 +17,22 @@ from connectors.files.hints import hints
 from connectors.files.names import NAME
 
 SETTLED_AFTER: Final = 2.0
-"""Seconds after which a folder whose own time has not moved is as it was listed: that time is
-coarse, on some file systems two seconds."""
+"""Seconds after which an unchanged modification time proves that a folder has not changed: on some
+file systems the time has a resolution of two seconds."""
 
 UNLISTED_MAX: Final = 5.0
-"""Seconds after which a folder is listed whatever its own time says: not every file system keeps
-it."""
+"""Seconds after which a folder is listed in any case: not every file system maintains the
+modification time."""
 
 REMEMBERED_SECONDS: Final = 60.0
-"""How long it is known what name a file had that is not there any more."""
+"""How long the name of a removed file is remembered by its inode."""
 
 TWICE_SECONDS: Final = 60.0
-"""How long a file may be there packed and plain before somebody is told: packing takes a while."""
+"""How long a file may exist packed and plain before this is reported: packing takes a while."""
 
 UNREAD_SECONDS: Final = 60.0
-"""How long a name that is not read may be there before somebody is told, unless it was there from
-the beginning: files are written under another name, and then renamed."""
+"""How long a name that is not read may exist before it is reported: files are often written under
+another name, and then renamed. Names that exist at the start are reported at once."""
 
 Key = TypeVar("Key", int, str)
 
@@ -42,10 +41,10 @@ Key = TypeVar("Key", int, str)
 class View:
     """A folder as it was last listed.
 
-    `look` is another number with every look, `version` only when what is there has changed. `files`
-    are those of each partition: two or three while one is being packed, the plain one first.
-    `former` gives, for some names that are new, the name that the same inode had before: the file
-    was renamed, or another one was deleted and left it its inode.
+    `look` increases with every check, `version` only when the contents have changed. `files` are
+    those of each partition: two or three while one is being packed, the plain one first. `former`
+    maps new names to the name that the same inode had before: the file was renamed, or another one
+    was deleted and its inode was reused.
     """
 
     look: int
@@ -56,10 +55,10 @@ class View:
 
 @dataclass(slots=True)
 class Listing:
-    """A folder, looked at every `interval` seconds at most, from any thread.
+    """A folder, checked every `interval` seconds at most, from any thread.
 
-    `tell` is given a sentence about what somebody should put in order. `resumed` names the
-    partitions, of whatever lane, of which something had been read when the run began.
+    `tell` is called with a sentence for each problem that an operator should fix. `resumed` names
+    the partitions, of all lanes, that had been read, at least in part, when the run began.
     """
 
     path: Path
@@ -80,7 +79,7 @@ class Listing:
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def view(self, *, now: bool = False) -> View:
-        """Return what is there; just listed if `now`. Raises LogError when it is no folder."""
+        """Return the view; listed anew if `now`. Raises LogError when it is not a folder."""
         with self._lock:
             at = time.monotonic()
             if now or at - self._looked_at >= self.interval:
@@ -89,12 +88,12 @@ class Listing:
             return self._view
 
     def plain(self, partition: str) -> LogFile:
-        """Return the plain file of a partition, there or not."""
+        """Return the plain file of a partition, whether or not it exists."""
         stream = next(stream for stream in STREAMS if partition.startswith(stream))
         return LogFile(stream, self.path / partition)
 
     def with_inode(self, inode: int) -> Sequence[LogFile]:
-        """Return the files that have an inode; all files are asked once for each version."""
+        """Return the files with an inode; all files are examined once per version."""
         with self._lock:
             if self._by_inode[0] != self._view.version:
                 self._by_inode = self._view.version, _by_inode(self._view)
@@ -115,7 +114,7 @@ class Listing:
     def _folder_time(self) -> int:
         try:
             return self.path.stat().st_mtime_ns
-        except OSError:  # the listing will say what is wrong
+        except OSError:  # listing the folder reports the error
             self._listed_at = float("-inf")
             return 0
 
@@ -136,7 +135,7 @@ class Listing:
         }
 
     def _note_renamed(self, found: Mapping[LogFile, int], at: float) -> None:
-        """Note which names are new and of an inode that had another, now or a while ago."""
+        """Record the new names whose inode had another name within REMEMBERED_SECONDS."""
         known = self._gone | {inode: (file.partition, at) for file, inode in self._found.items()}
         new = [(file.partition, inode) for file, inode in found.items() if file not in self._found]
         renamed = {
@@ -150,9 +149,9 @@ class Listing:
         self._found = found
 
     def _note_unread(self, look: Found, at: float) -> None:
-        """Note since when something is there that is not read; tell at once what was there first.
+        """Record since when each name that is not read exists; report those of the start at once.
 
-        So is what has the name of a file that is read, and is none.
+        A name of a raw stream that is not a regular file is reported at once, too.
         """
         if not self._view.version:
             for sentence in (*look.not_read(), *hints(look.files)):
@@ -189,6 +188,6 @@ def _by_inode(view: View) -> dict[int, list[LogFile]]:
         for file in files:
             try:
                 found[file.path.stat().st_ino].append(file)
-            except OSError:  # gone again
+            except OSError:  # removed meanwhile
                 continue
     return found

@@ -1,7 +1,7 @@
-"""Marks of files that were read, small enough to be kept with a result.
+"""Fingerprints of files that were read, small enough to be stored with a result.
 
-By them it can be told later that a file has grown, or is another one. They do not prove that it is
-the same: that would be to read it all.
+They show later that a file has grown or was replaced. They do not prove that it is the same: that
+would take reading all of it.
 """
 
 import zlib
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Final
 
 Mark = tuple[int, int]
-"""Bytes, and a checksum of the first and the last of them."""
+"""The size of a file, and a checksum of its first and last bytes."""
 
 _ENDS_BYTES: Final = 65_536
-"""Looked at, at each end of a file."""
+"""Bytes read at each end of a file."""
 
 
 def marks(paths: Iterable[Path]) -> dict[str, Mark]:
-    """Return the marks of files, by name; a file that is gone has none."""
+    """Return the marks of files, by name; files that are gone are omitted."""
     found = {path.name: _mark(path) for path in paths}
     return {name: mark for name, mark in found.items() if mark is not None}
 
@@ -39,7 +39,7 @@ def changes(noted: Mapping[str, Mark], paths: Iterable[Path]) -> Iterator[str]:
 
 
 def _mark(path: Path, size: int | None = None) -> Mark | None:
-    """Mark a file, or its first `size` bytes."""
+    """Return the mark of a file, or of its first `size` bytes."""
     try:
         with path.open("rb") as file:
             end = file.seek(0, 2) if size is None else size

@@ -1,4 +1,4 @@
-"""Names in the folder of a log: which are files of a raw stream, and which only look like it."""
+"""Names in the folder of a log: which are files of a raw stream, and which only look like one."""
 
 import re
 from typing import Final
@@ -26,7 +26,7 @@ _RECORDS: Final = re.compile(rf".*\.({_FORMATS})(\.\w+)?", re.DOTALL | re.IGNORE
 
 
 def why_not_read(name: str, *, is_folder: bool) -> str | None:
-    """Return why an entry that may hold records is not read; None if it hardly holds any."""
+    """Return why an entry that may contain records is not read; None if it hardly can."""
     if name in _KNOWN or name.startswith("."):
         return None
     if is_folder:

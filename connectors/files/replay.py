@@ -24,10 +24,10 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class FileSource(FixedPartitionedSource[DecodedChunk, None]):
-    """The files of a folder, dealt out to a fixed number of lanes.
+    """The files of a folder, divided among a fixed number of lanes.
 
-    They are all read at `read_at`, which is when the replay began. `progress` is told how many
-    bytes of files a lane has read since it was told last.
+    All count as read at `read_at`, the start of the replay. `progress` is called with the number of
+    bytes that a lane has read since the last call.
     """
 
     files: tuple[LogFile, ...]
@@ -40,7 +40,7 @@ class FileSource(FixedPartitionedSource[DecodedChunk, None]):
     read_at: int = END
 
     def list_parts(self) -> list[str]:
-        """Name the lanes."""
+        """Return the names of the lanes."""
         return [str(lane) for lane in range(self.lanes)]
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_ReplayLane":
@@ -70,7 +70,7 @@ class _ReplayLane(StatefulSourcePartition[DecodedChunk, None]):
         self._sent = dict.fromkeys(STREAMS, START)
 
     def next_batch(self) -> Iterable[DecodedChunk]:
-        """Read and decode one chunk; promise the end of time once all files have ended."""
+        """Read and decode one chunk; after the last one, the watermark is the end of time."""
         read = self._lane.read()
         if read is None:
             ended = [stream for stream in STREAMS if self._sent[stream] != END]
@@ -80,7 +80,7 @@ class _ReplayLane(StatefulSourcePartition[DecodedChunk, None]):
         self._report()
         stream, decoded = read
         mine = self._promise(stream) if decoded is None else self._keyed(stream, decoded)
-        # A stream that this lane has no more files of must not hold the others back.
+        # A stream without further files in this lane must not hold the others back.
         ended = [name for name in STREAMS if self._lane.watermark(name) == END != self._sent[name]]
         return [mine, *(self._promise(name) for name in ended)]
 
@@ -104,8 +104,8 @@ class _ReplayLane(StatefulSourcePartition[DecodedChunk, None]):
         return DecodedChunk(stream, self._number, watermark, rows, tables, decoded.records)
 
     def next_awake(self) -> datetime | None:
-        """Ask again at once: a replay has nothing to wait for."""
+        """Poll again at once: a replay has nothing to wait for."""
         return None
 
     def snapshot(self) -> None:
-        """Keep nothing: a replay that was stopped starts over."""
+        """Save nothing: a replay that was stopped starts over."""

@@ -1,4 +1,4 @@
-"""The complete files of one lane: the lane reads whichever lags behind in arrival time."""
+"""The complete files of one lane: the lane always reads the one that lags in arrival time."""
 
 from codecs import BOM_UTF8
 from collections import defaultdict
@@ -17,14 +17,14 @@ from connectors.files.folder import LogFile, reading
 from connectors.files.whole_lines import CHUNK_BYTES, SMALLEST_PART, WholeLines, size_at_most
 
 PEEK_BYTES: Final = 1_000_000
-"""Bytes looked at to learn when a file begins."""
+"""Bytes read to find the first arrival of a file."""
 
 
 @dataclass(slots=True, eq=False)
 class Partition:
-    """One file in the course of being read, by the clock `read_at`.
+    """One file that is being read; `read_at` is the clock time of the replay.
 
-    `consumed` counts its bytes, packed or not.
+    `consumed` counts the bytes read from disk, packed or not.
     """
 
     file: LogFile
@@ -37,12 +37,12 @@ class Partition:
     _raw: IO[bytes] | None = None
 
     def __lt__(self, other: "Partition") -> bool:
-        """Return whether this one lags behind another in arrival time."""
+        """Return whether this file lags behind another in arrival time."""
         mine, its = self.file.partition, other.file.partition
         return (self.watermark, mine) < (other.watermark, its)
 
     def peek(self) -> None:
-        """Learn the earliest arrival the file can hold, so that later files are not read early."""
+        """Find the earliest arrival the file can contain, so that later files wait for it."""
         with reading(self.file):
             content, raw = self.file.open()
             with raw:
@@ -55,7 +55,7 @@ class Partition:
         self.watermark = arrived if arrived <= limit else START
 
     def take(self, limit: int) -> Next | None:
-        """Read the next lines, `limit` bytes of them or a single one; None without any."""
+        """Read the next lines, up to `limit` bytes, at least one; None without any."""
         with reading(self.file):
             if self._tail is None:
                 content, self._raw = self.file.open()
@@ -66,7 +66,7 @@ class Partition:
         lines = (Lines.of if first else Lines.at_beginning)(chunk) if chunk else None
         self._tail.lines += len(lines or ())
         self.consumed = self._raw.tell()
-        if self._tail.is_over:  # of small files thousands are read at once
+        if self._tail.is_over:  # close it at once: thousands of small files may be read together
             self._raw.close()
             self._tail, self.is_over = None, True
         return None if lines is None else self._next(lines, first)
@@ -75,15 +75,15 @@ class Partition:
         return Next(self.decoder, lines, lines.numbered(first), read_at=self.read_at)
 
     def move_on(self) -> None:
-        """Promise, once what was taken is decoded, that nothing earlier follows."""
+        """Advance the watermark, once the lines taken are decoded."""
         self.watermark = END if self.is_over else max(self.watermark, self.decoder.maximum)
 
 
 class Lane:
-    """Partitions that are read in turn, always those that lag in arrival time."""
+    """Partitions of which those that lag in arrival time are read next."""
 
     def __init__(self, partitions: list[Partition], chunk_bytes: int = CHUNK_BYTES) -> None:
-        """Take charge of the partitions; `chunk_bytes` of them are decoded at once."""
+        """Read the partitions; `chunk_bytes` are decoded at once."""
         self._chunk_bytes = chunk_bytes
         self._open: dict[str, list[Partition]] = defaultdict(list)
         self.consumed = 0
@@ -92,15 +92,15 @@ class Lane:
             heappush(self._open[partition.file.stream], partition)
 
     def watermark(self, stream: str) -> int:
-        """Return the promise of all partitions of a stream; the end of time without any."""
+        """Return the watermark of a stream; the end of time without partitions."""
         laggards = self._open[stream]
         return laggards[0].watermark if laggards else END
 
     def read(self) -> tuple[str, Decoded | None] | None:
-        """Return the next chunk, or the stream all of whose files have ended; None when all have.
+        """Return the next chunk, or only the stream if its files have ended; None if all have.
 
-        A chunk is of the stream that lags: lines of the partitions that lag most, of as many as it
-        takes to fill it, since to decode a few lines costs as much as to decode many.
+        A chunk belongs to the stream that lags. It is filled from the partitions that lag most,
+        because decoding a few lines costs as much as decoding many.
         """
         if not any(self._open.values()):
             return None

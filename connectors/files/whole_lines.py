@@ -1,6 +1,6 @@
-"""Whole lines of complete files, chunk by chunk, and chunks of several files decoded together.
+"""Reads whole lines of complete files by chunks, and decodes chunks of several files together.
 
-Knows files and bytes; the decoder knows what the bytes mean.
+Knows files and bytes; the decoder interprets the bytes.
 """
 
 import os
@@ -17,18 +17,18 @@ CHUNK_BYTES: Final = 16_000_000
 """Bytes decoded at once: a query costs about 1 ms whatever it reads, so chunks must be large."""
 
 SMALLEST_PART: Final = 0.25
-"""Of a chunk: what is left of one once less is free. A long line is not read in tiny pieces."""
+"""Share of a chunk; with less left, the chunk ends. A long line is not read in tiny pieces."""
 
 UNPACKED_TIMES: Final = 32
-"""How much longer than a packed file its content is taken to be; logs are about ten times."""
+"""Assumed ratio of unpacked to packed size; for logs it is about ten."""
 
 
 @dataclass(slots=True)
 class WholeLines:
-    """Whole lines of a file that is complete, chunk by chunk.
+    """The whole lines of a complete file, chunk by chunk.
 
-    `taken` counts the bytes of the lines given, those that were left out of a long one included.
-    `is_over` once nothing is left, as far as that has been seen.
+    `taken` counts the bytes of the lines returned, including those cut from an overlong one.
+    `is_over` once the end of the file has been seen.
     """
 
     content: IO[bytes]
@@ -41,7 +41,7 @@ class WholeLines:
     def read(self) -> bytes:
         """Return whole lines, about a chunk of them; nothing at the end.
 
-        Of a line beyond the limit for documents just enough is kept to see that it is beyond.
+        A line beyond the document limit is cut to just enough to show that it is too long.
         """
         parts, size = [self._rest], len(self._rest)
         self.taken += size
@@ -60,7 +60,7 @@ class WholeLines:
         return b"".join(parts)
 
     def _next_part(self) -> tuple[bytes, bool]:
-        """Read a chunk, and whether nothing follows: a small file is so read at once."""
+        """Read a chunk, and return whether it is the last: a small file takes one read."""
         part = self.content.read(self.chunk_bytes)
         while part and len(part) < self.chunk_bytes:
             more = self.content.read(self.chunk_bytes - len(part))
@@ -85,7 +85,7 @@ def read_whole_lines(file: LogFile, chunk_bytes: int = CHUNK_BYTES) -> Iterator[
 
 
 def decode_in_turn(nexts: Iterable[Next], chunk_bytes: int = CHUNK_BYTES) -> Iterator[Decoded]:
-    """Decode lines in their order: a chunk of them at once, of however many partitions."""
+    """Decode lines in order, a chunk at once, from any number of partitions."""
     batch: list[Next] = []
     left = chunk_bytes
     for each in nexts:
@@ -95,7 +95,7 @@ def decode_in_turn(nexts: Iterable[Next], chunk_bytes: int = CHUNK_BYTES) -> Ite
             batch, left = [], chunk_bytes
         batch.append(each)
         left -= size
-        if left < chunk_bytes * SMALLEST_PART:  # before the next one is read, and in memory too
+        if left < chunk_bytes * SMALLEST_PART:  # before the next part is read into memory
             yield decode_together(batch)
             batch, left = [], chunk_bytes
     if batch:
@@ -103,14 +103,14 @@ def decode_in_turn(nexts: Iterable[Next], chunk_bytes: int = CHUNK_BYTES) -> Ite
 
 
 def _may_follow(before: Next, each: Next) -> bool:
-    """Return whether both may be in one chunk: of one stream, and no partition twice."""
+    """Return whether both may share a chunk: one stream, and no partition twice."""
     return before.decoder is not each.decoder and before.decoder.stream == each.decoder.stream
 
 
 def size_at_most(file: LogFile, raw: IO[bytes]) -> int:
-    """Return how many bytes to read of an open file at once: as many are allocated.
+    """Return how many bytes to read of an open file at once, all of which are allocated.
 
-    A packed file with more is read in more chunks.
+    A packed file with more content takes more reads.
     """
     size = os.fstat(raw.fileno()).st_size
     return size * UNPACKED_TIMES + 1 if file.is_packed else size + 1

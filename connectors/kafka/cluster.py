@@ -1,6 +1,6 @@
-"""A Kafka cluster: how it is reached, and what it says about topics.
+"""A Kafka cluster: its address, its options and the librdkafka clients built from them.
 
-The only place that builds librdkafka clients. Knows no stream and no document.
+The only place that builds clients. It knows nothing of streams or documents.
 """
 
 import logging
@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient
 from connectors.errors import OperatorError
 
 ANSWER_SECONDS_MAX: Final = 30
-"""How long a question may take before the cluster counts as out of reach."""
+"""Request timeout (s) after which the cluster counts as unreachable."""
 
 RESERVED: Final = frozenset(
     {
@@ -38,44 +38,45 @@ RESERVED: Final = frozenset(
         "statistics.interval.ms",
     }
 )
-"""Options that the job sets itself: with others it would lose or repeat records."""
+"""Options that the job sets itself: with other values it would lose or repeat records."""
 
 QUEUE_KILOBYTES: Final = 16_384
-"""What the library fetches ahead, per lane; its default is 64 MB."""
+"""Size of librdkafka's prefetch queue, per lane; the default is 64 MB."""
 
 FETCH_KILOBYTES: Final = 8_192
-"""What a broker gives in one answer, unless a single record is larger: even a slow link is done
-with that before SOCKET_MS have passed, after which librdkafka would begin anew."""
+"""Size of a fetch response, unless a single record is larger: small enough that even a slow link
+transfers it within SOCKET_MS, after which librdkafka would start over."""
 
 SOCKET_MS: Final = 10_000
-"""How long a connection on which no answer comes is kept; the library's default is a minute."""
+"""How long a connection without a response is kept; librdkafka's default is a minute."""
 
 FETCH_WAIT_MS: Final = 100
-"""How long a broker without news waits before it says so; only then is an end known."""
+"""How long a broker without new records waits before it responds; only its response shows that a
+partition has ended."""
 
 FETCH_WAIT_MS_MAX: Final = 250
-"""As options may have it: with more, a broker without news would count as one that is silent."""
+"""The most that options may set; beyond it, an idle broker would count as silent."""
 
 STATISTICS_MS: Final = 500
-"""From one report of librdkafka's to the next; together we take 0.3 ms for one."""
+"""Interval of librdkafka's statistics; one report costs 0.3 ms in all."""
 
 LOG: Final = logging.getLogger("tributary.kafka")
 """Where librdkafka's own messages go."""
 
 SEND_KILOBYTES: Final = 131_072
-"""What may wait to be sent, per producer: more than the largest record; its default is 1 GB."""
+"""Size of a producer's send queue: more than the largest record; the default is 1 GB."""
 
 OnCommit = Callable[[KafkaError | None, list[TopicPartition]], None]
-"""Is told whether offsets were taken: all in all, and each `error` of its own."""
+"""Receives the result of an offset commit: the error of the request, and one per partition."""
 
 OnError = Callable[[str], None]
-"""Is told the name of each error that is tried again."""
+"""Receives the name of each error that is retried."""
 
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
 
 def ignore(error: str) -> None:
-    """Take no notice of an error that was met; it is tried again anyway."""
+    """Do nothing about an error; librdkafka retries anyway."""
     del error
 
 
@@ -84,20 +85,20 @@ class ClusterError(OperatorError):
 
 
 class OutageError(ClusterError):
-    """Nobody answers; nothing is wrong with what was asked, and later it may do."""
+    """The cluster does not respond. The request was valid and may succeed later."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where a cluster is and how to reach it. `options` are librdkafka's and may hold secrets."""
+    """The address of a cluster. `options` are librdkafka's and may hold secrets."""
 
     bootstrap_servers: str
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def admin(self) -> AdminClient:
-        """Return a client for questions and for making topics."""
+        """Return a client for metadata requests and for creating topics."""
         return self._client(AdminClient, {})
 
     def consumer(
@@ -108,7 +109,7 @@ class Cluster:
         on_commit: OnCommit | None = None,
         on_statistics: Callable[[str], None] | None = None,
     ) -> Consumer:
-        """Return a consumer that is told what to read, and never jumps or commits by itself."""
+        """Return a consumer without group assignment, offset reset or automatic commits."""
         self._check_fetch_wait()
         ours = {
             "group.id": group,
@@ -117,7 +118,7 @@ class Cluster:
             "auto.offset.reset": "error",
             "error_cb": on_error,
             "queued.max.messages.kbytes": QUEUE_KILOBYTES,
-            # With a queue this short the library's own pause of a second would starve a backlog.
+            # With so short a queue, librdkafka's default pause of a second would starve a backlog.
             "fetch.queue.backoff.ms": 10,
             "fetch.max.bytes": FETCH_KILOBYTES * 1024,
             "fetch.wait.max.ms": FETCH_WAIT_MS,
@@ -130,9 +131,9 @@ class Cluster:
         return self._client(Consumer, ours)
 
     def producer(self, record_bytes_max: int, on_error: Callable[[KafkaError], None]) -> Producer:
-        """Return a producer that keeps the order of a key and loses nothing without saying so.
+        """Return a producer that keeps the order of each key and reports every lost record.
 
-        It tries for as long as it lives, unless a broker says that there is no use in it.
+        It retries for as long as it exists, unless the broker reports a permanent error.
         """
         ours = {
             "acks": "all",
@@ -142,7 +143,7 @@ class Cluster:
             "error_cb": on_error,
             "queue.buffering.max.kbytes": SEND_KILOBYTES,
             "compression.type": "zstd",
-            # As the clients in Java do, so that a key is in one partition whoever wrote it.
+            # Java's default, so that a key has the same partition for producers in any language.
             "partitioner": "murmur2_random",
         }
         return self._client(Producer, ours)
@@ -163,7 +164,7 @@ class Cluster:
         config = {
             "bootstrap.servers": self.bootstrap_servers,
             "log.connection.close": False,
-            # A broker that is back is found within a second, not ten.
+            # Reconnect to a restarted broker within a second, not ten.
             "reconnect.backoff.max.ms": 1000,
             **ours,
             **self.options,
@@ -176,7 +177,7 @@ class Cluster:
 
 
 def unreachable(cluster: Cluster, error: KafkaException) -> OutageError:
-    """Explain that a cluster did not answer."""
+    """Return the error for a cluster that did not respond."""
     return OutageError(
         f"Kafka at {cluster.bootstrap_servers} cannot be asked: {_reason(error)}. Check that it "
         "runs, kafka.bootstrap_servers, and what kafka.options say of security"

@@ -1,7 +1,7 @@
-"""Fetches the partitions of a lane, and buffers messages until it is their turn.
+"""Fetches the partitions of a lane, and buffers their messages until the lane takes them.
 
-The consumer has no group assignment: it is given the offsets to start at. The buffer is bounded per
-partition; a full partition is paused.
+The consumer has no group assignment: the caller sets the offsets to start at. The buffer is bounded
+per partition; a partition whose buffer is full is paused.
 """
 
 from collections import defaultdict
@@ -16,37 +16,37 @@ from connectors.kafka.partitions import LaneTopicPartitions, TopicPartitionState
 from connectors.kafka.records import name_of
 
 TURN_SPAN: Final = 24 * 3_600_000
-"""How much time (ms of message timestamps) a partition gives in one turn: a small topic would be
-given whole at once, days ahead of a large one, and have to wait for it decoded."""
+"""The span (ms of message timestamps) of one turn of a partition. Without a limit, a small topic
+would be returned whole, days ahead of a large one, and its decoded rows would wait in memory."""
 
 POLL_BYTES: Final = 8_000_000
-"""Bytes after which a poll ends, for all partitions together: what is given at once is decoded in
-one query, which can take no more than 2 GiB."""
+"""Bytes after which a poll ends, over all partitions: one poll is decoded in one query, which can
+take no more than 2 GiB."""
 
 WAITING_MAX: Final = 5_000
-"""Messages of a partition that may wait before no more of it are fetched: on pausing a partition
-the library throws away what it has of it, so that is not done for less."""
+"""Buffered messages at which a partition is paused. Pausing discards what librdkafka has prefetched
+of the partition, so the limit is not lower."""
 
 WAITING_BYTES_MAX: Final = 8_000_000
-"""Bytes of a partition that may wait before no more of it are fetched: about what the messages
-above come to, unless they are large."""
+"""Buffered bytes at which a partition is paused: about the size of WAITING_MAX messages, unless
+they are large."""
 
 
 class Fetched:
-    """What was fetched and not yet given, errors in their places."""
+    """The buffer: messages fetched but not yet returned, with errors in sequence."""
 
     def __init__(self) -> None:
-        """Start without any."""
+        """Start empty."""
         self._waiting: dict[str, list[Message]] = {}
         self._bytes: dict[str, int] = {}
         self._full: set[str] = set()
 
     def __contains__(self, partition: str) -> bool:
-        """Return whether anything of a partition waits."""
+        """Return whether a partition has buffered messages."""
         return partition in self._waiting
 
     def add(self, messages: Iterable[Message]) -> None:
-        """Let messages wait behind those of their partitions."""
+        """Append messages to the buffers of their partitions."""
         by_place: dict[tuple[str | None, int | None], list[Message]] = defaultdict(list)
         for message in messages:
             by_place[message.topic(), message.partition()].append(message)
@@ -56,26 +56,26 @@ class Fetched:
             self._bytes[name] = self._bytes.get(name, 0) + _size(several)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Discard everything."""
         self._waiting.clear()
         self._bytes.clear()
         self._full.clear()
 
     def drop_ends(self, name: str) -> None:
-        """Drop the end marks that wait: what was the end when fetching paused need not be later."""
+        """Drop buffered end-of-partition marks: an end seen before a pause may be outdated."""
         kept = [message for message in self._waiting.pop(name, []) if not _is_end(message)]
         if kept:
             self._waiting[name], self._bytes[name] = kept, _size(kept)
 
     def full(self) -> set[str]:
-        """Name the partitions of which enough waits, until half of that is given."""
+        """Return the partitions whose buffer is full, until it is half empty again."""
         self._full = {name for name in self._waiting if self._share(name) >= self._share_max(name)}
         return self._full
 
     def take(self, held: Collection[str]) -> Iterator[tuple[str, list[Message]]]:
-        """Yield a turn to each partition that is not in `held`, until POLL_BYTES are given.
+        """Yield one turn of each partition that is not in `held`, until POLL_BYTES are reached.
 
-        The next turn begins with those that got none, for what has more moves behind them.
+        Partitions that have more move to the back, so the next call begins with those left out.
         """
         left = POLL_BYTES
         for name in [name for name in self._waiting if name not in held]:
@@ -101,7 +101,7 @@ def _is_end(message: Message) -> bool:
 
 
 def _turn(messages: list[Message], size: int, size_max: int) -> tuple[list[Message], list[Message]]:
-    """Cut messages of `size` bytes behind those that a turn gives: at least one."""
+    """Split messages of `size` bytes into one turn, of at least one message, and the rest."""
     cut = _end_of_span(messages)
     if size > size_max:
         sizes = np.cumsum(np.fromiter(map(len, messages), np.int64, len(messages)))
@@ -110,7 +110,7 @@ def _turn(messages: list[Message], size: int, size_max: int) -> tuple[list[Messa
 
 
 def _end_of_span(messages: list[Message]) -> int:
-    """Find the first record that leaves the span of the first one."""
+    """Return the index of the first record more than TURN_SPAN after the first one."""
     records = [at for at, message in enumerate(messages) if not message.error()]
     if not records:
         return len(messages)
@@ -129,52 +129,52 @@ def _time(message: Message) -> int:
 
 
 BATCH_MESSAGES: Final = 100
-"""Messages taken from the library at once: enough to make the call cheap (a thousand are no cheaper
-each), few enough to count the bytes of large ones in time."""
+"""Messages per call of librdkafka: enough to make the call cheap (a thousand are no cheaper each),
+few enough to count the bytes of large ones in time."""
 
 CLOSE_SECONDS_MAX: Final = 5.0
-"""How long to wait for the connections to close; with a broker that takes milliseconds."""
+"""How long to wait for the consumer to close; with a reachable broker it takes milliseconds."""
 
 RANGE_SECONDS_MAX: Final = 5.0
-"""How long to wait to learn which offsets there are, for a message about one that is not."""
+"""How long to wait for the available offsets, for the error about an offset that is gone."""
 
 
 class Fetching:
     """Fetches the partitions of a lane."""
 
     def __init__(self, consumer: Consumer, partitions: LaneTopicPartitions) -> None:
-        """Fetch nothing yet; partitions may be added until `begin`, and before each next one."""
+        """Fetch nothing yet; partitions may be added before each call of `begin`."""
         self._consumer = consumer
         self._partitions = partitions
         self._fetched = Fetched()
 
     def begin(self) -> None:
-        """Fetch from where each partition goes on; what was fetched and not given comes again."""
-        self._pause(())  # the library would go on pausing what it was told to pause before
+        """Fetch from each partition's offset; messages buffered until now are fetched again."""
+        self._pause(())  # a new assignment would keep the old pauses
         self._fetched.clear()
         for each in self._partitions:
             each.has_ended = False
         self._consumer.assign([each.place for each in self._partitions])
 
     def poll(self, held: Collection[str]) -> Iterator[tuple[str, list[Message]]]:
-        """Return what has been fetched, by partition: records, and errors in their places.
+        """Return fetched messages by partition: records, with errors in sequence.
 
-        Partitions in `held` are fetched too, until enough of them waits.
+        Partitions in `held` are fetched too, until their buffers are full.
         """
         self._pause(self._fetched.full())
         self._fetched.add(self._messages())
         return self._fetched.take(held)
 
     def has_given_all(self, known: TopicPartitionState) -> bool:
-        """Return whether all has been given that the broker had when it last answered a fetch."""
+        """Return whether everything up to the last high watermark has been returned."""
         if not known.has_ended or known.name in self._fetched:
             return False
-        # Comes with each answer; to ask for it apart would be slower, and some brokers make it up.
+        # Part of each fetch response. A separate request is slower, and some brokers invent it.
         _, high = self._consumer.get_watermark_offsets(known.place, cached=True)
         return bool(high <= known.offset)
 
     def range(self, known: TopicPartitionState) -> tuple[int, int]:
-        """Ask for the first offset there is, and the one behind the last; raises KafkaException."""
+        """Request the first available offset and the end offset; raises KafkaException."""
         low, high = self._consumer.get_watermark_offsets(known.place, timeout=RANGE_SECONDS_MAX)
         return low, high
 
@@ -183,10 +183,10 @@ class Fetching:
         self._consumer.commit(offsets=places, asynchronous=True)
 
     def close(self) -> None:
-        """Let go of the connections.
+        """Close the consumer.
 
-        Without a broker the library waits for what it was told to commit, for most of a minute; the
-        next start tells the group again, so there is no use in that.
+        Without a broker, librdkafka would wait most of a minute for pending commits. This does not,
+        because the next start commits the same offsets again.
         """
         closing = Thread(target=self._consumer.close, daemon=True)
         closing.start()
@@ -196,7 +196,7 @@ class Fetching:
         changed = [each for each in self._partitions if each.is_paused != (each.name in paused)]
         for each in changed:
             each.is_paused = not each.is_paused
-            each.has_ended = False  # what came meanwhile is not known yet
+            each.has_ended = False  # new records may have arrived meanwhile
             self._fetched.drop_ends(each.name)
         if pause := [each.place for each in changed if each.is_paused]:
             self._consumer.pause(pause)

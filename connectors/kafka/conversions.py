@@ -21,7 +21,7 @@ from connectors.kafka.producer import Outbox, Outgoing, Patience, for_a_while
 
 
 def _instant(column: str) -> str:
-    # By way of a plain timestamp, because those with a zone are written in the session's.
+    # Converted to a plain timestamp, because one with a zone is written in the session's zone.
     return f"strftime(make_timestamp(epoch_us({column})), '%Y-%m-%dT%H:%M:%S.%fZ')"
 
 
@@ -56,7 +56,7 @@ order by key
 
 
 def documents(conversions: pa.RecordBatch, credits: pa.RecordBatch) -> list[tuple[bytes, bytes]]:
-    """Return key and document of every attributed conversion, as they are sent."""
+    """Return the key and the document of every attributed conversion."""
     rows = query(_DOCUMENTS, conversions, credits)
     keys, texts = (rows[name].cast(pa.binary()).to_pylist() for name in ("key", "document"))
     return list(zip(keys, texts, strict=True))
@@ -71,7 +71,7 @@ class PublishSink(FixedPartitionedSink[Rows, int]):
     waits: Patience = for_a_while
 
     def list_parts(self) -> list[str]:
-        """Name the only partition."""
+        """Return the name of the only partition."""
         return ["publisher"]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "Publisher":
@@ -83,14 +83,14 @@ class PublishSink(FixedPartitionedSink[Rows, int]):
 
 @dataclass(slots=True)
 class Publisher(StatefulSinkPartition[Rows, int]):
-    """Sends what has settled; an epoch ends when all of it is safe."""
+    """Sends settled conversions; an epoch ends when Kafka has acknowledged all of them."""
 
     topic: str
     outbox: Outbox
     sent: int = 0
 
     def write_batch(self, values: list[Rows]) -> None:
-        """Send the attributed conversions among the rows."""
+        """Send the rows that are attributed conversions."""
         for rows in values:
             if "credits_final" in rows.tables:
                 settled = rows.tables["conversions_final"], rows.tables["credits_final"]
@@ -99,7 +99,7 @@ class Publisher(StatefulSinkPartition[Rows, int]):
                 self.sent += len(records)
 
     def snapshot(self) -> int:
-        """Wait until all is safe; raises PublishError or OutageError when it is not."""
+        """Wait until all are acknowledged; raises PublishError or OutageError on failure."""
         self.outbox.flush()
         if self.sent:
             reach("publish.after_flush")

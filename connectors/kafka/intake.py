@@ -1,7 +1,7 @@
-"""Topic-partitions as an intake: one consumer per lane, told which offsets to read.
+"""Topic-partitions as an intake: one consumer per lane, with explicitly assigned offsets.
 
-There is no consumer group to rebalance: a partition belongs to lane `number % lanes`, and where to
-go on is in the lane's snapshot. What is committed to Kafka is for tools that watch the lag.
+No consumer group is rebalanced: a partition belongs to lane `number % lanes`, and its offset is
+stored in the lane's snapshot. Offsets are committed to Kafka only for tools that monitor the lag.
 """
 
 import time
@@ -37,22 +37,22 @@ from connectors.kafka.records import headers_of, name_of
 from connectors.positions import Position
 
 TELL_ALL_SECONDS: Final = 10.0
-"""Between two times that the group is told all offsets, and not only those that moved: what a
-coordinator did not take, it hears again."""
+"""Interval at which all offsets are committed, not only those that moved, so that refused ones are
+committed again."""
 
 HOPELESS: Final = frozenset(
     {KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED}
 )
-"""What no waiting mends; everything else that is not fatal librdkafka tries again by itself."""
+"""Errors that do not pass with time; librdkafka retries all others that are not fatal."""
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaIntakes:
-    """Opens the partitions of topics, dealt out to lanes by their numbers.
+    """Opens the partitions of topics, assigned to lanes by partition number.
 
-    `topics` gives the topic of each stream. Records of one key that are in partition k of both are
-    so read by one lane. `accept_gap` goes on after records that expired unread, instead of
-    stopping. `on_error` is told the name of each error that is tried again.
+    `topics` maps streams to topics. If records of one key are in partition k of both topics, one
+    lane reads them all. With `accept_gap`, a lane skips records that expired unread instead of
+    stopping. `on_error` receives the name of each error that is retried.
     """
 
     cluster: Cluster
@@ -64,16 +64,16 @@ class KafkaIntakes:
     refresh_seconds: float = REFRESH_SECONDS
 
     def open(self, lane: int, positions: Mapping[str, Position]) -> "KafkaIntake":
-        """Open the partitions of a lane; those in `positions` go on from there.
+        """Open the partitions of a lane; those in `positions` resume from there.
 
-        Raises ClusterError when the cluster does not answer, a topic does not exist or is not the
-        one that was read before.
+        Raises ClusterError when the cluster does not respond, or when a topic does not exist or is
+        not the one that was read before.
         """
         found = describe(self.cluster, self.topics.values())
         return KafkaIntake(self, lane, found, positions)
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Commit the group's offsets when no lane is open any more; waits a few seconds at most."""
+        """Commit the group's offsets after all lanes are closed; waits a few seconds at most."""
         places = [place_of(name, position) for name, position in positions.items()]
         tell(self.cluster, self.group, places, self.on_error)
 
@@ -88,7 +88,7 @@ class KafkaIntake:
         found: Mapping[str, Described],
         positions: Mapping[str, Position],
     ) -> None:
-        """Start reading; `found` is what the cluster says about the topics."""
+        """Start reading; `found` is the metadata of the topics."""
         self._settings = settings
         self._partitions = LaneTopicPartitions(lane, settings.lanes, settings.topics, positions)
         self._partitions.add(self._partitions.new_among(found))
@@ -122,23 +122,23 @@ class KafkaIntake:
         return [(each.stream, each.name) for each in self._partitions]
 
     def position(self, partition: str) -> Position:
-        """Return where to go on after what was given."""
+        """Return the position after the last returned record."""
         return self._partitions[partition].position
 
     def next_offset(self, partition: str) -> int:
-        """Return the offset below which everything that there is has been given."""
+        """Return the offset below which every record has been returned."""
         return self._partitions[partition].offset
 
     def is_at_end(self, partition: str) -> bool:
-        """Return whether all has been given that the broker had when it last answered a fetch.
+        """Return whether everything up to the last known end of a partition has been returned.
 
-        Not where that is long ago: a broker that hangs has not reached its end.
+        False while its broker has not responded recently: a broker that hangs proves no end.
         """
         is_known = self._answers.are_recent(partition)
         return is_known and self._fetching.has_given_all(self._partitions[partition])
 
     def poll(self, held: Collection[str]) -> list[Documents]:
-        """Return what has been fetched, about POLL_BYTES of it; nothing of partitions in `held`."""
+        """Return fetched documents, about POLL_BYTES of them; none of the partitions in `held`."""
         if self._is_unsure:
             self._ask_for_ends()
         given, others = [], []
@@ -146,15 +146,15 @@ class KafkaIntake:
             others += [each for each in messages if each.error()]
             if records := [each for each in messages if not each.error()]:
                 given.append(self._documents(name, records))
-        # Last, for they may make the library fetch anew, from behind what is given now.
+        # Last, because they may restart fetching, from the offsets after what is returned now.
         for message in others:
             self._meet(message)
         return given
 
     def commit(self, positions: Mapping[str, Position]) -> None:
-        """Commit the group's offsets, once a result holds all that is below them.
+        """Commit the group's offsets, once a result contains everything below them.
 
-        Only for tools that watch the lag: nothing is ever read from there, so failing is no harm.
+        Only for tools that monitor the lag: the job never reads them, so a failure does no harm.
         """
         if time.monotonic() - self._told_all_at > TELL_ALL_SECONDS:
             self._told_all_at = time.monotonic()
@@ -170,13 +170,13 @@ class KafkaIntake:
             self._settings.on_error(error.args[0].name())
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the consumer."""
         self._fetching.close()
 
     def _ask_for_ends(self) -> None:
-        """Forget which partitions are at their ends: without a broker nobody knows.
+        """Discard the ends of partitions, which are unknown while a broker is out of reach.
 
-        Fetching anew makes the broker tell again, once it is back.
+        Fetching starts over, so that the broker reports the ends once it is back.
         """
         self._is_unsure = False
         if any(each.has_ended for each in self._partitions):
@@ -187,7 +187,7 @@ class KafkaIntake:
         offsets = np.array([message.offset() for message in messages], dtype=np.int64)
         assert offsets[0] >= known.offset
         known.offset = int(offsets[-1]) + 1
-        # A record without a value is one that cannot be read, and so refused with its place.
+        # A record without a value counts as unreadable, and is refused with its offset.
         values = [message.value() for message in messages]
         lines = Lines.of_documents([value or b"" for value in values])
         return Documents(known.stream, name, lines, offsets, self._origins(messages, values))
@@ -198,7 +198,7 @@ class KafkaIntake:
         return Origins(keys, values, [headers_of(message, count) for message in messages])
 
     def _meet(self, message: Message) -> None:
-        """Deal with what came instead of a record."""
+        """Handle a message that is not a record: an end of partition or an error."""
         error = message.error()
         assert error is not None
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's spelling
@@ -217,18 +217,18 @@ class KafkaIntake:
         end = message.offset()
         assert end is not None
         known.has_ended = True
-        # Behind the last record there may be marks of transactions, which are never given.
+        # Transaction markers may follow the last record; consumers never receive them.
         known.offset = max(known.offset, end)
 
     def _meet_gap(self, known: TopicPartitionState) -> None:
-        """Stop where records are gone, or go on behind them when that was accepted."""
+        """Stop where records have expired, or skip them when `accept_gap` is set."""
         low, high = self._range(known)
         if known.offset < low:
             self._meet_expired(known, low, high)
         elif known.offset > high:
             raise known.gone(low, high, "are no longer there", "")
         else:
-            # It is there after all: whoever was asked had not yet become the partition's leader.
+            # The offset exists: the broker asked before was not yet the partition's leader.
             self._settings.on_error("OFFSET_OUT_OF_RANGE")
         self._fetching.begin()
 
@@ -246,10 +246,10 @@ class KafkaIntake:
             raise unreachable(self._settings.cluster, error) from error
 
     def _note(self, error: KafkaError) -> None:
-        """Count an error; librdkafka goes on trying. Also called by it, from within `consume`."""
+        """Count an error that librdkafka retries. Also called by it, from within `consume`."""
         self._settings.on_error(error.name())
         self._is_unsure = True
 
     def _note_commit(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
-        """Count what the group did not take; it is told again in time. Called as above."""
+        """Count refused commits; they are repeated later. Also called from within `consume`."""
         count_refused(self._settings.on_error, error, places)

@@ -1,7 +1,7 @@
-"""When brokers last answered, for only so long after is it believed that a partition has ended.
+"""Broker liveness. An end of partition is trusted only while the broker has responded recently.
 
 A broker that hangs keeps its connections, and librdkafka notices nothing until a request times out.
-Its statistics tell before that.
+Its statistics show it earlier.
 """
 
 import time
@@ -13,12 +13,12 @@ import msgspec
 from connectors.positions import partition_name
 
 SILENT_SECONDS: Final = 1.0
-"""How long after its last answer a broker is believed that a partition has ended. One without
-news says so every `fetch.wait.max.ms`, and of that we hear with the next report."""
+"""How long after a broker's last response an end of partition is trusted. An idle broker responds
+every `fetch.wait.max.ms`, and the next statistics report shows it."""
 
 
 class _Broker(msgspec.Struct, gc=False):
-    """Times are in microseconds: since the last answer, and since the last request."""
+    """`rxidle` and `txidle` are microseconds since the last response and the last request."""
 
     nodeid: int
     source: str
@@ -44,34 +44,34 @@ _STATISTICS: Final = msgspec.json.Decoder(_Statistics)
 
 
 class BrokerLiveness:
-    """When the brokers of partitions last answered."""
+    """When the brokers of partitions last responded."""
 
     def __init__(self, on_silence: Callable[[], None]) -> None:
-        """Know of none; `on_silence` is told once when a broker does not answer any more."""
+        """Start without brokers; `on_silence` is called once when a broker stops responding."""
         self._on_silence = on_silence
         self._broker_of: dict[str, int] = {}
         self._answered_at: dict[str, float] = {}
         self._silent: set[int] = set()
 
     def are_recent(self, partition: str) -> bool:
-        """Return whether the broker of a partition has answered lately."""
+        """Return whether the broker of a partition has responded within SILENT_SECONDS."""
         answered_at = self._answered_at.get(partition, float("-inf"))
         return time.monotonic() - answered_at < SILENT_SECONDS
 
     def note(self, partition: str) -> None:
-        """Note that an answer about this partition has come."""
+        """Record that the broker has responded about a partition."""
         self._answered_at[partition] = time.monotonic()
 
     def report(self, statistics: str) -> None:
-        """Take a report of librdkafka's."""
+        """Process a statistics report of librdkafka."""
         told = _STATISTICS.decode(statistics)
         now = time.monotonic()
-        # The group's coordinator is there a second time, with a connection of its own.
+        # The group's coordinator is listed a second time, with its own connection.
         brokers = [each for each in told.brokers.values() if each.source != "logical"]
         answered_at = {each.nodeid: now - each.rxidle / 1e6 for each in brokers if each.rxidle >= 0}
         before, self._broker_of = self._broker_of, _broker_of(told)
         for name, broker in self._broker_of.items():
-            # What another broker says about other partitions is no answer about this one yet.
+            # A new broker's earlier responses were about other partitions, not about this one.
             if before.get(name, broker) == broker:
                 self._answered_at[name] = answered_at.get(broker, float("-inf"))
         self._look_for_silence(brokers)
@@ -85,7 +85,7 @@ class BrokerLiveness:
 
 
 def _broker_of(told: _Statistics) -> dict[str, int]:
-    """Return the broker that each partition is fetched from; those without one are left out."""
+    """Return the broker of each partition; partitions without one are omitted."""
     return {
         partition_name(topic, int(number)): each.broker
         for topic, its in told.topics.items()

@@ -1,4 +1,4 @@
-"""What a cluster says about topics: which exist, their ids, and how many partitions they have."""
+"""Topic metadata: which topics exist, their ids, and their numbers of partitions."""
 
 import time
 from collections.abc import Collection, Mapping
@@ -14,28 +14,28 @@ from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, ClusterError, 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What the cluster says about a topic; another topic under the same name has another id."""
+    """The metadata of a topic; a topic that was deleted and created again has another id."""
 
     topic_id: str
     partitions: int
 
 
 class MetadataRequest:
-    """Asks what a cluster says about topics, and does not wait for the answer."""
+    """A request for topic metadata that does not block."""
 
     def __init__(self, admin: AdminClient, topics: Collection[str]) -> None:
-        """Ask."""
-        self._admin = admin  # answers come as long as it lives
+        """Send the request."""
+        self._admin = admin  # responses arrive only while the client exists
         self._answers: Mapping[str, Future[Any]] = admin.describe_topics(
             TopicCollection(list(topics)), request_timeout=ANSWER_SECONDS_MAX
         )
 
     def is_answered(self) -> bool:
-        """Return whether the answer is there."""
+        """Return whether the response has arrived."""
         return all(answer.done() for answer in self._answers.values())
 
     def answer(self) -> dict[str, Described]:
-        """Wait for the answer: the topics that exist. Raises KafkaException when there is none."""
+        """Wait, and return the topics that exist. Raises KafkaException without a response."""
         found = {}
         for topic, answer in self._answers.items():
             try:
@@ -49,7 +49,7 @@ class MetadataRequest:
 
 
 def describe(cluster: Cluster, topics: Collection[str]) -> dict[str, Described]:
-    """Return the topics that exist. Raises ClusterError when the cluster does not answer."""
+    """Return the topics that exist. Raises ClusterError when the cluster does not respond."""
     try:
         return MetadataRequest(cluster.admin(), topics).answer()
     except KafkaException as error:
@@ -57,7 +57,7 @@ def describe(cluster: Cluster, topics: Collection[str]) -> dict[str, Described]:
 
 
 def require(cluster: Cluster, topic: str) -> Described:
-    """Return a topic that there has to be. Raises ClusterError when it does not exist."""
+    """Return a topic. Raises ClusterError when it does not exist."""
     found = describe(cluster, [topic])
     if topic not in found:
         raise missing(topic)
@@ -65,12 +65,12 @@ def require(cluster: Cluster, topic: str) -> Described:
 
 
 def missing(topic: str) -> ClusterError:
-    """Explain that a topic does not exist."""
+    """Return the error for a topic that does not exist."""
     return ClusterError(f"topic {topic} does not exist; make it: tributary topics create")
 
 
 def deleted(topic: str) -> ClusterError:
-    """Explain that a topic that was read does not exist any more."""
+    """Return the error for a topic that was read before and no longer exists."""
     return ClusterError(
         f"topic {topic} was read before and does not exist any more: it was deleted, or this is "
         "another cluster; check kafka.bootstrap_servers, or start anew with another state "
@@ -79,10 +79,10 @@ def deleted(topic: str) -> ClusterError:
 
 
 class MetadataPoller:
-    """Asks about topics again and again, and never waits for an answer."""
+    """Requests topic metadata at an interval; never blocks."""
 
     def __init__(self, admin: AdminClient, topics: Collection[str], seconds: float) -> None:
-        """Ask first when `seconds` have passed, for whoever looks out has just asked."""
+        """Send the first request after `seconds`, because the caller has just read the metadata."""
         self._admin = admin
         self._topics = topics
         self._seconds = seconds
@@ -90,13 +90,13 @@ class MetadataPoller:
         self._question: MetadataRequest | None = None
 
     def look_again(self, seconds: float) -> None:
-        """Ask next when `seconds` have passed."""
+        """Send the next request after `seconds`."""
         self._asked_at = time.monotonic() + seconds - self._seconds
 
     def news(self) -> dict[str, Described] | None:
-        """Return the topics that exist, once an answer is there. Raises KafkaException on failure.
+        """Return the topics that exist, once a response arrives. Raises KafkaException on failure.
 
-        None when there is no answer yet, or when it is not yet time to ask.
+        Returns None while there is no response, or the next request is not due.
         """
         if self._question is None:
             if time.monotonic() - self._asked_at >= self._seconds:

@@ -22,19 +22,18 @@ LEADERLESS: Final = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
     }
 )
-"""What is said of a partition that is new or is changing its leader; the library does not ask again
-by itself."""
+"""Errors of a partition that is new or is changing its leader; librdkafka does not retry them."""
 
 AGAIN_SECONDS: Final = 0.2
-"""Until a partition without a leader is asked for again."""
+"""Pause before the next request for a partition without a leader."""
 
 
 class EarliestOffsets:
-    """Asks where partitions begin, and does not wait for the answer."""
+    """A request for the earliest offsets of partitions that does not block."""
 
     def __init__(self, admin: AdminClient, places: Collection[TopicPartition]) -> None:
-        """Ask; without places there is nothing to ask."""
-        self._admin = admin  # answers come as long as it lives
+        """Send the request, unless there are no `places`."""
+        self._admin = admin  # responses arrive only while the client exists
         earliest: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
         asked = {TopicPartition(each.topic, each.partition): earliest for each in places}
         self._answers: Mapping[TopicPartition, Future[Any]] = {}
@@ -42,11 +41,11 @@ class EarliestOffsets:
             self._answers = admin.list_offsets(asked, request_timeout=ANSWER_SECONDS_MAX)
 
     def is_answered(self) -> bool:
-        """Return whether the answer is there."""
+        """Return whether the response has arrived."""
         return all(answer.done() for answer in self._answers.values())
 
     def answer(self) -> dict[str, int]:
-        """Wait for the first offset of each partition, by its name; raises KafkaException."""
+        """Wait, and return the earliest offset by partition name; raises KafkaException."""
         return {
             partition_name(at.topic, at.partition): int(answer.result().offset)
             for at, answer in self._answers.items()
@@ -54,7 +53,7 @@ class EarliestOffsets:
 
 
 def beginnings(cluster: Cluster, topics: Collection[str]) -> dict[str, int]:
-    """Return the first offset that there is of each partition, by its name; 0 goes without saying.
+    """Return the earliest offset by partition name; partitions that start at 0 are omitted.
 
     Raises ClusterError.
     """
@@ -68,7 +67,7 @@ def beginnings(cluster: Cluster, topics: Collection[str]) -> dict[str, int]:
 
 
 def first_offsets(cluster: Cluster, places: Collection[TopicPartition]) -> dict[str, int]:
-    """Return the first offset of each of these partitions, by its name; raises ClusterError."""
+    """Return the earliest offset of these partitions, by name; raises ClusterError."""
     admin, until = cluster.admin(), time.monotonic() + ANSWER_SECONDS_MAX
     while True:
         try:
@@ -80,20 +79,20 @@ def first_offsets(cluster: Cluster, places: Collection[TopicPartition]) -> dict[
 
 
 TELL_SECONDS_MAX: Final = 5.0
-"""How long the end of a job waits for the group to be told."""
+"""How long the end of a job waits for its last commit to the group."""
 
 
 def count_refused(
     on_error: OnError, error: KafkaError | None, places: Sequence[TopicPartition]
 ) -> None:
-    """Count why offsets were not taken: all of them, or some."""
+    """Count the errors of a commit: `error` of the whole request, and those of partitions."""
     for each in {error, *(place.error for place in places)}:
         if each is not None:
             on_error(each.name())
 
 
 def tell(cluster: Cluster, group: str, places: Sequence[TopicPartition], on_error: OnError) -> None:
-    """Commit the offsets of a group without a running consumer, and wait for the answer."""
+    """Commit the offsets of a group without a running consumer, and wait for the response."""
     asked = [ConsumerGroupTopicPartitions(group, list(places))]
     admin = cluster.admin()
     answers = admin.alter_consumer_group_offsets(asked, request_timeout=TELL_SECONDS_MAX)

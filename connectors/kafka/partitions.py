@@ -1,4 +1,4 @@
-"""The topic-partitions of one lane: which they are, how far each has been read, and new ones."""
+"""The topic-partitions of one lane: their names and offsets, and the discovery of new ones."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from connectors.positions import Position, TopicPosition, partition_name, topic_
 
 @dataclass(slots=True)
 class TopicPartitionState:
-    """One topic-partition: where to go on, and whether its end has been seen.
+    """One topic-partition: its next offset, and whether its end has been seen.
 
-    `has_ended` once the broker had nothing more to give, since fetching began the last time.
-    `committed` is the offset that the group was last told.
+    `has_ended` is set when the broker reports the end of the partition, and reset when fetching
+    starts over. `committed` is the offset last committed to the group.
     """
 
     stream: str
@@ -32,28 +32,28 @@ class TopicPartitionState:
 
     @property
     def name(self) -> str:
-        """The name that places refer to."""
+        """The name of the partition: `topic-3`."""
         return partition_name(self.topic, self.number)
 
     @property
     def place(self) -> TopicPartition:
-        """Where to go on, as the library has it."""
+        """The next offset, as a `TopicPartition` of librdkafka."""
         return TopicPartition(self.topic, self.number, self.offset)
 
     @property
     def position(self) -> TopicPosition:
-        """Where to go on, to be kept."""
+        """The next offset, as a position for the snapshot."""
         return TopicPosition(topic_id=self.topic_id, offset=self.offset)
 
     def due(self, position: Position) -> TopicPartition | None:
-        """Return a position as the library has it; None when the group was told, or has no use."""
+        """Return the offset to commit; None when it is committed already or not known yet."""
         if position.next_offset in (self.committed, OFFSET_BEGINNING):
             return None
         self.committed = position.next_offset
         return TopicPartition(self.topic, self.number, position.next_offset)
 
     def gone(self, low: int, high: int, why: str, way_out: str) -> ClusterError:
-        """Explain that what comes next is not among the offsets from `low` to before `high`."""
+        """Return the error for a next offset outside of the available ones, `low` to `high` - 1."""
         return ClusterError(
             f"{self.name}: records from offset {self.offset} on {why}; the broker has {low} to "
             f"{high - 1}. Start anew with another state directory and result{way_out}"
@@ -66,7 +66,7 @@ class LaneTopicPartitions:
     def __init__(
         self, lane: int, lanes: int, topics: Mapping[str, str], read: Collection[str] = ()
     ) -> None:
-        """Start without any; `topics` gives the topic of each stream.
+        """Start without any; `topics` maps streams to topics.
 
         `read` names the partitions that were read before.
         """
@@ -81,16 +81,16 @@ class LaneTopicPartitions:
         return iter(self._known.values())
 
     def __getitem__(self, name: str) -> TopicPartitionState:
-        """Return one of them."""
+        """Return a partition by name."""
         return self._known[name]
 
     @property
     def topics(self) -> Collection[str]:
-        """The topics that they are of."""
+        """The topics of the partitions."""
         return self._topics.values()
 
     def new_among(self, found: Mapping[str, Described]) -> list[TopicPartitionState]:
-        """Return those that are not known yet. Raises ClusterError when a topic is another now."""
+        """Return the partitions that are new. Raises ClusterError when a topic was replaced."""
         new = []
         for stream, topic in self._topics.items():
             if topic not in found:
@@ -105,13 +105,13 @@ class LaneTopicPartitions:
         return new
 
     def add(self, partitions: Iterable[TopicPartitionState]) -> None:
-        """Take on partitions that are new."""
+        """Add partitions that are new."""
         for each in partitions:
             assert each.name not in self._known
             self._known[each.name] = each
 
     def resume(self, positions: Mapping[str, Position]) -> None:
-        """Go on from positions that were kept."""
+        """Resume from the positions of a snapshot."""
         for name, position in positions.items():
             assert isinstance(position, TopicPosition), "preflight lets no other state through"
             if name not in self._known:
@@ -120,11 +120,11 @@ class LaneTopicPartitions:
             self._known[name].offset = position.offset
 
     def without_offset(self) -> list[TopicPartitionState]:
-        """Return those of which it is not known yet where they begin."""
+        """Return the partitions whose first offset is not known yet."""
         return [each for each in self if each.offset == OFFSET_BEGINNING]
 
     def begin(self, first: Mapping[str, int]) -> None:
-        """Begin partitions at their first offsets: what expires from there on will be missed."""
+        """Set the first offsets of partitions; records that then expire unread are a gap."""
         for name, offset in first.items():
             assert self._known[name].offset == OFFSET_BEGINNING
             self._known[name].offset = offset
@@ -142,7 +142,7 @@ class LaneTopicPartitions:
 
 
 def place_of(name: str, position: Position) -> TopicPartition:
-    """Return the place of a partition that is not known any more, from its name and position."""
+    """Return the offset to commit for a partition whose lane is closed."""
     return TopicPartition(*topic_and_number(name), position.next_offset)
 
 
@@ -156,14 +156,14 @@ def _check_same(known: TopicPartitionState, topic_id: str) -> None:
 
 
 REFRESH_SECONDS: Final = 10.0
-"""How long a new partition may go unnoticed."""
+"""Interval between two searches for new partitions."""
 
 
 class NewPartitions:
-    """New partitions of one lane; never waits for the cluster."""
+    """Discovers new partitions of one lane; never blocks."""
 
     def __init__(self, admin: AdminClient, partitions: LaneTopicPartitions, seconds: float) -> None:
-        """Look for new ones every so many seconds, and add them to `partitions`."""
+        """Look for new partitions every `seconds`, and add them to `partitions`."""
         self._admin = admin
         self._lookout = MetadataPoller(admin, partitions.topics, seconds)
         self._partitions = partitions
@@ -171,10 +171,10 @@ class NewPartitions:
         self._question: EarliestOffsets | None = None
 
     def join(self) -> bool:
-        """Take on those of which it is now known where they begin; tell whether there are any.
+        """Add new partitions whose first offset is known by now; return whether there are any.
 
-        Raises ClusterError when a topic is gone or another, and KafkaException when the cluster has
-        no answer: it is asked again.
+        Raises ClusterError when a topic was deleted or replaced, and KafkaException when the
+        request failed; it is repeated.
         """
         if self._question is not None:
             return self._question.is_answered() and self._take_on(self._question)

@@ -1,6 +1,6 @@
-"""Records on their way into Kafka: sent without waiting, and all of them safe after a flush.
+"""Sends records to Kafka without waiting; a flush waits until all of them are acknowledged.
 
-What Kafka does not take is never dropped in silence: the next flush, or the next record, raises.
+A record that Kafka refuses is never dropped silently: the next flush or send raises an error.
 """
 
 import time
@@ -17,33 +17,33 @@ from connectors.intake import Headers
 from connectors.kafka.cluster import Cluster, OutageError
 
 PUBLISH_SECONDS_MAX: Final = 60.0
-"""How long a command waits for a cluster: longer than a leader is elected or a broker restarted."""
+"""How long a command waits for a cluster: longer than a leader election or a broker's restart."""
 
 LOOK_SECONDS: Final = 0.5
-"""Between two looks whether to go on waiting, while nothing is taken."""
+"""Interval at which a blocked producer checks whether to go on waiting."""
 
 RECORD_BYTES_MAX: Final = MAX_DOCUMENT_BYTES + 1024 * 1024
-"""The largest record: a document of the largest size with key and headers."""
+"""Size of the largest record: a document of the largest size with key and headers."""
 
 ANY_PARTITION: Final = -1
-"""The one that the key decides on."""
+"""The partition is chosen by the hash of the key."""
 
 Patience = Callable[[float], bool]
-"""Is told for how many seconds nothing was taken; tells whether to go on waiting."""
+"""Takes the seconds since the last acknowledged record; returns whether to go on waiting."""
 
 
 def for_a_while(waited: float) -> bool:
-    """Wait as long as a person at a command would."""
+    """Go on waiting for up to PUBLISH_SECONDS_MAX."""
     return waited < PUBLISH_SECONDS_MAX
 
 
 class PublishError(OperatorError):
-    """Kafka did not take records; the message says which and what to do."""
+    """Kafka refused records; the message says of which topic and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A record to send; without a `partition` its key decides."""
+    """A record to send; without a `partition`, the key chooses one."""
 
     topic: str
     value: bytes | None
@@ -53,7 +53,7 @@ class Outgoing:
 
 
 class Outbox:
-    """Sends records; knows of each, after a flush, that it is safe."""
+    """Sends records; after a flush, all of them are acknowledged."""
 
     def __init__(self, cluster: Cluster, waits: Patience = for_a_while) -> None:
         """Connect in the background; raises ClusterError for options that do not exist."""
@@ -64,9 +64,9 @@ class Outbox:
         self._taken_at = time.monotonic()
 
     def send(self, records: Sequence[Outgoing]) -> None:
-        """Let records go, in their order; waits while as much is under way as may be.
+        """Send records, in order; blocks while the send queue is full.
 
-        Raises PublishError when Kafka refuses some, OutageError when the patience is at its end.
+        Raises PublishError when Kafka refuses a record, OutageError when `waits` gives up.
         """
         for record in records:
             self._send(record)
@@ -74,7 +74,7 @@ class Outbox:
         self._check()
 
     def flush(self) -> None:
-        """Wait until all is safe; raises PublishError or OutageError, as `send` does."""
+        """Wait until all are acknowledged; raises PublishError or OutageError, as `send` does."""
         self._taken_at = time.monotonic()
         while self._producer.flush(LOOK_SECONDS):
             self._look()
@@ -102,7 +102,7 @@ class Outbox:
                 return
 
     def _look(self) -> None:
-        """Distinguish slow, refused and unanswered records."""
+        """Raise an error if records were refused, or if `waits` gives up."""
         self._check()
         waited = time.monotonic() - self._taken_at
         if not self._waits(waited):
@@ -130,5 +130,5 @@ class Outbox:
 
 
 def _count(error: KafkaError) -> None:
-    """Count what goes wrong on the way; the library tries again."""
+    """Count an error that librdkafka retries."""
     metrics.kafka_error(error.name())

@@ -1,7 +1,7 @@
-"""Topics read by a consumer of its own, from given offsets to a known end.
+"""Reads topics with a separate consumer, from given offsets to a known end.
 
-For commands that look at a topic once; nothing is committed. The caller knows where the end is and
-stops there; a broker that says nothing for too long counts as out of reach.
+For commands that read a topic once; nothing is committed. The caller knows the end and stops there;
+a broker that is silent for too long counts as unreachable.
 """
 
 import time
@@ -14,16 +14,16 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 from connectors.kafka.cluster import Cluster, ignore, unreachable
 
 GATHER_SECONDS: Final = 0.05
-"""How long the library waits for a batch to be full."""
+"""How long librdkafka waits for a full batch."""
 
 SILENCE_SECONDS_MAX: Final = 30.0
-"""How long a broker may say nothing at all before it counts as out of reach."""
+"""How long a broker may be silent before it counts as unreachable."""
 
 
 @contextmanager
 def consuming(cluster: Cluster, group: str) -> Iterator[Consumer]:
-    """Open a consumer; `group` is only a name, because a consumer has to have one."""
-    # librdkafka goes on trying after an error; if it gets nowhere, silence tells.
+    """Open a consumer; `group` is a mere name, which every consumer needs."""
+    # librdkafka retries after an error; if that fails, `messages` ends with the silence timeout.
     consumer = cluster.consumer(group, lambda error: ignore(error.name()))
     try:
         yield consumer
@@ -32,9 +32,9 @@ def consuming(cluster: Cluster, group: str) -> Iterator[Consumer]:
 
 
 def messages(cluster: Cluster, consumer: Consumer, batch: int) -> Iterator[Message]:
-    """Yield records, and errors in their places, up to `batch` taken from the library at once.
+    """Yield records, with errors in sequence, reading up to `batch` at once.
 
-    Raises ClusterError after too long a silence.
+    Raises ClusterError after SILENCE_SECONDS_MAX without a message.
     """
     heard = time.monotonic()
     while True:
@@ -47,6 +47,6 @@ def messages(cluster: Cluster, consumer: Consumer, batch: int) -> Iterator[Messa
 
 
 def is_end(message: Message) -> bool:
-    """Return whether a message only says that its partition ends there."""
+    """Return whether a message marks the end of its partition."""
     error = message.error()
     return error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001  as above

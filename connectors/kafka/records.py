@@ -1,4 +1,4 @@
-"""What a record carries beside its value: the name of its partition, and its headers."""
+"""The metadata of a record: the name of its partition, and its headers."""
 
 from collections.abc import Callable
 from operator import methodcaller
@@ -10,18 +10,18 @@ from connectors.intake import Headers
 from connectors.positions import partition_name
 
 _HEADERS: Final = methodcaller("headers")
-"""Not a call of our own: the interpreter would leave out to look whether the library failed, and
-its error would come up anywhere later."""
+"""Used instead of a direct call, for which the interpreter does not check whether the library
+failed: the error would surface anywhere later."""
 
 
 def headers_of(message: Message, on_unreadable: Callable[[], None]) -> Headers | None:
     """Return the headers of a record; a name that is not UTF-8 makes all of them unreadable.
 
-    A record with headers that cannot be read counts as one without, and `on_unreadable` is told.
+    For unreadable headers, calls `on_unreadable` and returns None, as for a record without any.
     """
     try:
         headers: Headers | None = _HEADERS(message)
-    except SystemError:  # the library returns, and has failed
+    except SystemError:  # the library returned a value although it failed
         on_unreadable()
         return None
     return headers

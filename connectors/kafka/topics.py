@@ -1,4 +1,4 @@
-"""Topics of a cluster: making those that are missing, and telling which are not as planned."""
+"""Topics of a cluster: creates missing ones, and reports differences from the plan."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, ClusterError, 
 from connectors.kafka.metadata import describe
 
 AT_LEAST: Final = frozenset({"max.message.bytes", "retention.ms"})
-"""Settings of which more does no harm; -1 is without end."""
+"""Settings for which a larger value does no harm; -1 is unlimited."""
 
 UNLIMITED: Final = -1
 
 PAUSE_SECONDS: Final = 0.05
-"""Between two questions whether a topic that was made is known."""
+"""Interval between two checks whether a created topic is visible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it is to be; `config` holds the settings that differ from the broker's own."""
+    """A planned topic; `config` holds the settings that differ from the broker's defaults."""
 
     name: str
     partitions: int
@@ -30,16 +30,16 @@ class Topic:
 
 
 def create_topics(cluster: Cluster, topics: Sequence[Topic], *, replication: int) -> list[str]:
-    """Make the topics that are missing; give their names. Those that exist stay as they are.
+    """Create the topics that are missing, and return their names. Existing topics do not change.
 
-    Returns when the cluster knows of them, which takes a moment longer than making them.
-    Raises ClusterError when the cluster does not answer or refuses.
+    Waits until the topics are visible in the metadata, a moment after their creation.
+    Raises ClusterError when the cluster does not respond or refuses.
     """
     wanted = [
         NewTopic(topic.name, topic.partitions, replication, config=dict(topic.config))
         for topic in topics
     ]
-    admin = cluster.admin()  # answers come as long as it lives
+    admin = cluster.admin()  # responses arrive only while the client exists
     answers = admin.create_topics(wanted, request_timeout=ANSWER_SECONDS_MAX)
     made = [name for name, answer in answers.items() if _is_made(cluster, name, answer)]
     deadline = time.monotonic() + ANSWER_SECONDS_MAX
@@ -49,7 +49,7 @@ def create_topics(cluster: Cluster, topics: Sequence[Topic], *, replication: int
 
 
 def check_topics(cluster: Cluster, topics: Sequence[Topic]) -> list[str]:
-    """Return one line for each thing that is missing or not as it is to be."""
+    """Return one line for each missing topic and each difference from the plan."""
     found = describe(cluster, [topic.name for topic in topics])
     there = [topic for topic in topics if topic.name in found]
     configs = _configs(cluster, [topic.name for topic in there])
@@ -68,7 +68,7 @@ def _is_made(cluster: Cluster, name: str, answer: Any) -> bool:  # noqa: ANN401 
     except KafkaException as error:
         if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return False
-        if error.args[0].code() < 0:  # the library's own: nobody answered
+        if error.args[0].code() < 0:  # librdkafka's own code: no broker responded
             raise unreachable(cluster, error) from error
         msg = f"topic {name} cannot be made: {error.args[0].str()}"
         raise ClusterError(msg) from error
@@ -76,11 +76,11 @@ def _is_made(cluster: Cluster, name: str, answer: Any) -> bool:  # noqa: ANN401 
 
 
 def _configs(cluster: Cluster, names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Ask for the settings of topics, by name of the topic and the setting."""
+    """Return the settings of topics, by the names of topic and setting."""
     if not names:
         return {}
     asked = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    admin = cluster.admin()  # answers come as long as it lives
+    admin = cluster.admin()  # responses arrive only while the client exists
     answers = admin.describe_configs(asked, request_timeout=ANSWER_SECONDS_MAX)
     try:
         return {

@@ -1,6 +1,7 @@
-"""Keeps the lanes of a run together in arrival time while they work off a backlog.
+"""Keeps the lanes of a run close together in arrival time while they work off a backlog.
 
-What one partition is ahead of another has to wait in memory for it. No result depends on this.
+Rows of a partition that is ahead wait in memory for the slower ones. The alignment bounds that
+memory; no result depends on it.
 """
 
 from dataclasses import dataclass
@@ -13,14 +14,14 @@ from attribution.columnar.columns import Ints
 from attribution.columnar.frames import END
 
 SLACK: Final = 24 * 3_600_000_000
-"""How far (us of arrival time) a partition may be ahead of the slowest: little beside the weeks
-that the state holds, much beside the strides in which a small partition moves; with less of it, all
-would wait for each other in turn."""
+"""How far (us of arrival time) a partition may be ahead of the slowest: little compared with the
+weeks that the state holds, much compared with the steps in which a small partition advances. With
+less slack, all would wait for each other in turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """How far the slowest partition of each lane is: END where none has a backlog."""
+    """The watermark of the slowest partition of each lane; END for a lane without a backlog."""
 
     lowest: Ints
     slack: int = SLACK
@@ -32,16 +33,16 @@ class Alignment:
 
     @classmethod
     def through(cls, path: Path, lanes: int, *, slack: int = SLACK) -> Self:
-        """Align the lanes of all processes of a run through a file, made where there is none.
+        """Align the lanes of all processes of a run through a file, created if missing.
 
-        What a last run left there counts until each lane speaks, soon after it has begun.
+        Values of the previous run count until each lane has written its own, soon after the start.
         """
         with path.open("ab") as file:
             file.truncate(lanes * np.int64().nbytes)
         return cls(np.memmap(path, dtype=np.int64, mode="r+", shape=(lanes,)), slack)
 
     def note(self, lane: int, lowest: int) -> None:
-        """Note the lowest watermark of a lane's partitions that have more to read; END without."""
+        """Record the lowest watermark among a lane's partitions with a backlog; END if none."""
         self.lowest[lane] = lowest
 
     @property

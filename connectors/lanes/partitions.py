@@ -1,11 +1,11 @@
-"""What a live lane knows of its partitions, and the rows that tell how far they were read.
+"""The partitions of a live lane, and the watermarks of partitions and streams.
 
-A partition's watermark is the latest arrival in it, but no later than the clock. One that was read
-to its end and is idle is carried along with the clock, or it would hold back all the others; a
-record that arrives below the watermark then is lifted to it, and the late is kept with the result;
-so is the instant at which a record was read that is ahead of the clock.
+A partition's watermark is the latest arrival in it, but no later than the clock. An idle partition
+that was read to its end follows the clock, or it would hold back all the others. A record that then
+arrives below the watermark is raised to it, and the result records it as late; the result also
+records when each record ahead of the clock was read.
 
-Is told the time, and what has been read; reads nothing itself.
+The caller passes the time and what was read; this module reads nothing itself.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,22 +17,22 @@ from connectors.decoding.decoder import PartitionDecoder
 from connectors.lanes.snapshot import IdlePartitions
 
 BACKLOG: Final = 10_000_000
-"""How far (us of arrival time) a partition that has more to read is behind the clock before others
-wait for it. Where all is recent, waiting in turn would cost a look per partition."""
+"""How far (us of arrival time) an unfinished partition lags behind the clock before others wait for
+it. If all records are recent, waiting in turn would cost a poll per partition."""
 
 STUCK: Final = 10_000_000
-"""How long (us) a partition that is read to its end may have more and more that does not move its
-time on, as records without an arrival do, or old ones, until the clock does it once."""
+"""How long (us) a partition at its end may receive records that do not advance its watermark (those
+without an arrival, or old ones) before the clock advances it once."""
 
 NewDecoder = Callable[[str, str], PartitionDecoder]
 
 
 @dataclass(slots=True)
 class LivePartition:
-    """One partition: its order of arrival, and what was promised of it.
+    """One partition: its decoder and its watermark.
 
-    `active_at` is when (by the clock) there was last more of it, and `moved_at` when that was of
-    later than what was promised; `is_behind` if there still is.
+    `active_at` is the clock time at which it last had records to read, `moved_at` the time at which
+    they last advanced the watermark; `is_behind` while it has more to read.
     """
 
     stream: str
@@ -43,7 +43,7 @@ class LivePartition:
     is_behind: bool = False
 
     def advance(self, now: int, grace: int) -> None:
-        """Raise the watermark to the latest arrival, or to the clock's when idle."""
+        """Raise the watermark to the latest arrival, or to the clock less `grace` when idle."""
         latest = min(self.decoder.maximum, now)
         is_stuck = now - self.moved_at >= max(grace, STUCK)
         if latest > self.watermark or is_stuck:
@@ -54,10 +54,10 @@ class LivePartition:
 
 @dataclass(slots=True)
 class LivePartitions:
-    """The partitions of one lane by name, and what was promised of each stream.
+    """The partitions of one lane by name, and the watermark sent of each stream (`promised`).
 
-    `opened` is when the lane began, `idle_grace` how long a partition may be silent until the clock
-    carries it. Those at rest are carried together, to `rested`.
+    `opened` is when the lane began, `idle_grace` how long a partition may be idle before its
+    watermark follows the clock. Resting partitions share the watermark `rested`.
     """
 
     promised: dict[str, int]
@@ -68,14 +68,14 @@ class LivePartitions:
     rested: int = START
 
     def meet(self, decoder: PartitionDecoder, watermark: int, now: int) -> None:
-        """Go on with a partition from what was promised of it."""
+        """Add a partition with its watermark."""
         partition = LivePartition(decoder.stream, decoder, watermark, now, now)
         self.by_name[decoder.partition] = partition
 
     def follow(self, awake: Iterable[tuple[str, str]], decoder: NewDecoder, now: int) -> None:
-        """Meet the partitions that are new or back; those that are not `awake` may rest.
+        """Add the partitions that are new or awake again; those that are not `awake` may rest.
 
-        `decoder` is given stream and name.
+        `decoder` is called with stream and name.
         """
         names = set()
         for stream, name in awake:
@@ -86,7 +86,7 @@ class LivePartitions:
             self._let_rest(name)
 
     def _meet(self, decoder: PartitionDecoder, now: int) -> None:
-        """Start a partition at what was promised without it."""
+        """Add a partition at the watermark that its stream, or the resting ones, have reached."""
         maximum = self.resting.take(decoder.stream, decoder.partition)
         if maximum is None:
             self.meet(decoder, self.promised[decoder.stream], now)
@@ -95,22 +95,22 @@ class LivePartitions:
             self.meet(decoder, self.rested, now)
 
     def _let_rest(self, name: str) -> None:
-        """Carry a partition with the others at rest, once the clock carries it anyway."""
+        """Move a partition to the resting ones, once its watermark only follows the clock."""
         each = self.by_name[name]
         if not each.is_behind and each.watermark <= self.rested:
             self.resting.add(each.stream, name, each.decoder.maximum)
             del self.by_name[name]
 
     def of(self, stream: str) -> set[str]:
-        """Name the partitions of a stream that are not at rest."""
+        """Return the partitions of a stream that are not at rest."""
         return {name for name, each in self.by_name.items() if each.stream == stream}
 
     def ahead_of(self, limit: int) -> set[str]:
-        """Name the partitions that are too far ahead of the slowest for their turn."""
+        """Return the partitions whose watermark is above `limit`."""
         return {name for name, each in self.by_name.items() if each.watermark > limit}
 
     def look_for_ends(self, is_at_end: Callable[[str], bool], held: set[str], now: int) -> None:
-        """Note which partitions have been read to their ends; one that was held is not idle."""
+        """Update which partitions are at their ends; one that was held back is not idle."""
         for name, each in self.by_name.items():
             if name not in held:
                 each.is_behind = not is_at_end(name)
@@ -118,7 +118,7 @@ class LivePartitions:
                 each.active_at = each.moved_at = now
 
     def advance(self, now: int) -> int:
-        """Move all watermarks on; give the lowest one that has a backlog, END where none has."""
+        """Advance all watermarks; return the lowest one with a backlog, END if there is none."""
         self.rested = max(self.rested, now - self.idle_grace)
         for each in self.by_name.values():
             each.advance(now, self.idle_grace)
@@ -130,7 +130,7 @@ class LivePartitions:
         return min(marks, default=END)
 
     def due(self, now: int, interval: int) -> list[str]:
-        """Name the streams of which much more can be promised than was."""
+        """Return the streams whose watermark can advance by at least `interval`."""
         return [
             stream
             for stream, promised in self.promised.items()
@@ -138,12 +138,12 @@ class LivePartitions:
         ]
 
     def promise(self, stream: str, now: int) -> int:
-        """Promise of a stream what can be, and give it."""
+        """Advance the watermark of a stream as far as possible, and return it."""
         low = self.promised[stream] = self._low(stream, now)
         return low
 
     def _low(self, stream: str, now: int) -> int:
-        """Return what can be promised of a stream; without partitions that is an idle one's."""
+        """Return the possible watermark of a stream; without partitions, that of an idle one."""
         marks = [each.watermark for each in self.by_name.values() if each.stream == stream]
         if self.resting.any_of(stream):
             marks.append(self.rested)

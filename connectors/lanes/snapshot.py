@@ -1,7 +1,7 @@
-"""What a lane saves: where its partitions go on, and their watermarks.
+"""What a lane saves: the positions of its partitions, and their watermarks.
 
-A long-running lane has thousands of idle partitions. They share one watermark, the clock's, and a
-snapshot stores them as one compressed block, which is made anew only when many have changed.
+A long-running lane has thousands of idle partitions. They share one watermark, which follows the
+clock, and a snapshot stores them as one compressed block that is rebuilt only after many changes.
 """
 
 import zlib
@@ -17,7 +17,7 @@ from connectors.positions import Position
 
 
 class PartitionState(msgspec.Struct, frozen=True, array_like=True):
-    """One partition: where to go on, the latest arrival in it, and its watermark (us)."""
+    """One partition: its position, the latest arrival in it, and its watermark (us)."""
 
     stream: str
     position: Position
@@ -28,9 +28,8 @@ class PartitionState(msgspec.Struct, frozen=True, array_like=True):
 class LaneState(msgspec.Struct, frozen=True):
     """What a lane saves.
 
-    `partitions` are by name; `watermarks` those of the lane's streams (us); `refusals` what the
-    limit of dead letters remembers; `idle` the block of idle partitions that have not changed for
-    a while.
+    `partitions` are by name; `watermarks` are those of the lane's streams (us); `refusals` is the
+    state of the dead-letter limit; `idle` is the block of partitions that have long been idle.
     """
 
     partitions: dict[str, PartitionState] = {}
@@ -50,7 +49,7 @@ class LaneState(msgspec.Struct, frozen=True):
 
 
 LOOSE_MAX: Final = 100
-"""Partitions that came to rest and are not in the piece yet: to make it takes some milliseconds."""
+"""Idle partitions saved one by one before the block is rebuilt, which takes some milliseconds."""
 
 
 class IdlePartition(msgspec.Struct, frozen=True, array_like=True):
@@ -64,7 +63,7 @@ class IdlePartition(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class IdlePartitions:
-    """The partitions at rest, by stream and name, each with the latest arrival in it."""
+    """The idle partitions, by stream and name, each with the latest arrival in it."""
 
     _maxima: dict[str, dict[str, int]] = field(
         default_factory=lambda: {stream: {} for stream in STREAMS}
@@ -73,24 +72,24 @@ class IdlePartitions:
     _piece: bytes = b""
 
     def any_of(self, stream: str) -> bool:
-        """Return whether any partition of a stream is at rest."""
+        """Return whether any partition of a stream is idle."""
         return bool(self._maxima[stream])
 
     def add(self, stream: str, name: str, maximum: int) -> None:
-        """Let a partition rest."""
+        """Add a partition that has become idle."""
         self._maxima[stream][name] = maximum
         self._loose[name] = stream
 
     def take(self, stream: str, name: str) -> int | None:
-        """Wake a partition, and give its maximum; None if it is not at rest."""
+        """Remove a partition, and return the latest arrival in it; None if it is not idle."""
         self._loose.pop(name, None)
         return self._maxima[stream].pop(name, None)
 
     def keep(self, position: Callable[[str], Position]) -> tuple[list[IdlePartition], bytes]:
-        """Return what has to be kept: some partitions one by one, and the piece with the others.
+        """Return what to save: some partitions one by one, and the block with the others.
 
-        The piece also names partitions that have been woken since; what is known of them otherwise
-        is newer.
+        The block may still contain partitions that are no longer idle; their entries outside of it
+        are newer and take precedence.
         """
         if len(self._loose) > LOOSE_MAX:
             everything = [

@@ -1,7 +1,7 @@
-"""Lanes as a Bytewax source that never ends: partitions that keep coming, and a clock.
+"""Lanes as an unbounded Bytewax source, with partitions that grow and a clock.
 
-How far the watermark of a partition is carried is the business of `connectors.lanes.partitions`.
-Draining is not the end of time: a lane that is told to stop promises nothing.
+`connectors.lanes.partitions` decides how far watermarks advance. A lane that stops does not advance
+its watermarks to the end of time: the next start reads on.
 """
 
 from collections import defaultdict
@@ -36,18 +36,18 @@ from connectors.positions import Position
 from connectors.progress import future_record_rows, late_record_rows, read_offset_rows
 
 POLL_INTERVAL: Final = timedelta(milliseconds=20)
-"""Between looks while nothing comes: a look costs some microseconds per partition."""
+"""Interval of polls while there are no records: a poll costs some microseconds per partition."""
 
 GATHER_INTERVAL: Final = timedelta(milliseconds=100)
-"""From one read to the next: to decode costs some 30 ms, be it one document or a hundred."""
+"""Interval of polls otherwise: decoding costs some 30 ms, for one document or a hundred."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveSource(FixedPartitionedSource[DecodedChunk, LaneState]):
-    """Partitions that keep coming, dealt out to a fixed number of lanes.
+    """An unbounded set of partitions, divided among a fixed number of lanes.
 
-    Lanes end once `stopping` says so. `alignment` is shared by all of them; `untold` are the last
-    positions of those that have ended.
+    Lanes end once `stopping` returns true. They share `alignment`; `untold` holds the final
+    positions of ended lanes, which are still to be committed.
     """
 
     intakes: Intakes
@@ -58,16 +58,16 @@ class LiveSource(FixedPartitionedSource[DecodedChunk, LaneState]):
     untold: dict[str, Position] = field(default_factory=dict)
 
     def list_parts(self) -> list[str]:
-        """Name the lanes."""
+        """Return the names of the lanes."""
         return [str(lane) for lane in range(self.lanes)]
 
     def build_part(self, step_id: str, for_part: str, resume_state: LaneState | None) -> "LiveLane":
-        """Open a lane where its snapshot left off."""
+        """Open a lane, which resumes from its snapshot."""
         del step_id
         return LiveLane(self, int(for_part), resume_state or LaneState())
 
     def tell_stored(self) -> None:
-        """Commit the offsets of the result once the engine has ended: everything is stored then."""
+        """Commit the final offsets. Call it after the engine has ended: all is stored by then."""
         if self.untold:
             self.intakes.commit(self.untold)
 
@@ -76,7 +76,7 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
     """The partitions of one lane."""
 
     def __init__(self, source: LiveSource, number: int, resumed: LaneState) -> None:
-        """Open the partitions; those in the snapshot go on from there."""
+        """Open the partitions; those in the snapshot resume from there."""
         self._source = source
         self._rules = source.rules
         self._number = number
@@ -101,7 +101,7 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
         self._due_at = datetime.now(UTC)
 
     def next_batch(self) -> Iterable[DecodedChunk]:
-        """Return what came since the last call, and watermarks that have moved on.
+        """Return what was read since the last call, and watermarks that have advanced.
 
         The order of the steps matters:
 
@@ -109,7 +109,7 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
         2. New partitions are found before the poll, because only a known one can be held back.
         3. The poll holds back partitions that are ahead of the other lanes, and events whose
            source is not known yet.
-        4. Ends are noted before decoding: what comes meanwhile arrives later than `now`.
+        4. Ends are checked before decoding: records that come meanwhile arrive later than `now`.
         5. Documents are decoded, by stream.
         6. The watermarks advance last, over everything that was decoded.
         """
@@ -126,11 +126,11 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
         return chunks + self._due_watermarks(now) + self._news(now)
 
     def next_awake(self) -> datetime | None:
-        """Read on at once while there is a backlog and it comes; else let some documents gather."""
+        """Poll at once while a backlog yields records; else let some documents gather."""
         return None if self._has_backlog and self._has_given else self._due_at
 
     def snapshot(self) -> LaneState:
-        """Return where to go on, and what was promised."""
+        """Return the positions and watermarks."""
         reach("source.snapshot")
         metrics.epoch_ended()
         partitions = {
@@ -151,14 +151,14 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
         return LaneState(partitions, dict(self._partitions.promised), refusals, block)
 
     def close(self) -> None:
-        """Let go of the partitions; the last snapshot may not be stored yet."""
+        """Close the partitions, without a commit: the snapshot may not be stored yet."""
         self._source.untold.update(self._stored or {})
         self._intake.close()
         if self._followed is not None:
             self._followed.close()
 
     def _commit_stored(self) -> None:
-        """Commit the stored offsets: the engine reads on only when the last snapshot is stored."""
+        """Commit the last snapshot's offsets: the engine polls again only once it is stored."""
         if self._stored is not None:
             self._intake.commit(self._stored)
             self._stored = None
@@ -187,18 +187,18 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
         return [self._read(each, now) for each in streams if each]
 
     def _unjudgeable(self, now: int) -> set[str]:
-        """Name the partitions of events while it is not known by what registry to judge them."""
+        """Return the partitions of events while the registry is not up to date."""
         if self._followed is None or self._followed.look(now):
             return set()
         return self._partitions.of("events")
 
     def _news(self, now: int) -> list[DecodedChunk]:
-        """Return what changed in the registry."""
+        """Return the changes of the registry."""
         news = None if self._followed is None else self._followed.news()
         return [self._given("events", now, {}, {"event_sources": news}, 0)] if news else []
 
     def _read(self, documents: list[Documents], now: int) -> DecodedChunk:
-        """Decode what came of one stream, together: that costs the same for one and for many."""
+        """Decode the documents of one stream together: many cost the same as one."""
         read = {each.partition: self._partitions.by_name[each.partition] for each in documents}
         if self._followed is not None:
             for partition in read.values():
@@ -223,7 +223,7 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
         return self._given(decoded.stream, now, rows, tables, decoded.records)
 
     def _set_aside(self, documents: list[Documents], decoded: Decoded) -> dict[str, pa.RecordBatch]:
-        """Return dead letters, and links of those that came back, by table."""
+        """Return dead letters, and links of records that were resent, by table."""
         found: dict[str, list[pa.RecordBatch]] = defaultdict(list)
         for each in documents:
             if (resent := resent_records_of(each)) is not None:
@@ -237,7 +237,7 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
         return {name: concat(batches) for name, batches in found.items()}
 
     def _advance(self, now: int) -> None:
-        """Move all watermarks on, and tell the other lanes how far this one is behind."""
+        """Advance all watermarks, and share this lane's lag with the other lanes."""
         backlog = self._partitions.advance(now)
         self._has_backlog = backlog < END
         self._source.alignment.note(self._number, backlog)

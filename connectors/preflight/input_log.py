@@ -1,7 +1,7 @@
-"""Which log a state has read: kept beside it, so that it goes on with that one and no other.
+"""Records the input (folder or topics) of a state, so that a restart with another one is refused.
 
-A folder may move. What tells that it has is its files: those that were read begin as they did, and
-none is missing of which something was left to read.
+A folder may be moved. It is recognised by its files: those that were read begin as before, and none
+that was not read to its end is missing.
 """
 
 import json
@@ -19,18 +19,18 @@ from connectors.state.errors import WAYS_OUT, StateError
 FORMAT: Final = 1
 
 InputIdentity = Mapping[str, Any]
-"""`folder`, by its full name, or `topics` by stream."""
+"""`folder`, as an absolute path, or `topics` by stream."""
 
 
 def keep_log(state: StateDir, log: InputIdentity) -> None:
-    """Remember what a run reads; raises OSError."""
+    """Save the input of a run; raises OSError."""
     if kept_log(state) != log:
         text = json.dumps({"format": FORMAT, **log}, indent=2)
         write_lasting(state.log_file, [text.encode(), b"\n"])
 
 
 def kept_log(state: StateDir) -> InputIdentity | None:
-    """Return what was read; None before the first start. Raises StateError."""
+    """Return the saved input; None before the first start. Raises StateError."""
     path = state.log_file
     if not path.exists():
         return None
@@ -66,7 +66,7 @@ def _named(log: InputIdentity) -> str:
 
 
 def _differences(resumed: Resumable, folder: Path) -> Iterator[str]:
-    """Yield how a folder differs from the one that was read; raises StateError."""
+    """Yield the differences of a folder from the one that was read; raises StateError."""
     try:
         there = {file.partition: file for file in list_files(folder)}
     except LogError as error:

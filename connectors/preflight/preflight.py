@@ -1,4 +1,4 @@
-"""Looks a state directory over before a start, and puts in order what a crash has left.
+"""Checks a state directory before a start, and cleans up what a crash has left.
 
 The caller holds the lock. Everything is checked before anything is changed.
 """
@@ -21,7 +21,7 @@ from connectors.state.segments import absent, faults, unnamed
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A state that can be started: where it goes on, and what had to be cleared away."""
+    """A state that can be started: where it resumes, and what was cleaned up."""
 
     resume_epoch: int
     seq: int
@@ -31,7 +31,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedConfig:
-    """What a run would go on with; None where the state's own is as good as any."""
+    """The settings requested for a run; None accepts the state's own."""
 
     policy: Policy
     key_groups: int | None
@@ -41,9 +41,9 @@ class RequestedConfig:
 
 
 def check_facts(state: StateDir, facts: StateFacts, wanted: RequestedConfig) -> None:
-    """Hold what a run wants against what the state was made with.
+    """Compare the requested settings with those that the state was created with.
 
-    Raises StateError, which lists what differs: old -> new.
+    Raises StateError, which lists the differences: old -> new.
     """
     old, new = _settings(facts), _settings(wanted)
     told = ", ".join(
@@ -63,7 +63,7 @@ _OPTIONAL: Final = {"flow.key_groups", "flow.lanes"}
 
 
 def _settings(of: StateFacts | RequestedConfig) -> dict[str, str]:
-    """Return everything that has to stay the same, by the names that people know."""
+    """Return all settings that must not change, by their public names."""
     tree = {
         "policy": of.policy.model_dump(mode="json", exclude_none=True),
         "flow": {"key_groups": of.key_groups, "lanes": of.lanes},
@@ -85,10 +85,10 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]
 def preflight(
     state: StateDir, facts: StateFacts, database_seq: int | None, log: InputIdentity | None = None
 ) -> Ready:
-    """Check that the state can go on and the database with it, then scrub and sweep.
+    """Check that the state and the database can be resumed, then delete uncommitted data.
 
-    `database_seq` is the last commit in the database; None where there is no file. `log` is what a
-    run is to read, and None where that is settled. Raises StateError.
+    `database_seq` is the last commit in the database; None if there is no file. `log` is the input
+    of the run; None if it needs no check. Raises StateError.
     """
     for fault in problems(state, facts, database_seq):
         raise StateError(fault)
@@ -130,7 +130,7 @@ def problems(
 
 
 def store_problems(state: StateDir, facts: StateFacts) -> Iterator[str]:
-    """Yield what is wrong with everything but the batches; raises StateError."""
+    """Yield the problems of everything except the batches; raises StateError."""
     if found := list(_out_of_reach(state)):
         yield from found
     elif not state.recovery.is_complete():
@@ -143,7 +143,7 @@ def store_problems(state: StateDir, facts: StateFacts) -> Iterator[str]:
 
 
 def _out_of_reach(state: StateDir) -> Iterator[str]:
-    """Yield which files are missing or not writable: SQLite would only report an error."""
+    """Yield the files that are missing or not writable; SQLite's own error would not name them."""
     for folder in (state.path, state.recovery.folder, state.segments.folder):
         if not folder.is_dir():
             yield f"{folder} is missing; {WAYS_OUT}"
@@ -158,7 +158,7 @@ def _out_of_reach(state: StateDir) -> Iterator[str]:
 
 
 def _halves(state: StateDir) -> Iterator[str]:
-    """Yield which halves of a state that has run are missing."""
+    """Yield the missing parts of a state that has run."""
     if not state.recovery.is_consistent():
         yield (
             f"{state.recovery.folder} holds snapshots, but not how far they were committed; "

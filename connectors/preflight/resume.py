@@ -1,4 +1,4 @@
-"""What a start would resume: read once from the engine's store, and checked as values."""
+"""The snapshots that a start would resume, read once from the engine's store, and their checks."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -55,10 +55,10 @@ class Resumable:
         return {name: each for lane in self.lanes for name, each in lane.all_partitions().items()}
 
     def problems(self, facts: StateFacts) -> Iterator[str]:
-        """Yield what differs from the facts of the state.
+        """Yield the differences from the facts of the state.
 
-        An epoch that is committed has a snapshot of every lane. The groups of a step are fed
-        together: so there are snapshots of all of them, or of none yet.
+        A committed epoch has a snapshot of every lane. All key groups of a step get their input
+        together, so there are snapshots of all of them, or of none yet.
         """
         if found := sorted(set(self.steps) - set(facts.steps)):
             yield f"holds state of a step {found[0]}, which does not exist; {WAYS_OUT}"

@@ -25,7 +25,7 @@ def load_registry(folder: Path, *, allow_unregistered: bool) -> Registry:
 
 
 def load_sources(path: Path, *, allow_unregistered: bool) -> Registry:
-    """Read the registry from a file; raises LogError where it is missing or wrong."""
+    """Read the registry from a file; raises LogError if it is missing or invalid."""
     try:
         documents = json.loads(read_regular(path))
     except FileNotFoundError as error:

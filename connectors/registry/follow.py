@@ -1,8 +1,8 @@
-"""The registry that lanes follow while they judge by it, and its copy in the state directory.
+"""The registry that lanes follow during a run, through its copy in the state directory.
 
-One lane reads the topic and decides from when on a version holds (`registry_topic`). It keeps the
-versions, and then the instant up to which nothing will be added to them; by these all other lanes
-of all processes judge. Nobody judges by a later instant than the last that was kept.
+One lane reads the topic and decides when a version takes effect (`registry.topic`). It saves the
+versions, and then the horizon: the time up to which no version will be added. All other lanes of
+all processes read both. No lane evaluates an event beyond the saved horizon.
 """
 
 from typing import Final, Protocol
@@ -16,33 +16,33 @@ from connectors.state.directory import StateDir
 from connectors.state.errors import StateError
 
 FOLLOW_INTERVAL: Final = 100_000
-"""Between two looks at what is kept, where that is not enough (us)."""
+"""Interval (us) of reading the saved horizon, while it is not recent enough."""
 
 UNREADABLE_MAX: Final = 50
-"""Looks in a row that may fail: of a file that is being replaced, another host may see nothing."""
+"""Consecutive reads that may fail: another host may not see a file while it is being replaced."""
 
 
 class Followed(Protocol):
-    """A registry that goes on while a lane judges by it."""
+    """A registry that changes during a run."""
 
     def look(self, now: int) -> bool:
-        """Take in what is new; tell whether it is known what holds now. Never waits for long."""
+        """Update the registry; return whether it is complete at `now`. Never blocks for long."""
 
     def current(self) -> Registry:
-        """Return the registry as it is known now."""
+        """Return the registry as of the last update."""
 
     def news(self) -> pa.RecordBatch | None:
         """Return rows of table `event_sources` for sources that changed since the last time."""
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the registry."""
 
 
 class KeptRegistry:
-    """The registry as another lane keeps it; it may run in another process, or on another host."""
+    """The registry as saved by another lane, maybe in another process or on another host."""
 
     def __init__(self, state: StateDir) -> None:
-        """Know nothing yet."""
+        """Start without versions."""
         self._state = state
         self._registry = Registry(versions={})
         self._horizon = Horizon(START, START)
@@ -50,7 +50,7 @@ class KeptRegistry:
         self._unreadable = 0
 
     def look(self, now: int) -> bool:
-        """Look at what is kept when that is needed; tell whether it is known what holds now."""
+        """Read the saved registry if necessary; return whether it is complete at `now`."""
         if now > self._horizon.up_to and abs(now - self._looked_at) >= FOLLOW_INTERVAL:
             self._looked_at = now
             try:
@@ -63,17 +63,17 @@ class KeptRegistry:
         return now <= self._horizon.up_to
 
     def current(self) -> Registry:
-        """Return the registry as it was kept last."""
+        """Return the registry as read last."""
         return self._registry
 
     def news(self) -> None:
-        """Return none: who reads the topic does."""
+        """Return None: the lane that reads the topic returns the rows."""
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
     def _take_over(self) -> None:
-        """Take over what is kept, once the versions are there that its horizon is of."""
+        """Adopt the saved horizon, once the versions that belong to it can be read."""
         horizon = load_horizon(self._state)
         if horizon is None:
             return

@@ -21,7 +21,7 @@ Versions = dict[Key, tuple[SourceVersion, ...]]
 
 @dataclass(frozen=True, slots=True)
 class TopicOffsets:
-    """How far a topic was read: the next offset by partition. A topic made anew has another id."""
+    """The next offset of each partition of a topic. A recreated topic has another id."""
 
     topic_id: str = ""
     offsets: Mapping[str, int] = field(default_factory=dict)
@@ -32,7 +32,7 @@ NOTHING_READ: Final = TopicOffsets()
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """All versions that were kept, where they were read, and how often they were kept."""
+    """All saved versions, the offsets they were read up to, and how often they were saved."""
 
     versions: Versions
     read: TopicOffsets = NOTHING_READ
@@ -42,9 +42,10 @@ class Known:
 def update_registry(
     state: StateDir, current: Registry, now: int, read: TopicOffsets = NOTHING_READ
 ) -> Registry:
-    """Take in what holds from `now` (us) on, and give all versions; what came first always held.
+    """Save the sources in effect from `now` (us) on, and return all versions.
 
-    `read` tells how far the topic was read that says so, if one does. Raises StateError.
+    On the first call, they count as in effect for all time. `read` holds the offsets of the
+    registry topic, if there is one. Raises StateError.
     """
     known = load_versions(state)
     versions = current.versions if known is None else dict(_merged(known, current.versions, now))
@@ -60,7 +61,7 @@ def _merged(known: Known, current: Versions, now: int) -> Iterator[tuple[Key, An
 
 
 def load_versions(state: StateDir) -> Known | None:
-    """Read what was kept; None before the first start. Raises StateError."""
+    """Read the saved versions; None before the first start. Raises StateError."""
     path = state.registry_file
     if not path.exists():
         return None
@@ -81,7 +82,7 @@ def load_versions(state: StateDir) -> Known | None:
 
 
 def save_versions(state: StateDir, known: Known) -> None:
-    """Keep all versions; raises StateError."""
+    """Save all versions; raises StateError."""
     entries = [_entry(version) for each in known.versions.values() for version in each]
     document = {
         "format": FORMAT,
@@ -102,7 +103,7 @@ _SETS: Final = ("event_types", "value_currencies")
 
 
 def _entry(version: SourceVersion) -> dict[str, Any]:
-    """Write sets as sorted lists, and the ends of time as null."""
+    """Return a version as JSON: sets as sorted lists, the ends of time as null."""
     entry = asdict(version)
     for name in _SETS:
         entry[name] = None if entry[name] is None else sorted(entry[name])
@@ -127,14 +128,14 @@ def _version(entry: dict[str, Any]) -> SourceVersion:
 
 @dataclass(frozen=True, slots=True)
 class Horizon:
-    """Up to when (us) it is known which versions hold, and the number of those that were kept."""
+    """The time (us) up to which the versions are complete, and the `number` of their save."""
 
     up_to: int
     number: int
 
 
 def load_horizon(state: StateDir) -> Horizon | None:
-    """Read up to when versions are known; None where no topic was followed. Raises StateError."""
+    """Read the horizon; None if no topic was followed. Raises StateError."""
     path = state.horizon_file
     if not path.exists():
         return None
@@ -147,7 +148,7 @@ def load_horizon(state: StateDir) -> Horizon | None:
 
 
 def save_horizon(state: StateDir, horizon: Horizon) -> None:
-    """Keep up to when the versions that were kept before are known; raises StateError."""
+    """Save the horizon of the versions saved before; raises StateError."""
     try:
         write_lasting(state.horizon_file, [json.dumps(asdict(horizon)).encode(), b"\n"])
     except OSError as error:

@@ -1,7 +1,7 @@
-"""What a message of the registry topic says: an event source as it is now, or that there is none.
+"""Messages of the registry topic: each creates, changes or deletes an event source.
 
-A key is `advertiser_id/event_source_id`; a message without a value deletes. The last word of a key
-counts, and what the topic says nothing of does not exist.
+A key is `advertiser_id/event_source_id`; a message without a value deletes. The latest message of a
+key counts; a source without messages does not exist.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from connectors.registry.source import SourceMessage
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A source as it is from now on; without a version there is none any more."""
+    """A change of a source to a new version; a `version` of None deletes it."""
 
     key: Key
     version: SourceVersion | None
@@ -24,7 +24,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableMessage:
-    """A message that says nothing of use; what was known stays. Names no identifier."""
+    """A message that is ignored because it is invalid. `reason` contains no identifier."""
 
     reason: str
 
@@ -32,7 +32,7 @@ class UnreadableMessage:
 def read_message(
     key: bytes | None, value: bytes | None, known: Iterable[Key]
 ) -> Change | UnreadableMessage | None:
-    """Read a message; None where it deletes what is not `known`."""
+    """Read a message; None if it deletes a source that is not `known`."""
     if value is None:
         return next((Change(each, None) for each in known if _spelled(each) == key), None)
     document = read_document(value)
@@ -53,7 +53,7 @@ def read_message(
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """The last word of a key: where and when (ms) it was said, and whether it does not delete."""
+    """The latest message of a key: its partition, its time (ms), and whether it has a value."""
 
     partition: int | str
     said_at: int
@@ -61,9 +61,9 @@ class Word:
 
 
 class Words:
-    """The last word of each key.
+    """The latest message of each key.
 
-    A key goes to another partition when some are added, and its old word stays where it was.
+    When partitions are added, a key may move to another one; its old messages remain in the first.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Words:
         self._last: dict[bytes | None, Word] = {}
 
     def clear(self) -> None:
-        """Forget all: the topic begins again."""
+        """Discard all: the topic is read again from the beginning."""
         self._last.clear()
 
     def hear(self, message: SourceMessage) -> bool:
@@ -86,7 +86,7 @@ class Words:
         return True
 
     def tell_of(self, key: Key) -> bool:
-        """Return whether there is a source, be it one that is said to be what it cannot be."""
+        """Return whether the latest message of a source has a value, even if it is invalid."""
         word = self._last.get(_spelled(key))
         return word is not None and word.is_value
 

@@ -1,7 +1,7 @@
-"""The registry topic as a reader finds it: messages in their order, and whether there may be more.
+"""Reads the messages of the registry topic, in order, up to a known end.
 
-Reads from the beginning, for a registry is small; what a message means is `source_messages`'
-business. Partitions that are added are found; a topic that is made anew is begun again.
+Reads from the beginning, because a registry is small; `registry.messages` interprets the messages.
+New partitions are discovered; a recreated topic is read again from the beginning.
 """
 
 import time
@@ -36,15 +36,15 @@ LOOK_INTERVAL: Final = 1_000_000
 """Between two questions whether there is more (us); each answer is kept, which takes a sync."""
 
 GROUP: Final = "tributary-registry"
-"""Nothing is ever committed under this name."""
+"""Group name of the consumer, which commits no offsets."""
 
 BEGUN_AGAIN: Final = "REGISTRY_BEGUN_AGAIN"
-"""Counted beside errors: the topic was made anew, or has lost what was read of it."""
+"""Counted like an error: the topic was recreated, or the next offset no longer exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceTopic:
-    """Where the registry is. `on_error` is told the name of each error that is tried again."""
+    """The registry topic. `on_error` receives the name of each error that is retried."""
 
     cluster: Cluster
     topic: str
@@ -62,11 +62,11 @@ class SourceReader:
     """Reads a registry topic."""
 
     def __init__(self, source: SourceTopic, on_begin: Callable[[], None]) -> None:
-        """Begin; `on_begin` is called when all is read again. Raises ClusterError."""
+        """Start reading; `on_begin` is called whenever reading starts over. Raises ClusterError."""
         told = require(source.cluster, source.topic)
         self._source = source
         self._on_begin = on_begin
-        self._admin: AdminClient  # answers come as long as it lives
+        self._admin: AdminClient  # responses arrive only while it exists
         self._topic_id = told.topic_id
         self._next = dict.fromkeys(map(str, range(told.partitions)), 0)
         self._ended: set[str] = set()
@@ -78,29 +78,29 @@ class SourceReader:
 
     @property
     def read(self) -> TopicOffsets:
-        """Return how far the topic has been read."""
+        """Return the id and the next offsets of the topic."""
         return TopicOffsets(self._topic_id, dict(self._next))
 
     @property
     def is_asked(self) -> bool:
-        """Return whether the last question is still open."""
+        """Return whether a request for the ends is pending."""
         return self._question is not None
 
     def messages(self, seconds: float = 0.0) -> list[Message]:
-        """Return the next messages; waits for the first for so long."""
+        """Return the next messages; waits up to `seconds` for the first one."""
         self._look_around()
         given = []
         for message in self._consumer.consume(BATCH_MESSAGES, seconds):
             error, partition = message.error(), str(message.partition())
             offset = message.offset() or 0
             if error is None:
-                # A broker may answer an assignment with what was read before: seen with Tansu.
+                # After an assignment, a broker may send records that were read before (Tansu does).
                 if offset >= self._next[partition]:
                     given.append(message)
                     self._next[partition] = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's spelling
                 self._ended.add(partition)
-                # Behind the last record there may be marks of transactions, which are never given.
+                # Transaction markers may follow the last record; consumers never receive them.
                 self._next[partition] = max(self._next[partition], offset)
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  as above
                 self._begin_again()
@@ -110,9 +110,9 @@ class SourceReader:
         return given
 
     def ask(self) -> None:
-        """Ask where the partitions end now: their leaders, and by fetching anew."""
+        """Request the current ends of the partitions from their leaders, and fetch anew."""
         self._ended.clear()
-        self._assign()  # or an end that was told once would not be told again
+        self._assign()  # so that librdkafka reports ends that it has reported before
         latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
         answers = self._admin.list_offsets(
             {self._place(partition): latest for partition in self._next},
@@ -122,9 +122,9 @@ class SourceReader:
         self._question = Ends({str(at.partition): each for at, each in answers.items()})
 
     def has_given_all(self) -> bool:
-        """Return whether everything up to the last known end was returned; closes that question.
+        """Return whether everything up to the requested ends was returned; completes the request.
 
-        It is closed as well if it was not answered: then ask again.
+        A failed request is completed too: then call `ask` again.
         """
         if self._question is None or not self._question.are_known():
             return False
@@ -140,11 +140,11 @@ class SourceReader:
         return is_given
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the consumer."""
         self._consumer.close()
 
     def _is_at_end(self, partition: str, end: int) -> bool:
-        """Return whether a partition was read to its end: what a leader says of it may be short."""
+        """Return whether a partition was read to its end; a leader may report too low an end."""
         place, read = self._place(partition), self._next[partition]
         if partition not in self._ended or read < end:
             return False
@@ -152,14 +152,14 @@ class SourceReader:
         return bool(high <= read)
 
     def _look_around(self) -> None:
-        """Find new partitions, or a new topic, without ever waiting for the cluster."""
+        """Discover new partitions, or a recreated topic, without blocking."""
         try:
             found = self._lookout.news() or {}
         except KafkaException as error:
             self._note(error.args[0])
             return
         told = found.get(self._source.topic)
-        if told is None:  # no news, or there is none: until it is back, nothing can be asked
+        if told is None:  # no response yet, or no such topic: nothing can be requested until then
             return
         partitions = list(map(str, range(told.partitions)))
         if told.topic_id != self._topic_id:
@@ -176,8 +176,8 @@ class SourceReader:
         self._on_begin()
 
     def _begin(self) -> None:
-        """Read on from where that is; what was asked before does not matter."""
-        # The library goes on for minutes by what it knows of a topic: a new client asks.
+        """Read on from the next offsets; a pending request is dropped."""
+        # librdkafka caches topic metadata for minutes; a new client requests it.
         self._admin = self._source.cluster.admin()
         self._question = None
         self._assign()
@@ -186,27 +186,27 @@ class SourceReader:
         self._consumer.assign([self._place(partition) for partition in self._next])
 
     def _place(self, partition: str) -> TopicPartition:
-        # A compacted topic may begin anywhere, so 0 is its beginning and not an offset.
+        # A compacted topic may start at any offset, so 0 stands for its beginning.
         offset = self._next[partition] or OFFSET_BEGINNING
         return TopicPartition(self._source.topic, int(partition), offset)
 
     def _note(self, error: KafkaError) -> None:
-        """Count an error; librdkafka goes on trying. Also called by it, from within `consume`."""
+        """Count an error that librdkafka retries. Also called by it, from within `consume`."""
         self._source.on_error(error.name())
 
 
 class Ends:
-    """Where partitions ended when it was asked; the answer comes later."""
+    """A request for the end offsets of partitions that does not block."""
 
     def __init__(self, answers: Mapping[str, "Future[Any]"]) -> None:
-        """Take what was just asked, by partition."""
+        """Store the pending responses, by partition."""
         self._answers = answers
         self.asked_at = time.monotonic()
 
     def are_known(self) -> bool:
-        """Return whether the answer is there."""
+        """Return whether the response has arrived."""
         return all(answer.done() for answer in self._answers.values())
 
     def offsets(self) -> dict[str, int]:
-        """Wait for the answer; raises KafkaException."""
+        """Wait, and return the end offsets; raises KafkaException."""
         return {partition: int(each.result().offset) for partition, each in self._answers.items()}

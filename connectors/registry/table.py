@@ -1,6 +1,7 @@
-"""Table `event_sources` of a result: the versions that its events were judged by, both ways.
+"""Writes and reads table `event_sources` of a result: the versions its events were judged by.
 
-The folder's own file tells what holds now; the result has every version and the time it held.
+The file in the folder has only the current version of a source; the result has every version and
+the time it was in effect.
 """
 
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry, Sourc
 def read_registry(connection: duckdb.DuckDBPyConnection, *, allow_unregistered: bool) -> Registry:
     """Read the versions of every event source from `result`, oldest first.
 
-    A source that changes during a run gets rows for all its versions anew.
+    When a source changes during a run, the rows of all its versions are written again.
     """
     rows = connection.execute(
         """select advertiser_id, event_source_id, name, event_types, allowed_domains,
@@ -43,7 +44,7 @@ def read_registry(connection: duckdb.DuckDBPyConnection, *, allow_unregistered: 
 
 
 def record_sources(connection: duckdb.DuckDBPyConnection, registry: Registry) -> None:
-    """Write the registry as the events of this run were judged by it."""
+    """Write the registry by which the events of this run are judged."""
     sources = source_rows(source for each in registry.versions.values() for source in each)
     if sources.num_rows:
         connection.register("sources", sources)

@@ -1,8 +1,8 @@
-"""The registry as a compacted topic: read whole at each start, followed from then on.
+"""The registry as a compacted topic: read whole at each start, and followed from then on.
 
-A version takes effect REGISTRY_DELAY after its message, so that every lane knows of it by then, and
-never at an instant by which somebody may have judged already. A lane that cannot be sure to have
-heard all that is in effect waits.
+A version takes effect REGISTRY_DELAY after its message, so that every lane has it by then, and
+never before the saved horizon, up to which lanes may have judged events already. A lane waits while
+it may lack versions that are in effect.
 """
 
 import time
@@ -34,7 +34,7 @@ from connectors.registry.table import source_rows
 from connectors.state.directory import StateDir
 
 WAIT_SECONDS: Final = 0.1
-"""For the next messages of a topic that is read whole."""
+"""Poll timeout while the topic is read whole."""
 
 
 def known_registry(state: StateDir, source: Source, now: int) -> Registry:
@@ -46,7 +46,7 @@ def known_registry(state: StateDir, source: Source, now: int) -> Registry:
     if known is not None and known.read.offsets and horizon is not None:
         return Registry(versions=known.versions)
     current, read = read_whole(source)
-    # By a file nobody has judged beyond now, by a topic nobody beyond what was kept.
+    # Lanes have judged up to now by a registry file, and up to the saved horizon by a topic.
     up_to = now if horizon is None else max(horizon.up_to, now)
     save_horizon(state, Horizon(up_to, 0 if known is None else known.number))
     return update_registry(state, current, up_to + 1, read)
@@ -83,7 +83,7 @@ def read_whole(source: Source) -> tuple[Registry, TopicOffsets]:
 
 
 class RegistryTopic:
-    """The registry as the lane follows it that reads the topic, and keeps it for all others."""
+    """The registry in the lane that reads the topic and saves it for all other lanes."""
 
     def __init__(self, source: Source, state: StateDir) -> None:
         """Go on from what a state knows. Raises ClusterError or StateError."""
@@ -103,7 +103,7 @@ class RegistryTopic:
             self._taken_in = known.read.offsets
 
     def look(self, now: int) -> bool:
-        """Take in what is new; tell whether that is all that is in effect. Never waits for long."""
+        """Read new messages; return whether the registry is complete. Never blocks for long."""
         for message in self._reader.messages():
             self._hear(message, now)
         if self._reader.has_given_all():
@@ -114,7 +114,7 @@ class RegistryTopic:
         return now <= self._horizon.up_to
 
     def current(self) -> Registry:
-        """Return the registry as it is known now."""
+        """Return the registry as of the last save."""
         return self._registry
 
     def news(self) -> pa.RecordBatch | None:
@@ -124,11 +124,11 @@ class RegistryTopic:
         return source_rows(versions) if versions else None
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the consumer."""
         self._reader.close()
 
     def _begin(self) -> None:
-        """Hear all from the beginning; nothing of it counts before all is heard."""
+        """Prepare to read from the beginning; nothing takes effect before the end is reached."""
         self._versions = dict(self._registry.versions)
         self._words.clear()
         self._taken_in = {}
@@ -145,9 +145,9 @@ class RegistryTopic:
                 )
 
     def _change(self, key: Key, version: SourceVersion | None, at: int) -> None:
-        """Let a version hold from an instant on, but not from one by which was judged.
+        """Let a version take effect at an instant, or after the horizon if that is later.
 
-        What was told of a source is taken back by later rows, so that some of it has to stay.
+        Its rows in the result replace earlier rows of the source, so at least one version remains.
         """
         told = self._registry.versions.get(key, ())
         instants = [at, self._horizon.up_to + 1, *(each.valid_from + 1 for each in told[:1])]

@@ -1,14 +1,14 @@
-"""The state directory of a continuous run: what it was made with, and who holds it.
+"""The state directory of a continuous run: its files, its settings and its lock.
 
-state.json      what the state was made with, and what it must go on with
+state.json      the settings that the state was created with and that must not change
 registry.json   the versions of event sources (`connectors.registry.kept`)
 log.json        which log is read (`connectors.preflight.input_log`)
-horizon.json    up to when those are known, where a topic says them (`connectors.registry.follow`)
+horizon.json    up to when those are known, if read from a topic (`connectors.registry.follow`)
 recovery/       the engine's store (`connectors.state.recovery`)
 segments/       the batches of the keyed steps (`connectors.state.segments`)
-alignment       how far each lane is, while a run works off a backlog (`connectors.lanes.alignment`)
-waiting         touched while a run waits for a cluster that takes nothing
-lock            held while anybody uses the directory
+alignment       lowest watermark of each lane with a backlog (`connectors.lanes.alignment`)
+waiting         touched while a run waits for a cluster that accepts no records
+lock            held while a process uses the directory
 """
 
 import fcntl
@@ -48,7 +48,7 @@ _OURS: Final = {STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, WA
 
 @dataclass(frozen=True, slots=True)
 class StateDir:
-    """A state directory by its path; nothing is kept open but the lock."""
+    """A state directory by its path; only the lock is kept open."""
 
     path: Path
 
@@ -64,37 +64,37 @@ class StateDir:
 
     @property
     def registry_file(self) -> Path:
-        """Where the versions of event sources are kept."""
+        """The file of the event source versions."""
         return self.path / REGISTRY
 
     @property
     def alignment_file(self) -> Path:
-        """By which the processes of a run wait for each other."""
+        """The file through which the processes of a run align their lanes."""
         return self.path / ALIGNMENT
 
     @property
     def log_file(self) -> Path:
-        """Where it is kept which log is read."""
+        """The file that records which log is read."""
         return self.path / LOG
 
     @property
     def horizon_file(self) -> Path:
-        """Where it is kept up to when those versions are known."""
+        """The file that records up to when the event source versions are known."""
         return self.path / HORIZON
 
     @property
     def lasting(self) -> list[Path]:
-        """Name what stays the same file or folder for as long as a run goes on."""
+        """Return the paths that must stay the same file or folder throughout a run."""
         beside = (STATE, LOCK, RECOVERY, SEGMENTS)
         return [self.path, *(self.path / name for name in beside), *self.recovery.files()]
 
     def note_waiting(self) -> None:
-        """Leave a sign that the run is well, and waits for somebody else."""
-        with suppress(OSError):  # whatever is the matter with the disk, the next epoch will meet it
+        """Record that the run is healthy and waits for an external system."""
+        with suppress(OSError):  # if the disk fails, the next epoch reports it
             (self.path / WAITING).touch()
 
     def pulse(self) -> tuple[int, int]:
-        """Return what is not the same after an epoch, or after a moment of such waiting."""
+        """Return a value that changes with every epoch, and with every call of `note_waiting`."""
         try:
             waited_at = (self.path / WAITING).stat().st_mtime_ns
         except FileNotFoundError:
@@ -103,10 +103,10 @@ class StateDir:
 
     @contextmanager
     def lock(self) -> Iterator[int]:
-        """Be the only user, with the directory made if absent; give the lock's handle.
+        """Lock the directory, which is created if absent; yields the handle of the lock.
 
-        The handle is inherited by children that are given it: so the directory stays locked as
-        long as one of them lives. Raises StateError when somebody else is the user.
+        Children to which the handle is passed inherit it, so the directory stays locked as long as
+        one of them lives. Raises StateError when another process holds the lock.
         """
         handle = self._open_lock()
         try:
@@ -116,7 +116,7 @@ class StateDir:
                 holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
                 msg = f"{self.path} is in use by process {holder}; stop that one first"
                 raise StateError(msg) from error
-            with suppress(OSError):  # on a full disk others are told of an unknown process
+            with suppress(OSError):  # on a full disk, others cannot report which process it is
                 os.ftruncate(handle, 0)
                 os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
             yield handle
@@ -125,7 +125,7 @@ class StateDir:
 
     def _open_lock(self) -> int:
         try:
-            # What is kept is of people, if only as hashes: nobody else needs to read it.
+            # The state holds personal data, if only as hashes: no other user needs access.
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
@@ -135,9 +135,9 @@ class StateDir:
         return handle
 
     def is_new(self) -> bool:
-        """Return whether there is no state yet; an unfinished `create` left none.
+        """Return whether there is no state yet, as after an unfinished `create`.
 
-        Raises StateError when the directory holds something else, or a state without state.json.
+        Raises StateError when the directory holds other files, or a state without state.json.
         """
         if (self.path / STATE).exists():
             return False
@@ -153,7 +153,7 @@ class StateDir:
         return True
 
     def create(self, facts: StateFacts) -> None:
-        """Make a new state, under the lock. `state.json` comes last: with it the state is there."""
+        """Create a new state, under the lock. `state.json` is written last: it makes it valid."""
         try:
             (self.path / SEGMENTS).mkdir(exist_ok=True)
             if not self.recovery.folder.exists():
@@ -165,17 +165,17 @@ class StateDir:
             raise StateError(msg) from error
 
     def discard(self, *, with_folder: bool) -> None:
-        """Take back a state that was made a moment ago, under the lock: the run was refused."""
+        """Delete a state that was just created, under the lock, because the run was refused."""
         for name in _OURS:
             for path in (self.path / name, self.path / f"{name}{UNFINISHED}"):
                 with suppress(FileNotFoundError):
                     rmtree(path) if path.is_dir() else path.unlink()
         if with_folder:
-            with suppress(OSError):  # something else is in there by now
+            with suppress(OSError):  # the folder contains other files by now
                 self.path.rmdir()
 
     def read(self) -> StateFacts:
-        """Read what the state was made with; raises StateError where it cannot go on like that."""
+        """Read the settings of the state; raises StateError if it cannot be resumed with them."""
         path = self.path / STATE
         try:
             tree = json.loads(path.read_bytes())

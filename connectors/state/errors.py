@@ -1,4 +1,4 @@
-"""Why a state cannot be gone on with: what is told, and what to do when a part of it is lost."""
+"""The errors of a state that cannot be resumed, and what to do when a part of it is lost."""
 
 from typing import Final
 
@@ -12,7 +12,7 @@ WAYS_OUT: Final = (
 
 
 class StateError(OperatorError):
-    """A state directory cannot be used; the message is a sentence with what to do."""
+    """A state directory cannot be used; the message says what to do."""
 
 
 class SegmentError(StateError):

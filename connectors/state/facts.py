@@ -13,7 +13,7 @@ from connectors.hashing import Salts, hash_check
 from connectors.release import release
 
 FORMAT: Final = 3
-"""Of state.json and of everything beside it."""
+"""Format version of state.json and of all other files in the state directory."""
 
 SALT_BYTES: Final = 16
 
@@ -26,7 +26,7 @@ def _new_salts() -> Salts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateFacts:
-    """What a state is made with. All of it shows in what is kept, so none of it may change."""
+    """The settings a state is created with. All of its contents depend on them: none may change."""
 
     policy: Policy
     key_groups: int
@@ -40,11 +40,11 @@ class StateFacts:
 
     @property
     def fingerprint(self) -> str:
-        """Name the policy by its content."""
+        """Return the hash of the policy."""
         return fingerprint_of(self.policy.model_dump(mode="json"))
 
     def to_json(self) -> dict[str, Any]:
-        """Write as state.json has it."""
+        """Return the content of state.json."""
         return {
             "format": FORMAT,
             "version": self.version,
@@ -62,7 +62,7 @@ class StateFacts:
 
     @classmethod
     def from_json(cls, tree: dict[str, Any]) -> Self:
-        """Read what state.json has."""
+        """Read the content of state.json."""
         created_at = datetime.fromisoformat(tree["created_at"]) - UNIX_EPOCH
         return cls(
             policy=Policy.model_validate(tree["policy"]),

@@ -1,7 +1,7 @@
-"""The shape of what a keyed step saves: a small manifest that names every batch of a key group.
+"""The snapshot format of a keyed step: a small manifest that lists every batch of a key group.
 
-Large batches are named by their place in a segment file, small new ones are in the manifest itself.
-Opens no file.
+Large batches are referenced by their place in a segment file; small new ones are in the manifest
+itself. This module opens no file.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import msgspec
 
 
 class Inline(msgspec.Struct, frozen=True, array_like=True, tag="inline"):
-    """A batch that the manifest holds itself."""
+    """A batch stored in the manifest itself."""
 
     rows: int
     crc: int
@@ -57,15 +57,15 @@ class Manifest(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def inline_bytes(self) -> int:
-        """Bytes of the batches that the manifest holds itself."""
+        """Bytes of the batches stored in the manifest itself."""
         return sum(part.length for part in self.parts if isinstance(part, Inline))
 
 
 class StepState(msgspec.Struct, frozen=True, array_like=True):
     """What a key group of a step saves: its watermarks, and the manifest of its batches.
 
-    `advanced` is the watermark that it has advanced to, `watermarks` are those of its origins, by
-    port (us).
+    `advanced` is the watermark it has advanced to, `watermarks` are those of its inputs, by port
+    (us).
     """
 
     step: str

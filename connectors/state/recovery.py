@@ -1,9 +1,9 @@
-"""The engine's recovery store, read and mended while no worker runs.
+"""Reads and repairs the engine's recovery store while no worker runs.
 
-The engine keeps the snapshots of each step and key by epoch in SQLite files, and resumes with the
-newest that lie before the epoch at which the slowest worker stood. What is above that belongs to
-an epoch that was never committed, but the engine leaves it in place and, were the same epoch number
-reached again without a new snapshot of that key, would take it for committed: hence `scrub`.
+The engine stores the snapshots of each step and key by epoch in SQLite files. It resumes with the
+newest ones before the epoch of the slowest worker. Later snapshots belong to an epoch that was
+never committed, but the engine leaves them in place. If it reached the same epoch number again
+without a new snapshot of that key, it would take the old one for committed; `scrub` prevents this.
 """
 
 import os
@@ -23,18 +23,18 @@ from connectors.state.errors import WAYS_OUT, RecoveryError
 from connectors.state.sealing import State, plain, unsealed
 
 FLOW: Final = "tributary"
-"""The id of the flow, which begins the ids of its steps in the store."""
+"""The id of the flow, a prefix of the ids of its steps in the store."""
 
 PARTITIONS: Final = 1
-"""Files of the store. Each costs an epoch time, and more only help where keys are many."""
+"""Number of files of the store. Each costs time per epoch; more only help with many keys."""
 
 FIRST_EPOCH: Final = 1
-"""Where the engine begins when it has never run."""
+"""The epoch at which the engine starts on an empty store."""
 
 _FILES: Final = "part-*.sqlite3"
 
 _PANIC: Final = "PanicException"
-"""How the engine fails, which is no Exception."""
+"""Type of the engine's errors, which is not a subclass of Exception."""
 
 _SQLITE_SAYS: Final = re.compile(r'Some\("([^"]+)"\)')
 _MEND: Final = "make room, or mend the disk or its permissions, and start again: nothing is lost"
@@ -48,12 +48,12 @@ OUT_OF_REACH: Final = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
 )
-"""How the names of SQLite's faults begin that say nothing against what is in the store."""
+"""Prefixes of the SQLite error names that do not mean that the store is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scrubbed:
-    """What was taken out: rows of uncommitted epochs, and keys that had been discarded."""
+    """What was deleted: rows of uncommitted epochs, and keys that had been discarded."""
 
     uncommitted: int
     discarded: int
@@ -61,7 +61,7 @@ class Scrubbed:
 
 @contextmanager
 def _silent_engine() -> Iterator[None]:
-    """Keep the engine from writing to stderr of what it then says again by an exception."""
+    """Silence stderr: the engine prints there what its exception says again."""
     with Path(os.devnull).open("wb") as nowhere, os.fdopen(os.dup(2), "wb") as screen:
         os.dup2(nowhere.fileno(), 2)
         try:
@@ -78,7 +78,7 @@ class RecoveryStore:
 
     @classmethod
     def create(cls, folder: Path) -> "RecoveryStore":
-        """Make an empty store in a new folder, which appears when it is complete."""
+        """Create an empty store in a new folder, which gets its name when it is complete."""
         unfinished = folder.with_name(folder.name + UNFINISHED)
         rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir()
@@ -97,7 +97,7 @@ class RecoveryStore:
         return cls(folder)
 
     def files(self) -> Collection[Path]:
-        """Name the files of the store."""
+        """Return the files of the store."""
         return sorted(self.folder.glob(_FILES))
 
     def changed_at(self) -> int:
@@ -105,7 +105,7 @@ class RecoveryStore:
         times = [0]
         with suppress(FileNotFoundError):
             for path in self.folder.iterdir():
-                with suppress(FileNotFoundError):  # the engine's own comes and goes
+                with suppress(FileNotFoundError):  # the engine's temporary file
                     times.append(path.stat().st_mtime_ns)
         return max(times)
 
@@ -115,7 +115,7 @@ class RecoveryStore:
         return counts == {len(self.files())}
 
     def check(self) -> None:
-        """See that the files are sound as files of SQLite; raises RecoveryError."""
+        """Check the integrity of the SQLite files; raises RecoveryError."""
         for file in self.files():
             with _opened(file) as connection:
                 ((found,),) = connection.execute("pragma integrity_check(1)").fetchall()
@@ -139,7 +139,7 @@ class RecoveryStore:
         return min(reached.values())
 
     def is_consistent(self) -> bool:
-        """Return whether it is known how far what it holds was committed."""
+        """Return whether the store records up to which epoch its contents are committed."""
         return self.has_run() or not self.steps()
 
     def steps(self) -> dict[str, int]:
@@ -164,7 +164,7 @@ class RecoveryStore:
         }
 
     def scrub(self) -> Scrubbed:
-        """Take out what was never committed, and what is left of discarded keys."""
+        """Delete uncommitted rows, and those that remain of discarded keys."""
         resume = self.resume_epoch()
         uncommitted = discarded = 0
         for file in self.files():
@@ -180,7 +180,7 @@ class RecoveryStore:
         return max(((number, workers, epoch) for number, workers, epoch in rows), default=None)
 
     def _ask(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Ask every file: what belongs together may be spread over them."""
+        """Query every file: related rows may be spread over them."""
         answers: list[tuple[Any, ...]] = []
         for file in self.files():
             with _opened(file) as connection:
@@ -194,14 +194,15 @@ delete from snaps where (step_id, state_key) in (
     select step_id, state_key, max(snap_epoch), ser_change from snaps group by step_id, state_key
   ) where ser_change is null
 )"""
-"""With the older rows of the key: without its last row, they would be what is resumed."""
+"""Includes older rows of the key: without its last row, the engine would resume from them."""
 
 
 @contextmanager
 def _opened(file: Path) -> Iterator[sqlite3.Connection]:
-    """Open a file that is there; a fault of SQLite's becomes one that names it.
+    """Open an existing file; turns an SQLite error into a RecoveryError that names the file.
 
-    What time or an operator mends is told from damage, for which a copy is needed.
+    Distinguishes damage, which takes a backup to repair, from errors that time or an operator
+    resolves.
     """
     try:
         with closing(

@@ -1,7 +1,7 @@
-"""How a snapshot is stored in the engine's recovery store: as msgpack, under a checksum.
+"""The encoding of a snapshot in the engine's recovery store: msgpack with a checksum.
 
-The store has none of its own. A flipped bit on the disk would be read as another number: an offset
-that skips records, a commit that never was.
+The store has no checksums. A flipped bit on the disk would be read as another number: an offset
+that skips records, a commit that never happened.
 """
 
 import pickle
@@ -14,7 +14,7 @@ import msgspec
 from connectors.state.errors import WAYS_OUT, RecoveryError
 
 Sealed = tuple[int, bytes]
-"""The checksum, and the bytes that it is of."""
+"""The checksum, and the bytes it covers."""
 
 State = TypeVar("State")
 
@@ -22,13 +22,13 @@ _DAMAGED: Final = "a snapshot in the recovery store is damaged"
 
 
 def sealed(snapshot: Any) -> Sealed:  # noqa: ANN401  whatever msgspec encodes
-    """Encode a snapshot, and put it under a checksum."""
+    """Encode a snapshot, and add a checksum."""
     data = msgspec.msgpack.encode(snapshot)
     return crc32(data), data
 
 
 def unsealed(kept: Any, kind: type[State]) -> State:  # noqa: ANN401  what the engine gives back
-    """Return what was sealed, of the given type; raises RecoveryError."""
+    """Check and decode a sealed snapshot of the given type; raises RecoveryError."""
     is_sealed = isinstance(kept, tuple) and [type(each) for each in kept] == [int, bytes]
     if not is_sealed or crc32(kept[1]) != kept[0]:
         msg = f"{_DAMAGED}: its checksum differs; {WAYS_OUT}"
@@ -41,20 +41,20 @@ def unsealed(kept: Any, kind: type[State]) -> State:  # noqa: ANN401  what the e
 
 
 def plain(data: bytes) -> Any:  # noqa: ANN401
-    """Read what the engine has pickled, a sealed snapshot, from bytes that may be anything.
+    """Unpickle a sealed snapshot as the engine stored it, from bytes that may be damaged.
 
     Raises RecoveryError.
     """
     try:
         return _PlainUnpickler(BytesIO(data)).load()
     except Exception as error:
-        # Of damaged bytes anything may come: a text that is none, a length beyond all memory.
+        # Damaged bytes may raise any error: invalid text, a length beyond all memory.
         msg = f"{_DAMAGED}: {error!r}; {WAYS_OUT}"
         raise RecoveryError(msg) from error
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    """Reads plain values only: the engine wraps a tuple of them, and no class is ever looked up."""
+    """Reads plain values only: the engine pickles a tuple of them, so it needs no class."""
 
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401
         msg = f"it holds a {module}.{name}, expected plain values"

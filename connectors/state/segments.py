@@ -1,7 +1,7 @@
-"""Immutable batches on disk, so that a snapshot costs what has changed and not what there is.
+"""Immutable batches on disk, so that the cost of a snapshot depends on changes, not on total size.
 
-A segment file is written once, synced before any manifest names it, and deleted when no manifest
-that may be resumed does.
+A segment file is written once, synced before any manifest refers to it, and deleted when no
+manifest that may be resumed refers to it any more.
 """
 
 from collections.abc import Collection, Iterator
@@ -20,25 +20,25 @@ from connectors.state.errors import WAYS_OUT, SegmentError
 from connectors.state.manifests import Inline, Manifest, SegmentPart, Stored
 
 Batches = dict[str, list[pa.RecordBatch]]
-"""Immutable batches by name; the same object is the same content."""
+"""Immutable batches by name; the same object has the same content."""
 
 INLINE_BYTES: Final = 64 * 1024
-"""New batches smaller than this together stay in the manifest: cheaper than one sync of a file."""
+"""New batches of a smaller total size stay in the manifest: cheaper than one sync of a file."""
 
 MAP_BYTES: Final = 1024 * 1024
-"""Stored batches from this size on are memory-mapped; of smaller ones the mapping costs more."""
+"""Stored batches from this size on are memory-mapped; for smaller ones, the mapping costs more."""
 
 LIVE_SHARE: Final = 0.25
-"""A file of which less than this is still named is given up, and its rest written anew: so the disk
-holds at most four times what the manifests name."""
+"""If manifests refer to a smaller share of a file, its live batches are rewritten into a new one:
+so all files together take at most four times the size of the live batches."""
 
 KEPT_SAVES: Final = 2
-"""Saves that leave a file out before it is deleted. The engine begins no epoch before all earlier
-ones are committed everywhere, so during one save the manifest of the one before is committed, and
-nothing older can be resumed. One more save is kept than that takes."""
+"""Saves without a reference to a file before it is deleted. The engine begins no epoch before all
+earlier ones are committed everywhere, so during one save the manifest of the one before is
+committed, and nothing older can be resumed. That takes one save; the other is a margin."""
 
 ALIGNMENT: Final = 8
-"""Arrow's streams are multiples of this long, so that each can be used where it lies in a file."""
+"""Lengths of Arrow streams are multiples of this, so that each can be mapped at its place."""
 
 SUFFIX: Final = ".seg"
 
@@ -50,11 +50,11 @@ class Segments:
     folder: Path
 
     def snapshots(self) -> "Snapshots":
-        """Save and load the state of one key group; any number at once, from any thread."""
+        """Return what saves and loads one key group; several may exist at once, in any thread."""
         return Snapshots(self)
 
     def write(self, pieces: Collection[bytes]) -> str:
-        """Make a file that lasts of pieces, and give its name, which no file had before."""
+        """Write pieces durably to a new file, and return its name, which is never reused."""
         name = f"{uuid4().hex}{SUFFIX}"
         path = self.folder / name
         try:
@@ -69,7 +69,7 @@ class Segments:
         return name
 
     def read(self, part: SegmentPart, opened: dict[str, pa.MemoryMappedFile]) -> bytes | pa.Buffer:
-        """Return the bytes of a batch, checked; `opened` keeps the files of one load open."""
+        """Read and check the bytes of a batch; `opened` holds the open files of one load."""
         name = str(self.folder / part.file) if isinstance(part, Stored) else "the recovery store"
         try:
             data = self._map(part, opened) if isinstance(part, Stored) else part.data
@@ -91,14 +91,14 @@ class Segments:
 
 @dataclass(slots=True)
 class _Kept:
-    """A batch that the latest manifest names. It is held, so that no other can get its id."""
+    """A batch of the latest manifest. The reference keeps its id() from being reused."""
 
     batch: pa.RecordBatch
     part: SegmentPart
 
 
 class Snapshots:
-    """Saves the state of one key group, and loads what was saved."""
+    """Saves and loads the state of one key group."""
 
     def __init__(self, segments: Segments) -> None:
         self._segments = segments
@@ -108,7 +108,7 @@ class Snapshots:
         self._saves = 0
 
     def save(self, state: Batches) -> Manifest:
-        """Store the batches that are new, and name them all; raises SegmentError."""
+        """Store the new batches, and return the manifest of all; raises SegmentError."""
         batches = {id(batch): batch for named in state.values() for batch in named}
         if batches.keys() != self._kept.keys():
             self._kept = {
@@ -137,7 +137,7 @@ class Snapshots:
         return state
 
     def _give_up_files(self) -> None:
-        """Take batches out of files of which little is left, to be written with the new ones."""
+        """Mark the live batches of mostly dead files to be rewritten with the new ones."""
         live = dict.fromkeys(self._sizes, 0)
         for part in self._stored():
             live[part.file] += part.length
@@ -148,7 +148,7 @@ class Snapshots:
         self._sizes = {file: size for file, size in self._sizes.items() if file not in poor}
 
     def _write_rest(self) -> None:
-        """Write what no file holds into one, if it is much."""
+        """Write the batches that are in no file to a new one, from INLINE_BYTES on."""
         rest = {key: kept.part for key, kept in self._kept.items() if isinstance(kept.part, Inline)}
         if sum(part.length for part in rest.values()) < INLINE_BYTES:
             return
@@ -162,13 +162,13 @@ class Snapshots:
         return (kept.part for kept in self._kept.values() if isinstance(kept.part, Stored))
 
     def _retire(self) -> None:
-        """Delete the files that have been left out for long enough."""
+        """Delete the files that KEPT_SAVES manifests have not referred to."""
         for part in self._stored():
             self._last_named[part.file] = self._saves
         for file, last in list(self._last_named.items()):
             if self._saves - last > KEPT_SAVES:
                 del self._last_named[file]
-                with suppress(OSError):  # what stays is swept before the next start
+                with suppress(OSError):  # the next start deletes what remains
                     (self._segments.folder / file).unlink()
 
 
@@ -186,7 +186,7 @@ def _batch(data: bytes | pa.Buffer) -> pa.RecordBatch:
 
 
 def absent(segments: Segments, manifest: Manifest) -> Iterator[str]:
-    """Yield which files of a manifest are missing or too short; reads none of them."""
+    """Yield a sentence for each file of a manifest that is missing or too short; reads none."""
     ends: dict[str, int] = {}
     for part in manifest.stored:
         ends[part.file] = max(ends.get(part.file, 0), part.offset + part.length)
@@ -200,7 +200,7 @@ def absent(segments: Segments, manifest: Manifest) -> Iterator[str]:
 
 
 def faults(segments: Segments, manifest: Manifest) -> Iterator[str]:
-    """Yield what differs from how a manifest was saved; reads every byte."""
+    """Yield the differences between the files and a manifest; reads every byte."""
     opened: dict[str, pa.MemoryMappedFile] = {}
     for part in manifest.parts:
         try:
@@ -210,6 +210,6 @@ def faults(segments: Segments, manifest: Manifest) -> Iterator[str]:
 
 
 def unnamed(segments: Segments, named: Collection[str]) -> list[Path]:
-    """List the files that nothing refers to: those not in `named`, and unfinished ones."""
+    """Return the files without a reference: those not in `named`, and unfinished ones."""
     ours = (path for path in segments.folder.iterdir() if path.suffix in {SUFFIX, UNFINISHED})
     return sorted(path for path in ours if path.name not in named)

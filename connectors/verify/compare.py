@@ -1,7 +1,7 @@
-"""Compares what a result file holds with what it must hold, row by row.
+"""Compares the contents of a result file with the expected ones, row by row.
 
 Works on one connection that has the `expected_*` tables of `expected.sql`, and the result file
-attached as `result`. What is compared with what is said in `comparisons`.
+attached as `result`. `tables` defines the comparisons.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,10 +13,10 @@ import duckdb
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One table of the result, what it must equal, and the columns that tell its rows apart.
+    """One table of the result, what it must equal, and the columns that identify its rows.
 
-    Of several rows of a key the n-th must be the n-th, by the columns of `order`. `tolerances`
-    gives, per column, SQL over the expected row `e` for the difference it may have.
+    If a key has several rows, the n-th ones are compared, sorted by the columns of `order`.
+    `tolerances` maps columns to SQL over the expected row `e` for the accepted difference.
     """
 
     table: str
@@ -29,7 +29,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A cell, or with `column` None a whole row, that is not as it must be; values as text."""
+    """A cell, or with `column` None a whole row, that differs; values as text."""
 
     table: str
     key: str
@@ -38,7 +38,7 @@ class Difference:
     got: str | None
 
     def __str__(self) -> str:
-        """One line for a person."""
+        """Return one line for a person."""
         place = f"{self.table} ({self.key})"
         if self.column is None:
             return f"{place}: {'row is missing' if self.got is None else 'row should not be there'}"
@@ -47,7 +47,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class TableCheck:
-    """The outcome for one table; `differences` are those of its first differing rows."""
+    """The result for one table; `differences` are those of its first differing rows."""
 
     table: str
     rows: int
@@ -58,7 +58,7 @@ class TableCheck:
 def compare(
     connection: duckdb.DuckDBPyConnection, comparison: Comparison, *, limit: int
 ) -> TableCheck:
-    """Compare one table; of its differing rows, name the first `limit`."""
+    """Compare one table; report the first `limit` differing rows."""
     columns = _columns(connection, comparison.expected)
     paired = _paired(comparison, columns)
     counts = connection.execute(f"select count(*), {_DIFFERING} {paired}").fetchone()
@@ -77,7 +77,7 @@ def _columns(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, 
 
 
 def _paired(comparison: Comparison, columns: dict[str, str]) -> str:
-    """Pair rows by key, the n-th of a key with the n-th, and list the cells that differ."""
+    """Return SQL that pairs the n-th rows of each key, and lists the cells that differ."""
     key = ", ".join(comparison.key)
     chosen = ", ".join(f"{_comparable(name, kind)} as {name}" for name, kind in columns.items())
     order = f"order by {', '.join(comparison.order)}" if comparison.order else ""
@@ -99,7 +99,7 @@ def _paired(comparison: Comparison, columns: dict[str, str]) -> str:
 
 
 def _comparable(name: str, kind: str) -> str:
-    """Return equal contents one form: maps and sets have no order, and no set is an empty one."""
+    """Return SQL for a canonical form: maps and sets are sorted, and a null set is empty."""
     if kind.startswith("MAP"):
         return f"list_sort(list_filter(map_entries({name}), lambda entry: entry.value <> 0))"
     return f"list_sort(coalesce({name}, []))" if name in {"warnings", "dropped"} else name

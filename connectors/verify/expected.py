@@ -1,6 +1,7 @@
-"""What a result file must hold, computed from the decoded log by `expected.sql`.
+"""Computes the expected contents of a result file from the decoded log, with `expected.sql`.
 
-It runs SQL and fills in the policy; the rules are in the SQL, the log comes from its caller.
+This module runs the SQL and fills in the policy. The rules are in the SQL; the caller provides the
+log.
 """
 
 from importlib.resources import files
@@ -15,7 +16,7 @@ from attribution.vocabulary import EVENT_TYPES, OBSERVED_EVENT_TYPES
 def create_log(connection: duckdb.DuckDBPyConnection, policy: Policy) -> None:
     """Create the tables of the decoded log, empty, and those of the policy, filled.
 
-    The result is taken for complete unless `note_progress` says otherwise.
+    The result counts as complete unless `note_progress` is called.
     """
     connection.execute("set timezone = 'UTC'")
     connection.execute(_script("log_tables.sql"))
@@ -42,7 +43,7 @@ def create_log(connection: duckdb.DuckDBPyConnection, policy: Policy) -> None:
 
 
 def note_progress(connection: duckdb.DuckDBPyConnection) -> None:
-    """Take from `result`, which still grows, what it had decided; before anything is computed."""
+    """Read the progress of a result that still grows from `result`; call it before computing."""
     row = connection.execute("select max(epoch_us(settled)) from result.commits").fetchone()
     settled = START if row is None or row[0] is None else row[0]
     connection.execute("update progress set settled = ?", [settled])

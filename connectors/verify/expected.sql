@@ -1,13 +1,13 @@
--- What a result file must hold, computed by plain batch SQL from the decoded log (log_tables.sql) and the
--- policy. It is the rules of docs/semantics.md and nothing of how the job works: no order of
--- reading, no batches, no state. Run from top to bottom; each table is one idea, the last ones are
--- what the tables of schema.sql are compared with. A result that still grows is held to what it has
--- decided so far.
+-- The expected contents of a result file, computed by plain batch SQL from the decoded log
+-- (log_tables.sql) and the policy. It contains the rules of docs/semantics.md and nothing of how
+-- the job works: no order of reading, no batches, no state. It runs from top to bottom; each table
+-- is one idea, and the last ones are compared with the tables of schema.sql. Of a result that still
+-- grows, only what it has decided so far is compared.
 
 -- ====================================================================================== copies
--- An event is known by advertiser, source, type and id. The first copy to arrive holds that key
--- for dedup_window, measured from its own arrival; a copy within that time is a duplicate of it,
--- and the first one after it holds the key anew.
+-- The key of an event is its advertiser, source, type and id. The first copy to arrive claims the
+-- key for dedup_window, measured from its own arrival; a copy within that time is a duplicate of
+-- it, and the first one after that time claims the key again.
 
 create table copies as
 select *, row_number() over (
@@ -36,7 +36,7 @@ from copies
 asof join first_copies using (advertiser_id, event_source_id, event_type, event_id, copy);
 
 -- ================================================================================= conversions
--- A conversion is an event that is no copy. Its id is a hash of its key and of where it arrived.
+-- A conversion is an event that is not a duplicate. Its id is a hash of its key and its position.
 
 create macro sized(text) as length(text) || ':' || text;
 
@@ -51,7 +51,7 @@ select row_number() over () as c, events.*,
 from events join windows using (event_type) cross join policy
 where copy = first_copy;
 
--- Those that have not settled are set aside: records that arrive late may still change them.
+-- Conversions that have not settled are excluded: later records may still change them.
 create table unsettled as
 from conversions
 where received_at >= (select settled from progress)
@@ -61,8 +61,8 @@ delete from conversions where c in (select c from unsettled);
 
 create view known as from conversions union all from unsettled;
 
--- The kinds it carried, strongest first, and how well they allow a match: each step on doubles, in
--- that order, and twelve decimals rounded half up, so that there is one answer to the last digit.
+-- The kinds that it carried, strongest first, and its match quality. It is computed in doubles, in
+-- that order, and rounded half up to twelve decimals, so that every digit is determined.
 create table qualities as
 select c, list(kind order by strength) as carries,
   floor((1 - list_reduce(list(1 - weight order by strength), lambda missed, more: missed * more))
@@ -71,9 +71,9 @@ from (select c, unnest(carries) as kind from known) join kinds using (kind)
 group by c;
 
 -- ================================================================================== match keys
--- Conversion and touchpoint meet where they carry the same value of the same kind for the same
--- advertiser. Only kinds that the policy matches on, and for each key the two windows it allows:
--- a shared click id proves the click; IP and user agent are trusted for a short while only.
+-- Conversion and touchpoint match if they carry the same value of the same kind for the same
+-- advertiser. Only kinds that the policy matches on count, and each key has two windows: a shared
+-- click id proves the click; IP and user agent are trusted only for a short time.
 
 create table conversion_keys as
 select c, advertiser_id, kind, value, strength, event_time, settles_at,
@@ -86,15 +86,15 @@ from (select c, advertiser_id, event_type, event_time, settles_at,
 join kinds using (kind) join windows using (event_type) cross join policy
 where is_matchable;
 
--- A record is one impression or one click. They are numbered in the order in which one is chosen
--- to speak for its touchpoint: a click before an impression, then the earliest.
+-- A record is one impression or one click. They are numbered in the order in which one is chosen to
+-- represent its touchpoint: a click before an impression, then the earliest.
 create table records as
 select row_number() over (order by type <> 'click', time, received_at, source_partition,
     source_offset) as t, *
 from log_impressions;
 
--- The keys of records that some conversion carries too. Place tells, among the records of a key,
--- which one is later: by time, then impression, then arrival.
+-- The keys of records that some conversion carries too. `place` orders the records of a key: by
+-- time, then impression, then arrival.
 create table record_keys as
 select t, advertiser_id, kind, value, impression_id, type, time, received_at,
   row_number() over (
@@ -118,9 +118,9 @@ where time <= event_time
   and event_time < time + if(type = 'click', click_window, view_window)
   and received_at < settles_at;
 
--- Per conversion and key, the latest max_candidates count. Keys where that makes a difference are
--- few (a crawler, a shared address), and are cut down before anything is kept of them: of a key
--- with a million records only the lowest place that counts is known, never the pairs.
+-- Per conversion and key, only the latest max_candidates records count. Few keys have more (a
+-- crawler, a shared address), and they are limited before the join: for a key with a million
+-- records only the lowest place that counts is computed, never the pairs.
 create table crowded as
 select search, c from eligible_for('searches') group by all
 having count(*) > (select max_candidates from policy);
@@ -137,8 +137,8 @@ select c, t, kind, strength, impression_id, type
 from eligible_for('bounded') where place >= lowest;
 
 -- ================================================================================= touchpoints
--- The eligible records of one impression are one touchpoint: a click if one of them is, or shares
--- a click id; joined by the strongest key; probabilistic if IP and user agent is all there is.
+-- The eligible records of one impression form one touchpoint: a click if one of them is a click or
+-- shares a click id; matched by the strongest key; probabilistic if that is only IP and user agent.
 
 create table touchpoints as
 select *, t as record from (
@@ -148,8 +148,8 @@ select *, t as record from (
   from considered group by c, impression_id)
 join (select t, time, campaign_id, media_buy_id, package_id, creative_id from records) using (t);
 
--- Clicks before views, certain before probable, late before early, then the smaller id. The best
--- max_candidates stay; the first of them wins.
+-- Clicks before views, deterministic before probabilistic, late before early, then the smaller id.
+-- The first max_candidates stay; the first of them wins.
 create table ranked as
 select *, row_number() over (
     partition by c order by is_click desc, is_probabilistic, time desc, impression_id) as rank
@@ -168,8 +168,8 @@ union
 select c from ranked cross join policy where rank > max_candidates;
 
 -- ====================================================================================== shares
--- A share is counted in whole billionths and rounded down; the winner takes what is left. Weights
--- of time_decay are added up from the earliest touchpoint to the latest.
+-- Shares are whole billionths, rounded down; the winner gets the remainder. Weights of time_decay
+-- are added up from the earliest touchpoint to the latest.
 
 create macro with_rest(part, whole, is_winner, c) as
   part + if(is_winner, whole - sum(part) over (partition by c), 0);
@@ -205,8 +205,8 @@ select c, position, is_winner,
   with_rest(position_based, 1_000_000_000, is_winner, c) as position_based
 from parts;
 
--- What a share earns: whole millionths of the currency, rounded down, the rest to the winner. A
--- conversion without a value earns nothing, which is NULL, not 0.
+-- The value of a share: whole millionths of the currency, rounded down; the winner gets the
+-- remainder. For a conversion without a value it is NULL, not 0.
 
 create macro earned(share, micros, is_winner, c) as
   with_rest(micros * share // 1_000_000_000, micros, is_winner, c)::bigint;
@@ -222,7 +222,7 @@ from shares
 join (select c, (value::decimal(38,6) * 1_000_000)::hugeint as micros from conversions) using (c);
 
 -- ==================================================================================== outcomes
--- The first that holds.
+-- The first condition that holds determines the outcome.
 
 create table outcomes as
 select c,
@@ -240,7 +240,7 @@ from conversions;
 
 -- ===================================================================================== results
 
--- What a row says of the event itself, whatever it matched.
+-- The columns that describe the event itself, whatever it matched.
 create view facts as
 select c, conversion_id, advertiser_id, event_source_id, event_type, custom_event_name, event_id,
   make_timestamptz(event_time) as event_time, make_timestamptz(received_at) as received_at,
@@ -279,7 +279,7 @@ from candidates join shares using (c, position) join earnings using (c, position
 join (select c, conversion_id, advertiser_id, event_time, value, currency from conversions)
   using (c);
 
--- A duplicate is changed if anything that was validated differs, order within a set aside.
+-- A duplicate is changed if any validated field differs, regardless of the order within sets.
 create macro content(e) as {
   time: e.event_time, name: e.custom_event_name, action_source: e.action_source,
   url: e.event_source_url, value: e.value, currency: e.currency, data: json(e.custom_data)::varchar,
@@ -303,8 +303,8 @@ create table expected_test_events as
 select * replace (make_timestamptz(received_at) as received_at) from log_tests;
 
 -- ====================================================================================== counts
--- Per source, type and hour of arrival. What a conversion carried, was warned of and had dropped
--- is counted by name; a dropped list element counts for its list.
+-- Per source, type and hour of arrival. The kinds that a conversion carried, its warnings and its
+-- dropped fields are counted by name; a dropped list element counts for its list.
 
 create macro hour_of(instant) as date_trunc('hour', instant);
 
@@ -414,7 +414,7 @@ select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type,
   coalesce(sum(spend) filter (is_counted), 0)::decimal(38,6) as spend, currency
 from judged_records group by all;
 
--- A repeat counts as a record until it is decided, so these sums are not known yet.
+-- A repeat counts as a record until it is recognised, so these sums may still change.
 create table unsettled_touchpoint_stats as
 select distinct advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type,
   hour_of(make_timestamptz(time)) as hour, currency

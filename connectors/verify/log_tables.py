@@ -1,8 +1,8 @@
-"""Fills the tables of the decoded log (`log_tables.sql`) from raw streams, wherever they are.
+"""Fills the tables of the decoded log (`log_tables.sql`) from raw streams of any kind.
 
-What a verify, an explanation and the flow start from is so one and the same: what the decoder says
-of each record. Chunk by chunk, so that memory does not grow with the log; rules of attribution, and
-which of the keys a policy uses, are the business of whoever reads the tables.
+Verification, explanations and the flow thus start from the same decoder output. The log is loaded
+by chunks, so memory does not grow with it. Attribution rules, and the choice of keys by the policy,
+are applied by the queries over the tables.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,11 +33,11 @@ _NAMES: Final = pa.array(KINDS)
 _COLUMNS: Final = {
     "log_events": "* replace (coalesce(warnings, []) as warnings, coalesce(dropped, []) as dropped)"
 }
-"""What is inserted, where that is not the rows as they are: in the log, none is an empty list."""
+"""Columns of a table that are not inserted as they are: null lists become empty ones."""
 
 
 def load_log(connection: duckdb.DuckDBPyConnection, log: Iterable[Decoded], policy: Policy) -> None:
-    """Put a decoded log into the log tables, which are empty; if its reading fails, nothing."""
+    """Load a decoded log into the empty log tables; if reading it fails, they stay empty."""
     connection.begin()
     try:
         for decoded in log:
@@ -52,9 +52,9 @@ def load_log(connection: duckdb.DuckDBPyConnection, log: Iterable[Decoded], poli
 def decode_folder(
     folder: Path, policy: Policy, registry: Registry, *, read_at: int = END
 ) -> Iterator[Decoded]:
-    """Decode every file of a folder as it was read at an instant.
+    """Decode every file of a folder as of the instant `read_at`.
 
-    Raises LogError when the folder holds no log or a file is unreadable.
+    Raises LogError when the folder contains no log, or a file is unreadable.
     """
     nexts = (_lines_of(file, policy, registry, read_at) for file in find_files(folder))
     return decode_in_turn(chain.from_iterable(nexts))
@@ -99,7 +99,7 @@ def _impressions(decoded: Decoded) -> pa.RecordBatch:
 
 
 def _placed(decoded: Decoded, **replaced: pa.Array | None) -> pa.RecordBatch:
-    """Return the decoded rows with place and match keys; None takes a column away."""
+    """Return the decoded rows with place and match keys; columns `replaced` by None are removed."""
     rows = decoded.rows
     columns = {name: rows[name] for name in rows.schema.names if name != "line"}
     columns |= decoded.places(values(rows, "line"))
@@ -112,7 +112,7 @@ def _placed(decoded: Decoded, **replaced: pa.Array | None) -> pa.RecordBatch:
 
 
 def _key_lists(keys: Keys, count: int) -> pa.Array:
-    """Return each of `count` rows its set of match keys as a list of (kind, value)."""
+    """Return, for each of `count` rows, its set of match keys as a list of (kind, value)."""
     encoded = keys.value.dictionary_encode()
     code = encoded.indices.to_numpy()
     order = np.lexsort((code, keys.kind, keys.row))
@@ -126,7 +126,7 @@ def _key_lists(keys: Keys, count: int) -> pa.Array:
 
 
 def _repeats(*columns: Array) -> Mask:
-    """Mark rows of sorted columns that are like the row before."""
+    """Mark rows of sorted columns that equal the row before."""
     repeated = np.ones(len(columns[0]), dtype=bool)
     repeated[:1] = False
     for column in columns:

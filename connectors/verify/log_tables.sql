@@ -1,6 +1,6 @@
--- The decoded log: what expected.sql starts from. One row per record that the contract accepted, one
--- per refusal, one per test event. Instants are microseconds since the epoch; received_at is the
--- effective one. Identifiers are in here, so these tables live in a scratch database only.
+-- The decoded log, the input of expected.sql. One row per record that the contract accepted, one
+-- per refusal, one per test event. Instants are microseconds since 1970; received_at is the
+-- effective one. The tables contain identifiers, so they exist only in a scratch database.
 
 create table log_events (
   source_partition varchar, source_offset bigint, source_index integer, received_at bigint,
@@ -40,8 +40,8 @@ create table kinds (                       -- strength 1 is the strongest
 create table windows (                     -- one row per event type
   event_type varchar, post_click bigint, post_view bigint, is_observed boolean);
 
--- How far the result had come. What was received before `settled` is decided; of what was received
--- since, only what the result decided early (a key group may be ahead of the others).
+-- The progress of the result. Everything received before `settled` is decided; of later records,
+-- only those that the result decided early (a key group may be ahead of the others).
 
 create table progress (settled bigint);
 create table ahead (conversion_id varchar);

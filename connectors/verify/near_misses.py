@@ -1,6 +1,6 @@
-"""Finds the records that nearly were touchpoints of an event, and what kept each out.
+"""Finds the records that nearly became touchpoints of an event, and the rule that excluded each.
 
-Asks the log tables (`log_tables.sql`) by `near_misses.sql`; identifiers stay inside the query.
+Queries the log tables (`log_tables.sql`) with `near_misses.sql`; identifiers stay inside the query.
 """
 
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from typing import Any, Final, Literal, TypeAlias
 import duckdb
 
 SHOWN: Final = 20
-"""The latest ones tell the story; a crawler may have a hundred thousand."""
+"""Near misses returned; the latest ones suffice, and a crawler may have a hundred thousand."""
 
 Rule: TypeAlias = Literal["kind", "after", "window", "late", "eligible"]
-"""The first rule that keeps a record out; `eligible` passed them all and is not in the path."""
+"""The first rule that excludes a record; `eligible` passed all of them but is not in the path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class EventPlace:
 
 @dataclass(frozen=True, slots=True)
 class NearMiss:
-    """A record with the strongest kind it shares, and by how much it missed (None: no measure)."""
+    """A record, the strongest kind it shares, and by how much it missed (None: no measure)."""
 
     impression_id: str
     type: str
@@ -44,7 +44,7 @@ class NearMiss:
 def near_misses(
     connection: duckdb.DuckDBPyConnection, place: EventPlace, *, path: Sequence[str]
 ) -> tuple[list[NearMiss], int]:
-    """Return the latest near misses of an event whose path is given, and how many there are."""
+    """Return the latest near misses of an event with this `path`, and their total number."""
     rows = connection.execute(
         files("connectors.verify").joinpath("near_misses.sql").read_text(encoding="utf-8"),
         {

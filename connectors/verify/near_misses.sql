@@ -1,6 +1,6 @@
--- The records that share an identifier with one event and yet are not in its path, each with the
--- rule that keeps it out; from the log tables, for the event at $partition, $line, $index whose
--- path holds the impressions $path. Identifiers are compared here and not shown.
+-- The records that share an identifier with one event but are not in its path, each with the rule
+-- that excludes it; from the log tables, for the event at $partition, $line, $index, whose path
+-- consists of the impressions $path. Identifiers are compared here and not returned.
 
 with this as (
   from log_events cross join policy join windows using (event_type)
@@ -31,7 +31,7 @@ judged as (
       when 'late' then received_at - settles_at end as missed_by,
     width
   from timed),
--- A record may share several kinds: it is out only if all of them are, and the strongest says why.
+-- A record may share several kinds: it is excluded only if all are; the strongest gives the reason.
 records as (
   select impression_id, type, campaign_id, make_timestamptz(time) as time,
     arg_min({kind: kind, rule: rule, missed_by: missed_by, width: width},

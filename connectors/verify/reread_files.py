@@ -1,4 +1,4 @@
-"""The files of a continuous run, read again as far as its result is made of them."""
+"""Reads the files of a continuous run again, up to the offsets that its result contains."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,9 +17,9 @@ from connectors.wording import counted
 def decode_extents(
     folder: Path, extents: Sequence[Extent], policy: Policy, registry: Registry
 ) -> Iterator[Decoded]:
-    """Decode as much of the files of a folder as the result is made of.
+    """Decode the part of a folder's files that the result contains.
 
-    Raises LogError when a file is gone, or shorter than it was.
+    Raises LogError when a file is gone, or shorter than before.
     """
     files = {(file.stream, file.partition): file for file in find_files(folder)} if extents else {}
     return decode_in_turn(_lines_of(folder, files, extents, policy, registry))

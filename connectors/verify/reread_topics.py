@@ -1,6 +1,6 @@
-"""Topics read once more, from their beginning to where a result ends: for those who check it.
+"""Reads topics again, from their beginning to the end of a result, in order to verify it.
 
-A consumer of its own, which remembers nothing; the partitions come one after the other.
+Uses a separate consumer, which commits nothing, and reads one partition after the other.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,18 +22,18 @@ from connectors.positions import topic_and_number
 from connectors.progress import Extent
 
 GROUP: Final = "tributary-verify"
-"""Named because a consumer has to have one; nothing is committed to it."""
+"""Group name, which every consumer needs; nothing is committed to it."""
 
 BATCH_MESSAGES: Final = 1000
-"""Taken from the library at once."""
+"""Messages read at once."""
 
 DECODE_BYTES: Final = 8_000_000
-"""Decoded at once: to decode costs tens of milliseconds, whatever it is."""
+"""Bytes decoded at once: decoding costs tens of milliseconds however few they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopicLog:
-    """Topics that a result was made of; `beginnings` is where partitions began when it began."""
+    """The topics of a result; `beginnings` are the earliest offsets when its run began."""
 
     cluster: Cluster
     topics: Collection[str]
@@ -42,9 +42,9 @@ class TopicLog:
     def decode(
         self, extents: Sequence[Extent], policy: Policy, registry: Registry
     ) -> Iterator[Decoded]:
-        """Decode as much of the topics as the result is made of.
+        """Decode the part of the topics that the result contains.
 
-        Raises ClusterError when some of it is not there any more.
+        Raises ClusterError when some of it no longer exists.
         """
         self._check(extents, describe(self.cluster, self.topics))
         with consuming(self.cluster, GROUP) as consumer:
@@ -56,7 +56,7 @@ class TopicLog:
                     yield _decode(decoder, extent, records)
 
     def _check(self, extents: Sequence[Extent], found: Mapping[str, Described]) -> None:
-        """Raise ClusterError where a partition is gone: a consumer would only wait for it."""
+        """Raise ClusterError if a partition is gone: a consumer would only wait for it."""
         for extent in extents:
             place = self._place(extent)
             if place.topic not in found or place.partition >= found[place.topic].partitions:
@@ -68,7 +68,7 @@ class TopicLog:
                 raise ClusterError(msg)
 
     def _chunks(self, consumer: Consumer, extent: Extent) -> Iterator[list[Message]]:
-        """Yield the records of a partition, as many together as are decoded at once."""
+        """Yield the records of a partition, in groups that are decoded at once."""
         gathered: list[Message] = []
         size = 0
         for message in self._messages(consumer, extent):
@@ -95,7 +95,7 @@ class TopicLog:
                 return
 
     def _place(self, extent: Extent) -> TopicPartition:
-        """Return the place where a partition begins."""
+        """Return the earliest offset of a partition."""
         topic, number = topic_and_number(extent.partition)
         if topic not in self.topics:
             msg = f"{extent.partition} is of none of the topics {', '.join(sorted(self.topics))}"
@@ -105,7 +105,7 @@ class TopicLog:
     def _meet(
         self, consumer: Consumer, place: TopicPartition, extent: Extent, message: Message
     ) -> None:
-        """Deal with what came instead of a record: only the end, where it should be, is well."""
+        """Raise ClusterError for any message but a record or the expected end of partition."""
         error = message.error()
         assert error is not None
         if is_end(message):

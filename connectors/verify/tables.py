@@ -1,4 +1,4 @@
-"""What a verify compares: the tables of a result, what each must equal, and how exactly."""
+"""The comparisons of a verification: tables of a result, what each must equal, and tolerances."""
 
 from typing import Final
 
@@ -10,12 +10,12 @@ _AD: Final = ("advertiser_id", "campaign_id", "media_buy_id", "package_id", "cre
 _DELIVERED: Final = (*_AD, "hour", "currency")
 
 # Two machines may differ in the last bit of a weight, so a share may be rounded down one billionth
-# lower; the winner then has what the others lack. A value follows its share. Exact where it can be.
+# lower; the winner then gets the difference. A value follows its share. All else is exact.
 _SLACK: Final = "if(e.last_touch = 1, e.path_length - 1, 1)"
 _WORTH: Final = """(select value from expected_conversions_final as c
   where c.conversion_id = e.conversion_id)"""
 
-# An envelope without events may leave a row of zeros, or none.
+# An envelope without events may produce a row of zeros, or none.
 _COUNTS_ANYTHING: Final = """received + test + rejected + duplicate + observed + attributed
   + unattributed > 0"""
 
@@ -26,7 +26,7 @@ _SUMS: Final = ", ".join(
 
 
 def _settled(relation: str) -> str:
-    """Leave out the sums that repeats may still change; columns may be null."""
+    """Return SQL that omits the sums that repeats may still change; columns may be null."""
     same = " and ".join(f"s.{name} is not distinct from u.{name}" for name in _DELIVERED)
     return f"(from {relation} as s anti join unsettled_touchpoint_stats as u on {same})"
 
@@ -96,7 +96,7 @@ COMPARISONS: Final = (
         key=("conversion_id",),
     ),
 )
-"""What a verify looks at. The last two hold a result to its own promises."""
+"""The tables that are verified. The last two check that a result is consistent with itself."""
 
 _FOUND: Final = """outcome, reason, matched_on, touch_type, is_probabilistic, path_length,
   seconds_to_convert, is_limited, seq"""
@@ -117,5 +117,5 @@ PROVISIONAL_COMPARISONS: Final = (
         key=("conversion_id", "impression_id", "seq"),
     ),
 )
-"""What a verify looks at too while a result grows: what a conversion matched may still change, but
-not that there is one, nor what the event said."""
+"""Tables that are also verified while a result grows: the match of a conversion may still change,
+but neither its existence nor the data of its event."""
