@@ -1,6 +1,6 @@
-"""The frame of a log-event request: sound enough to judge its events, or refused whole.
+"""Checks the envelope of a log-event request: valid, or refused with all of its events.
 
-Knows the frame only; events are not looked into, except for their times where the frame has none.
+Events are not examined, except for their times if the envelope has no `received_at`.
 """
 
 from typing import Annotated, Any, Final

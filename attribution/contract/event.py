@@ -1,6 +1,6 @@
-"""One event of an envelope: accepted (perhaps repaired) or refused, for itself alone.
+"""Accepts (perhaps repairs) or refuses one event of an envelope, independently of the others.
 
-Knows the event's fields and the policy; neither its source, nor when it arrived, nor its position.
+The result depends on the event's fields and the policy, not on source, arrival or position.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """One entry of the event-source registry: which types, domains and currencies a source may send.
 
-Knows a single entry; whether two entries clash is the registry's business.
+Checks a single entry; the registry checks whether entries conflict.
 """
 
 import re

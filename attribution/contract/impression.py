@@ -1,6 +1,6 @@
-"""One served impression or one click: accepted (perhaps repaired) or refused.
+"""Accepts (perhaps repairs) or refuses one served impression or click.
 
-Knows the record's own fields; neither its partition nor its offset.
+The result depends on the record's own fields, not on partition or offset.
 """
 
 from typing import Annotated, Any, Final, Literal
