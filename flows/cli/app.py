@@ -1,6 +1,6 @@
-"""The console command `tributary`: what it is called with, and which module answers.
+"""The console command `tributary`: its subcommands and their modules.
 
-Every command imports what it needs inside, for starting up is paid every time.
+Every command imports what it needs when it runs, to keep start-up fast.
 """
 
 import os
@@ -21,7 +21,7 @@ from flows.cli.schema import schema
 from flows.cli.state import state
 from flows.cli.topics import topics
 
-# There is no linear algebra in here: numpy's library of it need not start a thread per core.
+# Linear algebra is not used, so numpy's library for it need not start a thread per core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
@@ -54,5 +54,5 @@ def main() -> None:
     try:
         with told_operating():
             reporting(app)()
-    except typer.Exit as end:  # of an error that no command has told
+    except typer.Exit as end:  # of an error that no command has reported
         sys.exit(end.exit_code)
