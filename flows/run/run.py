@@ -1,4 +1,4 @@
-"""A continuous run: a log that grows, a state directory and a result file, wired and run."""
+"""Wires and runs a continuous run: growing input, state directory and result file."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -37,16 +37,16 @@ from flows.run.state import OpenState, open_state
 LOG: Final = structlog.get_logger("tributary")
 
 NO_BACKUP: Final = timedelta(0)
-"""How much longer than needed the engine keeps snapshots: a running state is not copied."""
+"""How much longer than needed the engine keeps snapshots: a running state is never copied."""
 
 
 @contextmanager
 def prepared_run(job: RunOptions) -> Iterator[tuple[PreparedRun, OpenState]]:
-    """Lock and check the state of a run, or make a new one.
+    """Lock and check the state of a run, or create a new one.
 
-    Raises StateError, DatabaseError, LogError or ClusterError when the run cannot start.
+    Raises StateError, DatabaseError, LogError or ClusterError if the run cannot start.
     """
-    # Before the state is touched: where there is no log, none is made.
+    # Check the input first: without one, no state is created.
     inputs = inputs_of(job)
     inputs.check()
     with open_state(job, inputs.log(), clock()) as opened:
@@ -59,9 +59,9 @@ def prepared_run(job: RunOptions) -> Iterator[tuple[PreparedRun, OpenState]]:
 
 
 def run_until_asked(job: RunOptions, stopping: Stopping) -> int:
-    """Run until asked to stop, and give the exit code.
+    """Run until asked to stop, and return the exit code.
 
-    Raises StateError, DatabaseError, LogError, ClusterError or MonitorError when it cannot start.
+    Raises StateError, DatabaseError, LogError, ClusterError or MonitorError if it cannot start.
     """
     if job.metrics_port is not None:
         check_ports(job.metrics_port, job.processes)
@@ -79,7 +79,7 @@ def run_until_asked(job: RunOptions, stopping: Stopping) -> int:
 def _supervise(
     job: RunOptions, prepared: PreparedRun, stopping: Stopping, opened: OpenState
 ) -> int:
-    """Run in several processes; the state is looked over again before each restart."""
+    """Run in several processes; the state is checked again before each restart."""
 
     def start() -> list[Process]:
         preflight(opened.state, opened.facts, database_seq(job.database, opened.facts.state_id))
@@ -89,18 +89,18 @@ def _supervise(
         pulse = opened.state.pulse
         return Supervisor(start, stopping, tell=LOG.warning, pulse=pulse).run()
     finally:
-        restore_terminal()  # of which a member that was killed took no leave
+        restore_terminal()  # a killed member may have left a status line
 
 
 def _renewed(job: RunOptions, prepared: PreparedRun, opened: OpenState) -> PreparedRun:
-    """Take what a topic has said of event sources since the last start."""
+    """Return `prepared` with the registry as read from its topic since the last start."""
     if not job.follows_registry:
         return prepared
     return replace(prepared, registry=registry_of(job, opened.state))
 
 
 def run_here(job: RunOptions, prepared: PreparedRun, stopping: Stopping, seat: ProcessSlot) -> int:
-    """Run the engine in this process, watched, and give the exit code."""
+    """Run the engine in this process, with metrics and status, and return the exit code."""
     quiet_panics()
     spare_searches()
     forget_imports()
@@ -110,7 +110,7 @@ def run_here(job: RunOptions, prepared: PreparedRun, stopping: Stopping, seat: P
     with ExitStack() as watched:
         if job.metrics_port is not None:
             watched.enter_context(serve(job.metrics_port + seat.index))
-        # Before the status line, which would go to where the engine's panics go.
+        # Before the status line, which would otherwise be captured with the engine's output.
         watched.enter_context(quiet_engine(StateDir(job.state).recovery.folder))
         if is_first:
             watched.enter_context(shown_status(processes=job.processes))
@@ -120,7 +120,7 @@ def run_here(job: RunOptions, prepared: PreparedRun, stopping: Stopping, seat: P
 
 
 def _run_engine(flow: Dataflow, job: RunOptions, seat: ProcessSlot) -> None:
-    """Run until the lanes have ended and all that they gave is stored."""
+    """Run until the lanes have ended and everything they read is committed."""
     store = StateDir(job.state).recovery.folder
     recovery = RecoveryConfig(str(store), NO_BACKUP)  # type: ignore[no-untyped-call]
     cli_main(  # type: ignore[no-untyped-call]
@@ -134,7 +134,7 @@ def _run_engine(flow: Dataflow, job: RunOptions, seat: ProcessSlot) -> None:
 
 
 def live_source(job: RunOptions, prepared: PreparedRun, stopping: Callable[[], bool]) -> LiveSource:
-    """Read the files of the folder as they grow, or the topics."""
+    """Return the source that follows the files of the folder, or the topics."""
     facts, flow, inputs = prepared.facts, job.settings.settings.flow, inputs_of(job)
     rules = Rules(
         facts.policy,
@@ -161,7 +161,7 @@ def wire(
 def live_io(
     job: RunOptions, prepared: PreparedRun, source: Source, stopping: Callable[[], bool]
 ) -> Io:
-    """Return the edges of the flow of a continuous run."""
+    """Return the source and sinks of the flow of a continuous run."""
     facts, inputs = prepared.facts, inputs_of(job)
     dead_letters, publish = inputs.dead_letters(stopping), inputs.publish(stopping)
     state = StateDir(job.state)
