@@ -93,7 +93,7 @@ class EventSource(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """What is wrong with a field of an entry, in a sentence that says what was expected."""
+    """An invalid field of an entry, with a message that says what was expected."""
 
     field: str | None
     message: str

@@ -47,7 +47,7 @@ app.add_typer(dead_letters, name="dead-letters")
 
 
 def main() -> None:
-    """Answer the command line and exit; a mistake or an operating error is told in a line."""
+    """Run the command line and exit; a usage or operating error prints one line."""
     output = lenient_stdout()
     if output is not None:
         sys.stdout = output

@@ -132,10 +132,10 @@ def registry_of(job: RunOptions, state: StateDir) -> Registry:
 
 
 def followed_registry(job: RunOptions, state: StateDir) -> Callable[[int], Followed] | None:
-    """Return a function that gives each lane, by number, its view of the registry topic, if any.
+    """Return a function from a lane's number to its registry; None if no topic is followed.
 
-    A single lane reads the topic, in whichever process it runs; otherwise each lane would decide
-    for itself when a version becomes valid.
+    Lane 0, in whichever process it runs, reads the topic; the others read what it stores in the
+    state. Otherwise each lane would decide for itself when a version becomes valid.
     """
     if not job.follows_registry:
         return None
