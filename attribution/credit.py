@@ -1,8 +1,9 @@
-"""CREDIT: of everything the match groups found for a conversion, who earns what.
+"""CREDIT: which touchpoints earn what share of a conversion.
 
-Values in, values out: no engine, no clock. A conversion waits until the watermark says that every
-match group has answered; then its eligible records are merged into touchpoints, ranked and paid.
-In a live run that happens twice: provisionally on arrival, and for good once it has settled.
+Pure functions of their input: no engine, no clock. A conversion waits until the watermark shows
+that every match group has returned its results; then its eligible records are merged into
+touchpoints, ranked and credited. A live run does this twice: provisionally when the conversion
+arrives, and finally once it has settled.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from attribution.rows import conversion_rows, credit_rows
 
 @dataclass(frozen=True, slots=True)
 class Credited:
-    """Rows of results: one per conversion, and one per conversion and touchpoint (or None)."""
+    """Result rows: one per conversion, and one per conversion and touchpoint (None if none)."""
 
     conversions: pa.RecordBatch
     credits: pa.RecordBatch | None
@@ -27,17 +28,17 @@ class Credited:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What has become final, and what is new and known so far; None without any."""
+    """The final results of settled conversions and provisional ones of new conversions, if any."""
 
     final: Credited | None
     provisional: Credited | None
 
 
 class Credit:
-    """The state of one key group: conversions that wait, and what was found for them."""
+    """The state of one key group: waiting conversions, and the records found for them."""
 
     def __init__(self, policy: Policy, *, provisional: bool = False) -> None:
-        """Take delay, models and limits from the policy."""
+        """Start empty; the policy sets delay, models and limits."""
         self._settled = _Stage(policy, delay=policy.settle_delay)
         self._new = _Stage(policy, delay=0)
         self._provisional = provisional
@@ -57,28 +58,28 @@ class Credit:
         }
 
     def restore(self, state: dict[str, list[pa.RecordBatch]], watermark: int) -> None:
-        """Go on from a snapshot, taken when everything below the watermark had been decided."""
+        """Restore a snapshot, taken when everything below the watermark had been decided."""
         self._settled.restore(state["settled"], state["settled_found"], watermark)
         self._new.restore(state["new"], state["new_found"], watermark)
 
     def receive(self, conversions: pa.RecordBatch) -> None:
-        """Take first copies, as DEDUP released them."""
+        """Add first copies, as DEDUP released them."""
         self._settled.waiting.add(conversions)
         if self._provisional:
             self._new.waiting.add(conversions)
 
     def gather(self, found: pa.RecordBatch, *, is_final: bool) -> None:
-        """Take what a match group found (`Answers`)."""
+        """Add the records that a match group found (`match.Found`)."""
         (self._settled if is_final else self._new).found.append(found)
 
     def advance(self, watermark: int) -> Decided | None:
-        """Decide the conversions for which every group has answered; None when there are none."""
+        """Decide the conversions that the watermark has passed; None if there are none."""
         decided = Decided(self._settled.advance(watermark), self._new.advance(watermark))
         return decided if decided.final or decided.provisional else None
 
 
 class _Stage:
-    """Conversions that are decided at one delay after their arrival."""
+    """Conversions that are decided a fixed delay after their arrival."""
 
     def __init__(self, policy: Policy, *, delay: int) -> None:
         self._policy = policy
@@ -112,7 +113,7 @@ class _Stage:
 
 
 def _position_of(found: pa.RecordBatch, due: pa.RecordBatch) -> Ints:
-    """Return the row of `due` that each found row belongs to; -1 where that is not due yet."""
+    """Return the row of `due` that each found row belongs to; -1 if its conversion is not due."""
     known = _Ids(due)
     order = np.argsort(known.word)
     wanted = _Ids(found)
@@ -122,7 +123,7 @@ def _position_of(found: pa.RecordBatch, due: pa.RecordBatch) -> Ints:
 
 
 class _Ids:
-    """Conversion ids of a batch. One event key may have several, so the word mixes both halves."""
+    """Conversion ids of a batch. One event key may have several, so `word` mixes both halves."""
 
     def __init__(self, rows: pa.RecordBatch) -> None:
         self.high: Hashes = values(rows, "conversion_high")

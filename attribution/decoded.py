@@ -1,7 +1,7 @@
-"""The decoded log: typed columns of what was accepted, and rows for all that was not.
+"""The decoded log: typed columns of accepted records, and rows for refused and test records.
 
-Both decoders, bulk and contract, end in these shapes; DEDUP, the verification and the oracle start
-from them. Times are int64 microseconds since the epoch.
+Both decoders, bulk and contract, produce these types; DEDUP, `verify` and the oracle of the tests
+consume them. Times are int64 microseconds since the epoch.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ import pyarrow as pa
 from attribution.columnar.columns import MONEY, Array, Ints, Mask
 
 NAME: Final = pa.dictionary(pa.int32(), pa.string())
-"""Texts that repeat: kept once per frame."""
+"""Strings that repeat, dictionary-encoded: each is stored once per frame."""
 
 IMPRESSIONS: Final = pa.schema(
     {
@@ -96,7 +96,7 @@ TESTS: Final = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Match keys, one row each: the record they belong to, kind code, and the value as text."""
+    """Match keys, one row each: row of the record, code of the kind, and the value as text."""
 
     row: Ints
     kind: Array
@@ -104,7 +104,7 @@ class Keys:
 
     @classmethod
     def concat(cls, parts: list["Keys"]) -> "Keys":
-        """Put several tables in one."""
+        """Concatenate tables."""
         return cls(
             np.concatenate([part.row for part in parts]),
             np.concatenate([part.kind for part in parts]),
@@ -112,7 +112,7 @@ class Keys:
         )
 
     def at(self, mask: Mask) -> "Keys":
-        """Rows where the mask holds."""
+        """Return the rows where the mask is true."""
         return (
             self
             if mask.all()
@@ -122,9 +122,10 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class LateRecords:
-    """Records of a partition that arrived below what was promised, and when they count instead.
+    """Records of a partition that arrived below its watermark.
 
-    `first_offset` and `last_offset` are the outermost of them.
+    They count as received at `received_at`, the watermark. `first_offset` and `last_offset` are
+    their lowest and highest offsets.
     """
 
     first_offset: int
@@ -134,9 +135,9 @@ class LateRecords:
 
 @dataclass(frozen=True, slots=True)
 class FutureRecords:
-    """Records of a partition that are ahead of the clock they were read by, and what it said.
+    """Records of a partition whose arrival lies ahead of the clock, which showed `read_at`.
 
-    `first_offset` and `last_offset` are the outermost of them.
+    `first_offset` and `last_offset` are their lowest and highest offsets.
     """
 
     first_offset: int
@@ -146,9 +147,9 @@ class FutureRecords:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Records of a partition whose own `received_at` is too far ahead of the clock to count.
+    """Records of a partition whose own `received_at` is ignored: too far ahead of the clock.
 
-    `first_offset` is where the first of them is.
+    `first_offset` is the offset of the first one.
     """
 
     first_offset: int
@@ -157,9 +158,9 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Delayed:
-    """Records that count as received much later than they say, because of one before them.
+    """Records that count as received much later than they state, because of an earlier record.
 
-    `source_offset` is where that one is, and `received_at` when it counts as received.
+    `source_offset` is the offset of the earlier record; `received_at` is its arrival.
     """
 
     source_offset: int
@@ -171,10 +172,10 @@ class Delayed:
 class ChunkPart:
     """The lines of one partition in a chunk.
 
-    `watermark` is the partition's after them. `late` tells which of them arrived below a promise,
-    and so count as later; `future` which of them are ahead of the clock they were read by;
-    `ignored` which are so far ahead that their own arrival does not count; `delayed` which the
-    order of arrival has moved far.
+    `watermark` is the partition's watermark after these lines. `late` are lines that arrived below
+    the watermark and therefore count as later; `future` are ahead of the clock; `ignored` are so
+    far ahead that their own arrival does not count; `delayed` were moved far by the order of
+    arrival.
     """
 
     partition: str
@@ -188,9 +189,9 @@ class ChunkPart:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One chunk of lines of one stream, decoded: those of each of its parts, one after another.
+    """One decoded chunk of lines of one stream, part by part.
 
-    `offsets` are those of the lines in their partitions. `rows` has the schema `EVENTS` or
+    `offsets` are the offsets of the lines in their partitions. `rows` has the schema `EVENTS` or
     `IMPRESSIONS`, in no particular order; the `row` of `keys` is a position in `rows`. `records`
     counts the lines that hold a document.
     """
@@ -212,7 +213,7 @@ class Decoded:
 def places(parts: Sequence[ChunkPart], offsets: Ints, lines: Ints) -> dict[str, pa.Array]:
     """Return `source_partition` and `source_offset` of lines of a chunk.
 
-    `offsets` are those of all lines of its parts, one part after another.
+    `offsets` are the offsets of all lines of the chunk, part by part.
     """
     last = np.cumsum([part.lines for part in parts])
     codes = np.searchsorted(last, lines, side="right").astype(np.int32)

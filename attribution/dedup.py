@@ -1,8 +1,8 @@
-"""DEDUP: of the copies of one record, the first to arrive counts; the rest are repeats of it.
+"""DEDUP: the first copy of a record to arrive counts; later copies are repeats of it.
 
-Values in, values out: no engine, no clock. Rows wait until the watermark has passed them, so that
-the order of arrival (received_at, partition, offset, index) decides and not the order of reading.
-The first copy holds the key while `received_at < first + window`; it is never re-anchored.
+Pure functions of their input: no engine, no clock. Rows wait until the watermark has passed them,
+so the order of arrival (received_at, partition, offset, index) decides, not the order of reading.
+The first copy holds the key while `received_at < first + window`; repeats do not extend the window.
 """
 
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ _KEY = ("key", "key_low", "received_at")
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """Rows whose turn has come: the first copies, and the repeats with what they repeat.
+    """The rows that the watermark has passed: first copies and repeats.
 
-    `holders` are, for each of the repeats, the remembered columns of its first copy.
+    `holders` has, for each repeat, the remembered columns of its first copy.
     """
 
     firsts: pa.RecordBatch
@@ -41,12 +41,12 @@ class Released:
 
 
 class Dedup:
-    """The state of one key group: rows that wait, and the keys that are held."""
+    """The state of one key group: waiting rows, and the keys held by first copies."""
 
     def __init__(self, *, window: int, remember: tuple[str, ...] = ()) -> None:
         """Hold a key for `window` microseconds from its first copy's arrival.
 
-        `remember` names columns of a first copy that its repeats are held against.
+        `remember` names the columns of a first copy that its repeats are compared with.
         """
         self._window = window
         self._remembered = [*_KEY, *remember]
@@ -59,16 +59,16 @@ class Dedup:
         return {"waiting": self._waiting.batches, "held": self.held.batches}
 
     def restore(self, state: dict[str, list[pa.RecordBatch]], watermark: int) -> None:
-        """Go on from a snapshot, taken when everything below the watermark had been released."""
+        """Restore a snapshot, taken when everything below the watermark had been released."""
         self._waiting.restore(state["waiting"], watermark)
         self.held.restore(state["held"])
 
     def receive(self, rows: pa.RecordBatch) -> None:
-        """Take rows with a key of 128 bits, their place, and whatever else they carry."""
+        """Add rows: a 128-bit key, partition and offset, and any other columns."""
         self._waiting.add(rows)
 
     def advance(self, watermark: int) -> Released | None:
-        """Release what arrived strictly below the watermark; None when nothing did."""
+        """Release the rows that arrived strictly below the watermark; None if there are none."""
         due = self._waiting.release(watermark)
         if due is None:
             return None
@@ -80,10 +80,10 @@ class Dedup:
 
 
 class _FirstCopies:
-    """Finds for each row, sorted by key, the row that holds its key.
+    """Finds, for each of the rows sorted by key, the row that holds its key.
 
     `of[i] == i` for a first copy; `of[i] == j` for a repeat of row j of the same release;
-    `of[i] == -1 - h` for a repeat of row h of `known`, first copies of earlier releases.
+    `of[i] == -1 - h` for a repeat of row h of `_known`, the first copies of earlier releases.
     """
 
     def __init__(
@@ -110,18 +110,18 @@ class _FirstCopies:
         )
 
     def _crowd(self, known_at: Ints) -> Ints:
-        """Rows that may meet another copy; all others are first copies already."""
+        """Return the rows that may have another copy; all others are first copies."""
         key = values(self._rows, "key")
         alike = key[1:] == key[:-1]
         meets = np.zeros(len(key), dtype=bool)
         meets[1:] |= alike
         meets[:-1] |= alike
         meets[known_at] = True
-        # A held key concerns every row of that key, not only the one that found it.
+        # `known_at` has every row of a held key, not only the first one.
         return np.flatnonzero(meets)
 
     def _settle(self, crowd: Ints) -> None:
-        """Walk through all crowded keys at once, one first copy of each key per round."""
+        """Process all keys with several copies at once: one first copy of each key per round."""
         rows = pick(self._rows, crowd)
         order = _arrival_order(rows)
         rows, place = pick(rows, order), crowd[order]
@@ -145,7 +145,7 @@ class _FirstCopies:
         known = self._known
         mine = _same_key(known, heads)
         ends = values(known, "received_at") + self._window
-        # A key may have been held several times over; the last assignment is the latest hold.
+        # A key may have several holds; the last assignment is the latest one.
         order = np.argsort(ends)
         order = order[mine[order] >= 0]
         holder[mine[order]], until[mine[order]] = -1 - order, ends[order]
@@ -153,7 +153,7 @@ class _FirstCopies:
 
 
 def _find_held(rows: pa.RecordBatch, held: SortedRuns) -> tuple[pa.RecordBatch, Ints]:
-    """Return the held rows that share a 64-bit key with one of `rows`, and where those are."""
+    """Return the held rows that share a 64-bit key with one of `rows`, and positions in `rows`."""
     key = values(rows, "key")
     found, at = [rows.slice(0, 0)], []
     for run in held:
@@ -181,7 +181,7 @@ def _arrival_order(rows: pa.RecordBatch) -> Ints:
 
 
 def _same_key(known: pa.RecordBatch, heads: pa.RecordBatch) -> Ints:
-    """For each known row the position of the head with its 128-bit key, -1 where there is none."""
+    """Return, per known row, the position of the head with the same 128-bit key; -1 if none."""
     both = concat([heads.select(_KEY), known.select(_KEY)])
     order = np.lexsort((values(both, "key_low"), values(both, "key")))
     group = np.empty(both.num_rows, dtype=np.int64)
@@ -192,6 +192,6 @@ def _same_key(known: pa.RecordBatch, heads: pa.RecordBatch) -> Ints:
 
 
 def _groups(rows: pa.RecordBatch) -> Array:
-    """Return rows sorted by key the number of their key."""
+    """Return the number of each row's key, for rows sorted by key."""
     key, low = values(rows, "key"), values(rows, "key_low")
     return np.cumsum(np.r_[False, (key[1:] != key[:-1]) | (low[1:] != low[:-1])])

@@ -1,4 +1,4 @@
-"""Durations as people write them, and as the job counts them: whole microseconds."""
+"""Durations: parsed from text such as `30d`, kept as whole microseconds."""
 
 import re
 from typing import Final
@@ -13,15 +13,15 @@ MICROSECONDS: Final = {
 }
 ADCP_UNITS: Final = {"seconds": "s", "minutes": "m", "hours": "h", "days": "d"}
 LONGEST: Final = 36_500 * MICROSECONDS["d"]
-"""A century: sums of a few of these and any date stay within 64 bits."""
+"""A century: the sum of a date and a few such durations stays within 64 bits."""
 _TEXT: Final = re.compile(r"(\d{1,9})(us|ms|s|m|h|d)")
 
 
 def parse_duration(given: object) -> int:
     """Read `30d`, `24h`, `90m`, `5s`, `250ms`, or AdCP's `{interval, unit}`, as microseconds.
 
-    An integer is taken as microseconds already. Raises ValueError for anything else, and for more
-    than `LONGEST`.
+    An integer counts as microseconds. Raises ValueError for anything else, and for more than
+    `LONGEST`.
     """
     duration = _read(given)
     if duration > LONGEST:

@@ -1,4 +1,7 @@
-"""Which records are eligible for a batch of conversion keys: binary search, exact comparison."""
+"""Finds the eligible records for a batch of conversion keys: binary search, then exact comparison.
+
+A conversion key is one match key of one conversion.
+"""
 
 from typing import Final
 
@@ -25,8 +28,8 @@ _IP_UA: Final = KIND_CODES["ip_ua"]
 
 # A run is sorted by one word: 38 bits of the key's hash, then 26 bits of the record's time in
 # units of 2**24 us (17 s) since 2000, which last until 2035. So one binary search finds the records
-# of a key within a window. Times outside that range share its ends, and hashes may collide: both
-# only let more rows through to the exact comparison, never fewer.
+# of a key within a window. Times outside that range are clipped, and hashes may collide: both only
+# let more rows through to the exact comparison, never fewer.
 _TIME_BITS: Final = 26
 
 _UNIT_BITS: Final = 24
@@ -51,7 +54,7 @@ RECORD = (
     "package_id",
     "creative_id",
 )
-"""What is kept of a record per match key, besides the sort key `key`."""
+"""The columns stored of a record per match key, besides the sort key `key`."""
 
 FOUND = RECORD[2:]
 
@@ -63,7 +66,7 @@ def sort_key(high: Hashes, time: Ints) -> Hashes:
 
 
 class Lookup:
-    """One batch of conversion keys, held against one run after the other."""
+    """One batch of conversion keys, looked up in one run after another."""
 
     def __init__(self, queries: pa.RecordBatch, policy: Policy) -> None:
         self._queries = queries
@@ -71,7 +74,7 @@ class Lookup:
         self._column = {name: values(queries, name) for name in queries.schema.names}
 
     def eligible(self, run: SortedRun, windows: Ints) -> list[tuple[Ints, pa.RecordBatch]]:
-        """Return pairs (query position, record) in which the record is eligible; in blocks."""
+        """Return the pairs (query position, eligible record) of a run, in blocks."""
         column = self._column
         window = windows[column["event_type"]]
         probabilistic = np.minimum(window, self._policy.probabilistic_window)
@@ -114,7 +117,7 @@ class Lookup:
         )
 
     def found(self, parts: list[tuple[Ints, pa.RecordBatch]]) -> pa.RecordBatch:
-        """Put all pairs together; cut what is beyond the limit per conversion and key."""
+        """Concatenate all pairs; keep at most `max_candidates`, the latest, per conversion key."""
         query = np.concatenate([part[0] for part in parts])
         rows = concat(part[1] for part in parts)
         limit = self._policy.max_candidates
@@ -134,7 +137,7 @@ class Lookup:
 
 
 def _blocks(hit: Ints, counts: Ints) -> list[Ints]:
-    """Cut queries into blocks of at most `PAIRS_MAX` pairs (a single query may have more)."""
+    """Split queries into blocks of about `PAIRS_MAX` pairs (a single query may have more)."""
     if len(hit) == 0:
         return []
     block = np.cumsum(counts) // PAIRS_MAX
@@ -146,8 +149,8 @@ def latest_pairs(
 ) -> Array:
     """Return the positions of the `limit` latest pairs of each query, by (time, impression_id).
 
-    With `ties`, everything as late as the last of them stays too, since only the whole of the runs
-    can tell which of those count.
+    With `ties`, pairs as late as the last of them are returned too: which of these count is known
+    only when all runs have been searched.
     """
     time = values(rows, "time")[row]
     crowded = np.flatnonzero(np.bincount(query)[query] > limit)

@@ -1,11 +1,11 @@
-"""MATCH: which records a conversion may be credited to, found through one key group's match keys.
+"""MATCH: which records a conversion may be credited to, by the match keys of one key group.
 
-Values in, values out: no engine, no clock. Records are indexed as they arrive; a conversion's keys
-wait until the watermark has passed `received_at + settle_delay` and are then looked up at once; in
-a live run they are also looked up as soon as it has passed `received_at`, for a provisional answer.
+Pure functions of their input: no engine, no clock. Records are indexed as they arrive. The keys of
+a conversion wait until the watermark has passed `received_at + settle_delay` and are then looked
+up; a live run also looks them up once it has passed `received_at`, for a provisional result.
 
-Clicks (and whatever was matched by a click id) live longer than views, so they are kept apart:
-each of the two indexes has one window per event type and one retention.
+Clicks (and records with a click id) are kept longer than views and therefore have an index of their
+own: each of the two indexes has one window per event type and one retention.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class _Index:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found, a row per conversion key and eligible record; None where there was nothing.
+    """One row per conversion key and eligible record; None if there is none.
 
     Columns: the conversion id, `FOUND` and `limited` (whether that key had more than
     `max_candidates` eligible records).
@@ -44,10 +44,10 @@ class Found:
 
 
 class Match:
-    """The state of one key group: its records by match key, and the conversion keys that wait."""
+    """The state of one key group: its records by match key, and waiting conversion keys."""
 
     def __init__(self, policy: Policy, *, provisional: bool = False) -> None:
-        """Take windows, settle delay and limit from the policy."""
+        """Start empty; the policy sets windows, settle delay and limit."""
         self._policy = policy
         self._waiting = Waiting(delay=policy.settle_delay)
         self._new = Waiting()
@@ -73,7 +73,7 @@ class Match:
         }
 
     def restore(self, state: dict[str, list[pa.RecordBatch]], watermark: int) -> None:
-        """Go on from a snapshot, taken when the watermark had been answered for."""
+        """Restore a snapshot, taken when every query up to the watermark had been answered."""
         self._waiting.restore(state["waiting"], watermark)
         self._new.restore(state["new"], watermark)
         self.clicks.runs.restore(state["clicks"])
@@ -83,14 +83,14 @@ class Match:
     def insert(self, records: pa.RecordBatch, *, as_click: bool) -> None:
         """Index records (columns `key` and `RECORD`, sorted by `key`) under their window.
 
-        `as_click` are the clicks and whatever carries a click key.
+        `as_click` is true for clicks and for records with a click key.
         """
         index = self.clicks if as_click else self.views
-        # Only what the answered queries are done with may go; others may be waiting.
+        # Expire by the watermark of the answered queries: others may still need the records.
         index.runs.insert(records, watermark=self._answered)
 
     def receive(self, queries: pa.RecordBatch) -> None:
-        """Take the match keys of conversions.
+        """Add the match keys of conversions.
 
         Columns: key_high, key_low, kind, event_type (code), event_time, received_at,
         conversion_high, conversion_low.
@@ -100,7 +100,7 @@ class Match:
             self._new.add(queries)
 
     def advance(self, watermark: int) -> Found | None:
-        """Look up what has settled, and what is new; None when nothing had to be."""
+        """Look up the keys of settled and of new conversions; None if nothing was found."""
         settled, new = self._waiting.release(watermark), self._new.release(watermark)
         answers = Found(*(due and self._look_up(due) for due in (settled, new)))
         self._answered = watermark
@@ -109,7 +109,7 @@ class Match:
         return answers if answers.final or answers.provisional else None
 
     def _look_up(self, queries: pa.RecordBatch) -> pa.RecordBatch | None:
-        # Neighbouring keys are neighbours in a run too: a sorted search is several times faster.
+        # Runs are sorted by key as well, and a search in sorted order is several times faster.
         lookup = Lookup(pick(queries, np.argsort(values(queries, "key_high"))), self._policy)
         parts = [
             part
@@ -124,9 +124,9 @@ _ASKED = ("event_time", "received_at", "conversion_high", "conversion_low")
 
 
 def match_queries(conversions: pa.RecordBatch, policy: Policy) -> pa.RecordBatch | None:
-    """Return a row per conversion and match key of a kind the policy uses; None without any.
+    """Return one row per conversion and match key of a kind the policy uses; None if there is none.
 
-    Conversions that cannot earn credit (observed, too old) ask nothing.
+    Conversions that cannot earn credit (observed, too old) have no rows.
     """
     lists = conversions["match_keys"]
     offsets = lists.offsets.to_numpy()

@@ -1,7 +1,7 @@
-"""From eligible records to touchpoints: merge by impression, rank, and put in path order.
+"""Turns eligible records into touchpoints: merges by impression, ranks, and sorts by path.
 
-The rules are those of the design's semantics: "Candidates" (the last three sentences) and
-"Winner and credit". All of it is arithmetic on sorted segments.
+The rules are in the design's semantics: "Candidates" (the last three sentences) and "Winner and
+credit". All of it is arithmetic on sorted segments.
 """
 
 from dataclasses import dataclass
@@ -30,9 +30,10 @@ _CLICK = KIND_CODES["click"]
 class Touchpoints:
     """Candidates in path order, conversion after conversion.
 
-    `records` are the representing records (impression_id, time, campaign_id, ...); the other
-    columns are per row: `owner` is the conversion's row, `strength` the rank of the strongest kind
-    among the keys it matched by (0 is strongest). `limited` are the conversions that hit a limit.
+    `records` has the record that represents each (impression_id, time, campaign_id, ...). Per row,
+    `owner` is the row of the conversion and `strength` the rank of the strongest kind of key it was
+    matched by (0 is strongest). `start` are the rows that begin a path; `limited` are the rows of
+    conversions that hit a limit.
     """
 
     records: pa.RecordBatch
@@ -48,7 +49,7 @@ class Touchpoints:
 
 
 def merge(found: pa.RecordBatch, owner: Ints, policy: Policy) -> Touchpoints:
-    """Make touchpoints of eligible records; `owner` is the conversion's row of each of them."""
+    """Make touchpoints of eligible records; `owner` is the row of each record's conversion."""
     limited = np.unique(owner[values(found, "limited")])
     group = _group_by_impression(found, owner)
     touchpoints = _Candidates(found, owner, group, policy)
@@ -61,7 +62,7 @@ def merge(found: pa.RecordBatch, owner: Ints, policy: Policy) -> Touchpoints:
 
 
 def _group_by_impression(found: pa.RecordBatch, owner: Ints) -> tuple[Ints, Ints]:
-    """Order the rows by (conversion, impression); give that order and where each group starts."""
+    """Return the order of the rows by (conversion, impression), and where each group starts."""
     encoded = found["impression_id"].dictionary_encode()
     code = encoded.indices.to_numpy().astype(np.int64)
     both = owner * len(encoded.dictionary) + code
@@ -83,14 +84,14 @@ class _Candidates:
         self.owner = owner[order[starts]]
         self.strength = np.minimum.reduceat(strengths, starts)
         self.is_click = np.logical_or.reduceat(by_click, starts)
-        # Strongest of them probabilistic does not mean all of them are: the order is policy.
+        # All kinds must be ip_ua; the strongest alone says nothing, as the policy sets the order.
         is_ip_ua = values(rows, "kind") == KIND_CODES["ip_ua"]
         self.is_probabilistic = np.logical_and.reduceat(is_ip_ua, starts)
         self.time = values(self.records, "time")
         self._name = self._name_ranks()
 
     def _name_ranks(self) -> Ints:
-        """Rank impression ids where they must decide: among candidates of one instant."""
+        """Rank impression ids where they break ties: among candidates with the same time."""
         rank = np.zeros(len(self.time), dtype=np.int64)
         order = np.lexsort((self.time, self.owner))
         time, owner = self.time[order], self.owner[order]
@@ -102,11 +103,11 @@ class _Candidates:
         return rank
 
     def path_order(self) -> Ints:
-        """Earliest first within each conversion, by (time, impression_id)."""
+        """Return the rows by conversion, then earliest first by (time, impression_id)."""
         return np.lexsort((self._name, self.time, self.owner))
 
     def beyond_limit(self, order: Ints, limit: int) -> Mask:
-        """Which of the rows in path order do not belong to their conversion's best `limit`."""
+        """Return a mask of rows, in path order, that are not among the best `limit` of theirs."""
         beyond = np.zeros(len(order), dtype=bool)
         owner = self.owner[order]
         starts = starts_of(owner)
@@ -118,7 +119,7 @@ class _Candidates:
         return beyond
 
     def _worse(self, order: Ints) -> tuple[Ints, ...]:
-        """Sort keys, last one first, that put the better-ranked touchpoint first."""
+        """Return lexsort keys (the last is the primary) that put better touchpoints first."""
         kind = 2 * self.is_click[order] + ~self.is_probabilistic[order]
         return self._name[order], -self.time[order], -kind
 
@@ -145,7 +146,7 @@ class _Candidates:
 
 
 def _strengths(policy: Policy) -> Array:
-    """Rank of each kind code in the policy's order."""
+    """Return the rank of each kind code in the policy's order."""
     strength = np.full(len(KINDS), len(KINDS))
     for rank, kind in enumerate(policy.match_keys):
         strength[KIND_CODES[kind]] = rank
@@ -153,7 +154,7 @@ def _strengths(policy: Policy) -> Array:
 
 
 def _representatives(rows: pa.RecordBatch, starts: Ints) -> Ints:
-    """Return the row that speaks for each group: its first click record, else its first record."""
+    """Return the row that represents each group: its first click, else its first record."""
     chosen = starts.copy()
     lengths = lengths_of(starts, rows.num_rows)
     offset, part = values(rows, "source_offset"), ranks(rows["source_partition"])

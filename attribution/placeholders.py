@@ -1,8 +1,8 @@
-"""Tells values that producers send for an identifier they do not have.
+"""Recognises placeholders: values that producers send for an identifier they do not have.
 
-Such a value would match everybody with everybody. One pattern, made of the lists in the vocabulary
-and written so that Python and Arrow read it alike: the contract asks it of one value, and
-`placeholder_columns` of whole columns.
+A placeholder would match unrelated people with each other. One pattern is built from the lists in
+the vocabulary, in syntax that Python and Arrow interpret alike: the contract applies it to single
+values, `placeholder_columns` to whole columns.
 """
 
 import re
@@ -15,7 +15,7 @@ BLANKS: Final = (
     "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000"
     + "".join(map(chr, range(0x2000, 0x200B)))
 )
-"""All that Unicode calls white space."""
+"""All white space of Unicode."""
 HASHES: Final = sorted(
     {
         sha256(spelt.encode()).hexdigest()
@@ -26,11 +26,11 @@ HASHES: Final = sorted(
 _PUNCTUATION: Final = r"!-/:-@\[-`{-~"
 _ZEROS: Final = f"[{_PUNCTUATION}]*0[0{_PUNCTUATION}]*"
 _ADDRESSES: Final = (r"127(?:\.[0-9]{1,3}){3}", r"255\.255\.255\.255", "::1?")
-"""Loopback, broadcast and unspecified, as they are spelled canonically; 0.0.0.0 is zeros only."""
+"""Loopback, broadcast and unspecified addresses in canonical form; `_ZEROS` covers 0.0.0.0."""
 
 
 def _any_case(text: str) -> str:
-    # Flags for this mean other letters in each library (the sign of Kelvin is a k in one of them).
+    # Not a flag: libraries fold case differently (one treats the Kelvin sign as a k).
     return "".join(f"[{c}{c.upper()}]" if c.isalpha() else re.escape(c) for c in text)
 
 
@@ -47,11 +47,11 @@ PATTERN: Final = (
     )
     + f")[{BLANKS}]*"
 )
-"""What a placeholder looks like from its first character to its last."""
+"""The regular expression that a whole placeholder matches."""
 
 _WHOLE: Final = re.compile(PATTERN)
 
 
 def is_placeholder(value: str) -> bool:
-    """Return whether a value stands for no identifier at all."""
+    """Return whether a value is a placeholder."""
     return _WHOLE.fullmatch(value) is not None

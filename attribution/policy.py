@@ -1,6 +1,6 @@
-"""The rules money is paid by: one immutable object, stored with every run.
+"""The attribution rules as one immutable object, stored with every run.
 
-Nothing below `flows/` reads a setting; logic is built from a `Policy`.
+No code outside `flows/` reads a setting; it receives a `Policy`.
 """
 
 from typing import Annotated, Final, Literal
@@ -92,12 +92,12 @@ class Policy(_Frozen):
         return windows
 
     def post_click_of(self, event_type: str) -> int:
-        """Return the window of a click, or of any record matched by a click id."""
+        """Return the window of clicks, and of records matched by a click id."""
         own = self.windows.get(event_type, Windows()).post_click
         return self.post_click if own is None else own
 
     def post_view_of(self, event_type: str) -> int:
-        """Return the window of an impression."""
+        """Return the window of impressions."""
         own = self.windows.get(event_type, Windows()).post_view
         return self.post_view if own is None else own
 

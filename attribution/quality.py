@@ -12,14 +12,14 @@ from attribution.policy import Policy
 from attribution.vocabulary import KIND_CODES, Warn
 
 _QUALITY_STEPS: Final = 1e12
-"""A quality has twelve decimals, so that a sum of qualities can be one of decimals, and exact."""
+"""A quality has twelve decimals, so qualities can be summed exactly as decimals."""
 
 
 @lru_cache(maxsize=4096)
 def match_quality(carries: int, policy_weights: tuple[tuple[str, float], ...]) -> float:
     """Return `1 - prod(1 - w)` over the kinds in the bit mask, in the order of the weights.
 
-    Each step is one operation on doubles, so that every machine comes to the same last digit.
+    Each step is one operation on doubles, so every machine computes the same last digit.
     """
     missed = 1.0
     for kind, weight in policy_weights:
@@ -29,7 +29,7 @@ def match_quality(carries: int, policy_weights: tuple[tuple[str, float], ...]) -
 
 
 def quality(carries: int, policy: Policy) -> float:
-    """match_quality of one mask of kinds."""
+    """Return the match quality of one mask of kinds."""
     return match_quality(carries, _weights(policy))
 
 
@@ -38,26 +38,26 @@ def _weights(policy: Policy) -> tuple[tuple[str, float], ...]:
 
 
 def kinds_of(carries: int, policy: Policy) -> list[str]:
-    """Spell out the kinds in a bit mask, strongest first."""
+    """Return the kinds in a bit mask, strongest first."""
     return [kind for kind in policy.ordered_kinds if carries >> KIND_CODES[kind] & 1]
 
 
 def quality_column(carries: Array, policy: Policy) -> Array:
-    """match_quality of each mask; few masks occur, so each is computed once."""
+    """Return the match quality of each mask; few masks occur, so each is computed once."""
     weights = _weights(policy)
     masks, which = np.unique(carries, return_inverse=True)
     return np.array([match_quality(mask, weights) for mask in masks.tolist()], dtype=float)[which]
 
 
 def carries_column(carries: Array, policy: Policy) -> pa.Array:
-    """Kinds of each mask as lists of names."""
+    """Return the kinds of each mask as a list of names."""
     masks, which = np.unique(carries, return_inverse=True)
     lists = [kinds_of(mask, policy) for mask in masks.tolist()]
     return pa.array(lists, pa.list_(pa.string())).take(pa.array(which))
 
 
 def warnings_column(warnings: Array) -> pa.Array:
-    """Warnings of each mask as lists of names; null where there are none."""
+    """Return the warnings of each mask as a list of names; null if there are none."""
     masks, which = np.unique(warnings, return_inverse=True)
     lists = [
         [word for bit, word in enumerate(Warn) if mask >> bit & 1] or None

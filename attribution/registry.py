@@ -1,6 +1,6 @@
-"""Which event sources exist, since when, and what each of them may send.
+"""The registry of event sources: the versions of each source and what it may send.
 
-Frozen values: a registry is built once and asked by time of arrival; nothing here reads a file.
+A registry is immutable and is looked up by time of arrival. Nothing here reads a file.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ NOT_ALLOWED: Final = {
     "event_source_url": "event_source_url is at a host outside the source's allowed_domains",
     "custom_data.currency": "custom_data.currency is not one of the source's value_currencies",
 }
-"""What is wrong where an event breaks a rule of its source."""
+"""The message for an event that breaks a rule of its source."""
 
 
 class RegistryError(ValueError):
@@ -31,9 +31,9 @@ class RegistryError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceVersion:
-    """An event source as it was from `valid_from` until before `valid_to` (microseconds).
+    """An event source as it was from `valid_from` (inclusive) to `valid_to` (exclusive), in us.
 
-    None allows everything; `allowed_domains` (bare, in lower case) does so when it is empty.
+    None allows everything, and so do empty `allowed_domains` (bare domains in lower case).
     """
 
     advertiser_id: str
@@ -62,7 +62,7 @@ class Registry:
 
     @classmethod
     def from_documents(cls, documents: object, *, allow_unregistered: bool) -> Self:
-        """Build a registry from an array of entries, valid for all time; raises RegistryError."""
+        """Build a registry from an array of entries valid at any time; raises RegistryError."""
         if not isinstance(documents, list):
             message = f"{_DOCUMENT}: an array of event sources is expected"
             raise RegistryError(message)
@@ -84,7 +84,7 @@ class Registry:
     def lookup(
         self, advertiser_id: str, event_source_id: str, *, at: int | None
     ) -> SourceVersion | None:
-        """Find the version in force at an arrival; an unknown arrival sees the latest version."""
+        """Return the version valid at time `at`; the latest one if `at` is None."""
         instant = END_OF_TIME - 1 if at is None else at
         for version in self.versions.get((advertiser_id, event_source_id), ()):
             if version.valid_from <= instant < version.valid_to:
@@ -93,7 +93,7 @@ class Registry:
 
 
 def judge_source(version: SourceVersion, record: EventRecord) -> Rejection | EventRecord:
-    """Hold an accepted event against its source; the record may come back with a warning more."""
+    """Check an accepted event against its source; the returned record may have a warning more."""
     if version.event_types is not None and record.event_type not in version.event_types:
         return _reject(record, Code.INVALID_EVENT_TYPE, "event_type")
     host = record.event_source_host
@@ -109,7 +109,7 @@ def judge_source(version: SourceVersion, record: EventRecord) -> Rejection | Eve
 
 
 def version_of(source: EventSource) -> SourceVersion:
-    """Return an event source as it is for all time."""
+    """Return the version of an event source that is valid at any time."""
     types, currencies = source.event_types, source.value_currencies
     return SourceVersion(
         advertiser_id=source.advertiser_id,
@@ -146,11 +146,11 @@ def _fault(index: int, field: str | None, message: str) -> str:
 def following(
     versions: tuple[SourceVersion, ...], current: SourceVersion | None, now: int
 ) -> tuple[SourceVersion, ...]:
-    """Return the versions of a source that from `now` on is `current`, or deleted."""
+    """Return the versions of a source with `current` valid from `now` on; None deletes it."""
     new = None if current is None else replace(current, valid_from=now)
     is_open = bool(versions) and versions[-1].valid_to == END_OF_TIME
     if is_open and new != replace(versions[-1], valid_from=now):
-        # A clock that was set back must not make a version end before it began.
+        # If the clock was set back, a version must still not end before it began.
         end = max(now, versions[-1].valid_from)
         versions = (*versions[:-1], replace(versions[-1], valid_to=end))
         is_open = False
@@ -161,7 +161,7 @@ def following(
 
 
 def _joined(versions: Iterable[SourceVersion]) -> tuple[SourceVersion, ...]:
-    """Make one of those that follow one another and say the same: nothing has changed there."""
+    """Merge adjacent versions with the same rules."""
     joined: list[SourceVersion] = []
     for each in versions:
         last = joined[-1] if joined else None

@@ -1,6 +1,6 @@
-"""The rows analysts read: conversions and credits, in the columns of the tables.
+"""The rows of the result tables `conversions` and `credits`.
 
-Column names and types are those of `connectors/database/schema.sql`; this module only fills them.
+Column names and types are those of `connectors/database/schema.sql`.
 """
 
 import numpy as np
@@ -52,7 +52,7 @@ _OF_RECORD = ("impression_id", "campaign_id", "media_buy_id", "package_id", "cre
 def conversion_rows(
     due: pa.RecordBatch, touchpoints: Touchpoints | None, policy: Policy
 ) -> pa.RecordBatch:
-    """One row per conversion: what was sent, and what came of it."""
+    """Return one row per conversion: the event as sent, and its outcome."""
     won = _Winners(due.num_rows, touchpoints, policy)
     outcome, reason = outcomes_of(due, won.length > 0, policy)
     attributed = outcome == Outcome.ATTRIBUTED
@@ -78,7 +78,7 @@ def conversion_rows(
 
 
 class _Winners:
-    """Per conversion: its best-ranked touchpoint, spread over all rows of `due`."""
+    """The best-ranked touchpoint of each conversion, aligned with the rows of `due`."""
 
     def __init__(self, count: int, touchpoints: Touchpoints | None, policy: Policy) -> None:
         self.length = np.zeros(count, dtype=np.int64)
@@ -101,7 +101,7 @@ class _Winners:
 
 
 def credit_rows(due: pa.RecordBatch, touchpoints: Touchpoints, policy: Policy) -> pa.RecordBatch:
-    """One row per conversion and touchpoint, with the share and value of each model."""
+    """Return one row per conversion and touchpoint, with the share and value of each model."""
     owner, records = touchpoints.owner, touchpoints.records
     mine = pick(due.select(_OF_CONVERSION), owner)
     event_time = values(mine, "event_time")

@@ -1,8 +1,8 @@
-"""The five attribution models: what part of one conversion each touchpoint of its path earns.
+"""The five attribution models: the share of a conversion that each touchpoint of its path earns.
 
 A share is whole billionths, rounded down; the winner takes the remainder, so that the shares of a
 conversion sum to exactly one and the values they earn to exactly its value (design: semantics,
-"Winner and credit"). Money and shares are integers throughout; only time decay passes a float64.
+"Winner and credit"). Money and shares are integers throughout; only time decay uses float64.
 """
 
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ _TWO: Final = 2
 class Paths:
     """Touchpoints in path order, conversion after conversion.
 
-    `position` counts from 1 and `length` is the path's, both per row; `start` are the rows that
-    begin a path; `wins` marks the best-ranked row of each path; `age` is
+    Per row, `position` in the path counts from 1 and `length` is the length of the path; `start`
+    are the rows that begin a path; `wins` marks the best-ranked row of each path; `age` is
     `event_time - time` in microseconds.
     """
 
@@ -37,7 +37,7 @@ class Paths:
 
 
 def shares(paths: Paths, *, half_life: int) -> dict[str, Ints]:
-    """Billionths per touchpoint and model; `half_life` in microseconds."""
+    """Return the billionths per touchpoint, by model; `half_life` is in microseconds."""
     raw = {
         "last_touch": np.where(paths.wins, ONE, 0),
         "first_touch": np.where(paths.position == 1, ONE, 0),
@@ -58,7 +58,7 @@ def earned(share: Ints, paths: Paths, value: Ints) -> Ints:
 
 
 def _whole(floored: Ints, paths: Paths, total: Ints | int) -> Ints:
-    """Return the winners what rounding down left over."""
+    """Add to each winner what rounding down left over of `total`."""
     if len(floored) == 0:
         return floored
     rest = total - np.add.reduceat(floored, paths.start)
@@ -68,14 +68,14 @@ def _whole(floored: Ints, paths: Paths, total: Ints | int) -> Ints:
 
 
 def _time_decay(paths: Paths, half_life: int) -> Ints:
-    """Weights `2 ** (-age / half_life)`, summed along the path in float64.
+    """Share by weights `2 ** (-age / half_life)`, summed along the path in float64.
 
     Where all weights of a path are too small for a float64, its touchpoints share equally.
     """
     weight = np.exp2(-(paths.age.astype(np.float64) / float(half_life)))
     length = paths.length[paths.start]
     total = np.zeros(len(paths.start))
-    # Added one after the other, as a reader would: the order of additions is part of the result.
+    # Added one by one in path order: the order of float additions is part of the result.
     for step in range(int(length.max(initial=0))):
         longer = np.flatnonzero(length > step)
         total[longer] += weight[paths.start[longer] + step]
@@ -86,7 +86,7 @@ def _time_decay(paths: Paths, half_life: int) -> Ints:
 
 
 def _position_based(paths: Paths) -> Ints:
-    """40 % to both ends, 20 % among the rest; a path of one takes all, one of two halves."""
+    """Share 40 % to each end and 20 % among the rest; a path of two is halved, of one gets all."""
     last = paths.position == paths.length
     ends = (paths.position == 1) | last
     between = _MIDDLE // np.maximum(paths.length - 2, 1)

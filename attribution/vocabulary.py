@@ -1,13 +1,13 @@
 """The closed vocabularies: every word that may appear in a column, a counter or an error.
 
-Nothing here depends on anything else. A name that is not in this file is not written by the job.
+The job writes no name that is not in this file. It imports nothing from the project.
 """
 
 from enum import StrEnum
 from typing import Final
 
-# The order is only the default; the order that ranks is `Policy.match_keys`. A kind's position in
-# this tuple is its code in columns and hashes, so append, never reorder: state depends on it.
+# This order is only the default; `Policy.match_keys` sets the ranking. A kind's position in this
+# tuple is its code in columns and hashes, so append, never reorder: stored state depends on it.
 KINDS: Final = (
     "click",
     "rampid",
@@ -32,7 +32,7 @@ UID_KINDS: Final = frozenset(
 """Uid types that give a match key."""
 
 CLICK_ID_TYPE_ALIASES: Final = {"fbc": "fbclid", "_fbc": "fbclid"}
-"""Types that are another's: Meta's click id by the name of the cookie that keeps it."""
+"""Alternative names of click id types: Meta's, also named after the cookie that stores it."""
 
 PLACEHOLDER_WORDS: Final = (
     "",
@@ -47,7 +47,7 @@ PLACEHOLDER_WORDS: Final = (
     "-",
     "0",
 )
-"""What producers send for an identifier they do not have, in any case; also hashed."""
+"""Values that producers send, plain or hashed, for a missing identifier; case does not matter."""
 
 PLACEHOLDER_MACROS: Final = (
     ("{", "}"),
@@ -57,7 +57,7 @@ PLACEHOLDER_MACROS: Final = (
     ("[", "]"),
     ("<", ">"),
 )
-"""What stands around the name of a macro that an ad server should have filled in."""
+"""The delimiters of a macro that an ad server should have replaced."""
 
 EVENT_TYPES: Final = (
     "page_view",
@@ -100,7 +100,7 @@ NONSTANDARD_EVENT_TYPES: Final = frozenset({"deposit", "subscription"})
 """Accepted as sent, with a warning: AdCP has no `deposit`, and spells the other `subscribe`."""
 
 OBSERVED_EVENT_TYPES: Final = frozenset({"refund", "remove_from_cart", "disqualify_lead"})
-"""Types that undo something: kept, earning nothing until adjustments exist."""
+"""Types that revoke something: stored, but without credit until adjustments exist."""
 
 ACTION_SOURCES: Final = (
     "website",

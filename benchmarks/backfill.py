@@ -1,8 +1,8 @@
-"""A job that starts on a month of topics: how far the streams drift apart, and what that takes.
+"""A job that starts with a month of backlog in topics: how far the watermarks drift apart.
 
-Impressions are many times as many as events. The last line is JSON: the largest spread of the
-streams' watermarks while both have a backlog, the peak of memory (of the first process), and the
-pace. Arguments are options of `tributary run`: `--processes 2`.
+There are many times more impressions than events. The last line is JSON: the largest difference
+between the streams' watermarks while both have a backlog, the peak memory (of the first process),
+and the throughput. Arguments are options of `tributary run`: `--processes 2`.
 """
 
 import json
@@ -29,7 +29,7 @@ from tests.support.brokers.broker import apache, free_port, jars, running, tansu
 IMPRESSIONS: Final = 400_000
 EVENTS: Final = 20_000
 PARTITIONS: Final = 4
-KEEP: Final = {"retention.ms": "-1"}  # or the broker would delete a month that is long past
+KEEP: Final = {"retention.ms": "-1"}  # otherwise the broker deletes a month that is long past
 SAMPLE_SECONDS: Final = 0.05
 SECONDS_MAX: Final = 300
 STREAMS: Final = ("events", "impressions")
@@ -42,9 +42,9 @@ _RECEIVED: Final = re.compile(rb'"received_at":"([^"]+)"')
 
 @dataclass
 class Drift:
-    """What was seen of a job so far: seconds and bytes; `ends` are the last arrival of each stream.
+    """The samples of a job so far: seconds and bytes; `ends` are the last arrivals by stream.
 
-    Streams drift apart for as long as both have a backlog.
+    Drift is measured only while both streams have a backlog.
     """
 
     ends: list[float]
@@ -53,7 +53,7 @@ class Drift:
     marks: dict[str, float] = field(default_factory=dict)
 
     def look(self, port: int) -> None:
-        """Ask the job; one that does not answer yet has nothing to say."""
+        """Sample the metrics of the job; do nothing if it does not serve them yet."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=1) as answer:
                 said = answer.read().decode()
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def _fill(servers: str, stream: str, log: Path) -> tuple[int, float]:
-    """Send a stream in order of arrival; give how much it is, and when the last of it arrived."""
+    """Send a stream in order of arrival; return the number of records and the last arrival."""
     create_topics(Cluster(servers), [Topic(_topic(stream), PARTITIONS, KEEP)], replication=1)
     producer = Producer({"bootstrap.servers": servers, "linger.ms": 50, "compression.type": "zstd"})
     count, last = 0, b""
@@ -124,7 +124,7 @@ def _lines(log: Path, stream: str) -> Iterator[bytes]:
 
 
 def _watch(folder: Path, servers: str, log: Path, drift: Drift) -> float:
-    """Run the job until it has read everything and is at the present; give the seconds it took."""
+    """Run the job until it has caught up; return the seconds it took."""
     port = free_port()
     command = [sys.executable, "-m", "flows", "run", "--sources", str(log / "event_sources.json")]
     command += ["--state", str(folder / "state"), "--db", str(folder / "result.duckdb")]

@@ -1,7 +1,7 @@
-"""What an epoch writes of a state: bytes by size of the state and of the change.
+"""The bytes that an epoch writes, by size of the state and of the change.
 
-The MATCH step is fed frames and asked for snapshots, as the engine does; what counts are the files
-and manifests it leaves. Over enough epochs all merges that a change leads to are in it.
+The bench passes frames to the MATCH step and takes snapshots, as the engine does, and adds up the
+files and manifests. Over enough epochs this includes all merges that a change causes.
 """
 
 import pickle
@@ -29,7 +29,7 @@ _FILL_ROWS: Final = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Bytes that epochs of so many new rows wrote of a state of so many, on average and at most."""
+    """Bytes written per epoch, mean and maximum, for a number of rows in state and of new rows."""
 
     state_rows: int
     changed_rows: int
@@ -39,17 +39,17 @@ class Written:
 
     @property
     def per_row(self) -> float:
-        """Bytes of segments per changed row."""
+        """The bytes of segments per changed row."""
         return self.segment_bytes / self.changed_rows
 
     @staticmethod
     def header() -> str:
-        """Name the columns of a row."""
+        """Return the header of the table."""
         names = ("state rows", "changed", "segments", "manifest", "bytes/row", "largest")
         return "".join(f"{name:>12}" for name in names)
 
     def row(self) -> str:
-        """Write it as a row of the table."""
+        """Return a row of the table."""
         columns = f"{self.state_rows:>12,}{self.changed_rows:>12,}{self.segment_bytes:>12,}"
         return columns + f"{self.manifest_bytes:>12,}{self.per_row:>12.0f}{self.bytes_max:>12,}"
 
@@ -57,7 +57,7 @@ class Written:
 def measure(
     log: Path, state_rows: int, changes: Sequence[int], *, epochs: int = EPOCHS
 ) -> Iterator[Written]:
-    """Fill a state, then let so many epochs change it, for each size of a change."""
+    """Fill a state, then change it in `epochs` epochs for each size of a change."""
     with TemporaryDirectory(prefix="tributary-changes-") as folder:
         step = _step(Path(folder))
         frames = _Frames(match_rows(log))
@@ -101,7 +101,7 @@ def _step(folder: Path) -> MatchStep:
 
 
 class _Frames:
-    """Frames of rows of a log, each with a key that no other row has."""
+    """Frames of rows of a log, each row with a unique key."""
 
     def __init__(self, rows: pa.RecordBatch) -> None:
         self._rows = rows
@@ -109,7 +109,7 @@ class _Frames:
         self._at = rows.schema.get_field_index("key")
 
     def of(self, count: int) -> Frame:
-        """Return a frame of so many rows, by which no time passes."""
+        """Return a frame of `count` rows that does not move the watermark."""
         keys = np.sort(self._chance.integers(2**63, size=count, dtype=np.uint64))
         rows = pick(self._rows, self._chance.integers(len(self._rows), size=count))
         rows = rows.set_column(self._at, self._rows.schema.field(self._at), pa.array(keys))

@@ -1,6 +1,6 @@
 """Time per record as the log grows: `python -m benchmarks.growth [CACHE]`; the last line is JSON.
 
-A replay is worth its name when a record of a long log costs what a record of a short one costs.
+A record of a long log should cost as much as a record of a short one.
 """
 
 import argparse
@@ -16,7 +16,7 @@ _EVENT_SHARE: Final = 6  # one record in six is an event, as in the replay bench
 
 
 def measure(cache: Path, records: int, *, runs: int) -> Cost:
-    """Replay a log of so many records; give the median cost."""
+    """Replay a log of `records` records; return the median cost."""
     events = records // _EVENT_SHARE
     folder = cached_log(cache, impressions=records - events, events=events)
     return median_cost([cost_of_replay(folder, folder / "replay.duckdb") for _ in range(runs)])

@@ -1,7 +1,7 @@
-"""What it costs to keep state: the same backlog through a run, and through one that keeps nothing.
+"""The cost of persistent state: the same backlog through a run with and without recovery.
 
-Taken is the CPU time from when the job serves its metrics, which is when the engine starts, to its
-end; to import and to open files costs both the same.
+Measured is the CPU time from the start of the engine, when the job begins to serve metrics, to the
+end of the job. Importing and opening files costs the same in both.
 """
 
 import shutil
@@ -26,7 +26,7 @@ def lines_of(data: Path) -> int:
 
 
 def compare_costs(data: Path, folder: Path, *, runs: int) -> tuple[Cost, Cost]:
-    """Run both in turn, so that a slow spell of the machine hits both; give the medians."""
+    """Run both alternately, so that a slow phase of the machine affects both; return medians."""
     kept: list[Cost] = []
     unkept: list[Cost] = []
     for _ in range(runs):
@@ -45,7 +45,7 @@ def _tell(kept: Cost, unkept: Cost) -> None:
 
 
 def cost_of_backlog(program: Sequence[str], data: Path, folder: Path) -> Cost:
-    """Run a program over a log until all of it is read and committed."""
+    """Run a program over a log until everything is read and committed; return its cost."""
     lines = lines_of(data)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

@@ -1,9 +1,9 @@
-"""How long a record takes to show: `python -m benchmarks.latency`; the last line is JSON.
+"""Latency from append to commit: `python -m benchmarks.latency`; the last line is JSON.
 
-A broker is started, or a folder made whose files grow, and a run over it; records are sent at each
-rate for a while. Measured is the time from when a record was appended until its provisional row was
-committed, which is when any reader of the job's process sees it. Nothing is left out but the first
-seconds, in which a start still does everything for the first time.
+The bench starts a broker, or creates a folder of growing files, and starts a run over it; records
+are sent at each rate for a while. Measured is the time from when a record was appended until its
+provisional row was committed and became visible to readers in the job's process. Only the first
+seconds are left out, in which a start does everything for the first time.
 """
 
 import argparse
@@ -34,7 +34,7 @@ Feeds = Callable[[Path], Feed]
 
 @contextmanager
 def feeds(over: str, folder: Path) -> Iterator[Feeds]:
-    """Yield what makes a feed in a folder of its own: files, or topics of a broker of ours."""
+    """Yield a function that creates a feed in a folder: files, or topics of a new broker."""
     if over == "folder":
         yield Files
         return
@@ -43,7 +43,7 @@ def feeds(over: str, folder: Path) -> Iterator[Feeds]:
 
 
 def race(feeds: Feeds, folder: Path, *, rate: int, seconds: int, extra: list[str]) -> Latencies:
-    """Send at one rate to a job of its own; give what it took."""
+    """Send at one rate to a new job; return the latencies."""
     folder = folder / f"drive-{rate}"
     folder.mkdir()
     drive = driven(feeds(folder), folder, rate=rate, seconds=seconds, extra=extra)
@@ -53,7 +53,7 @@ def race(feeds: Feeds, folder: Path, *, rate: int, seconds: int, extra: list[str
 
 
 def main() -> None:
-    """Send at every rate, print a row for each, draw the picture."""
+    """Measure every rate, print a row for each, draw the picture."""
     given = _arguments()
     extra = [word for setting in given.set or [] for word in ("--set", setting)]
     folder = Path(mkdtemp(prefix="tributary-latency-"))

@@ -1,7 +1,7 @@
-"""What surviving anything costs: `python -m benchmarks.recovery [CACHE]`; the last line is JSON.
+"""The cost of recovery: `python -m benchmarks.recovery [CACHE]`; the last line is JSON.
 
-Three questions: what recovery adds to the CPU time of a run, what an epoch writes of a large state
-when little of it has changed, and how soon a run with a large state is back after a kill.
+Three measurements: the CPU time that recovery adds to a run, the bytes that an epoch writes if
+little of a large state has changed, and the time to restart with a large state after a kill.
 """
 
 import argparse
@@ -19,16 +19,16 @@ from benchmarks.keeping import compare_costs
 from benchmarks.restarts import killed_state, restart
 
 RATIO_BAR: Final = 1.3
-"""CPU seconds with recovery over those without, at most."""
+"""The largest accepted ratio of CPU seconds with recovery to those without."""
 
 RESTART_BAR: Final = 10.0
-"""Seconds from a start after a kill to the first commit, at most, with ten million touchpoints."""
+"""Most seconds from a start after a kill to the first commit, with ten million touchpoints."""
 
 _EVENT_SHARE: Final = 6  # one record in six is an event, as in the replay bench
 
 
 def keeping(cache: Path, folder: Path, *, records: int, runs: int) -> dict[str, Any]:
-    """Compare a run with one that keeps nothing, and print it."""
+    """Compare a run with one without recovery, and print the result."""
     events = records // _EVENT_SHARE
     log = cached_log(cache, impressions=records - events, events=events)
     print(f"a backlog of {records:,} records, epochs of 1 s, with recovery and without")
@@ -45,7 +45,7 @@ def keeping(cache: Path, folder: Path, *, records: int, runs: int) -> dict[str, 
 
 
 def changes(cache: Path, *, records: int, epochs: int) -> dict[str, Any]:
-    """Measure what epochs write, and print a row for each size of state and change."""
+    """Measure the bytes that epochs write; print a row for each size of state and change."""
     events = records // _EVENT_SHARE
     log = cached_log(cache, impressions=records - events, events=events)
     print(f"bytes that an epoch writes of one key group, on average over {epochs}")
@@ -60,7 +60,7 @@ def changes(cache: Path, *, records: int, epochs: int) -> dict[str, Any]:
 
 
 def restarts(cache: Path, folder: Path, *, records: int, runs: int) -> dict[str, Any]:
-    """Start a killed run with a large state again and again, and print it."""
+    """Restart a killed run with a large state repeatedly, and print the result."""
     events = records // _EVENT_SHARE
     log = cached_log(cache, impressions=records - events, events=events)
     state = killed_state(cache, log)
@@ -88,10 +88,10 @@ def restarts(cache: Path, folder: Path, *, records: int, runs: int) -> dict[str,
 
 
 def main() -> None:
-    """Answer what is asked for, all of it by default."""
+    """Run the selected measurements, all by default."""
     given = _arguments()
     given.cache.mkdir(parents=True, exist_ok=True)
-    # Beside the cache: in /tmp the files may lie in memory, and a sync cost nothing.
+    # Beside the cache: /tmp may be in memory, where fsync costs nothing.
     folder = Path(mkdtemp(prefix="recovery-", dir=given.cache))
     answers: dict[str, Any] = {}
     try:

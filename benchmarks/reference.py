@@ -1,9 +1,9 @@
-"""The yardstick of the bench: batch SQL from the same raw files to conversions and credits.
+"""The reference of the replay bench: batch SQL from the same raw files to conversions and credits.
 
-Run as a whole process: `python -m benchmarks.reference FOLDER OUT.duckdb [THREADS]`. It checks
-nothing and knows click ids, uids and the hashed email, 30 days for a click or a click id and 1 day
-for the rest, and three models: less work than a replay does. It prints the numbers of conversions,
-credits and attributed conversions.
+Run as a whole process: `python -m benchmarks.reference FOLDER OUT.duckdb [THREADS]`. It does less
+work than a replay: no validation, only click ids, uids and the hashed email, 30 days for a click or
+a click id and 1 day for the rest, and three models. It prints the numbers of conversions, credits
+and attributed conversions.
 """
 
 import sys
@@ -51,7 +51,7 @@ where copy = 1;
 
 
 def _keys(table: str, by_click_id: str, others: str) -> str:
-    """Spell out a row per match key: (advertiser_id, key, columns), which differ for a click id."""
+    """Return SQL for one row per match key; `by_click_id` and `others` are its last columns."""
     return f"""
   select advertiser_id,
     'c:' || lower(user_match.click_id_type) || ':' || user_match.click_id as key, {by_click_id}
@@ -100,7 +100,7 @@ select (select count(*) from conversions), count(*), count(distinct conversion_i
 
 
 def run_reference(folder: Path, database: Path, *, threads: int) -> tuple[int, int, int]:
-    """Fill a new database; give the numbers of conversions, credits, attributed conversions."""
+    """Fill a new database; return the numbers of conversions, credits, attributed conversions."""
     connection = duckdb.connect(str(database), config={"threads": threads})
     connection.execute("set timezone = 'UTC'")
     for stream in ("impressions", "events"):

@@ -16,7 +16,7 @@ from benchmarks.state import bytes_per_key
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """The median costs of both sides on a log of so many records."""
+    """The median costs of both sides on a log of `records` records."""
 
     records: int
     ours: Cost
@@ -24,7 +24,7 @@ class Race:
 
 
 def race(folder: Path, *, records: int, runs: int) -> Race:
-    """Run both sides in turn, so that a slow spell of the machine hits both."""
+    """Run both sides alternately, so that a slow phase of the machine affects both."""
     ours, reference = [], []
     for run in range(runs):
         print(f"run {run + 1} of {runs}", flush=True)
@@ -34,7 +34,7 @@ def race(folder: Path, *, records: int, runs: int) -> Race:
 
 
 def report(result: Race, *, state_bytes: float | None) -> str:
-    """Write the table of a race, and as its last line the JSON object."""
+    """Return the table of a race, with the JSON object as its last line."""
     ours, reference = result.ours, result.reference
     figures = {
         "cpu_ratio": round(ours.cpu / reference.cpu, 3),
@@ -81,7 +81,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Make the log, run the race, print the report."""
+    """Generate the log, run the race, print the report."""
     given = _arguments()
     folder = cached_log(given.cache, impressions=given.impressions, events=given.events)
     result = race(folder, records=given.impressions + given.events, runs=given.runs)

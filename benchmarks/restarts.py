@@ -1,7 +1,7 @@
-"""How long a killed run takes to come back with a large state: from its start to its first commit.
+"""The time from the restart of a killed run with a large state to its first commit.
 
-The state is a real one. The job reads a long log once, under windows that nothing leaves, and is
-killed; log, state and result stay in the cache, and every restart begins from a copy of them.
+The state is a real one. The job reads a long log once, with windows so long that nothing expires,
+and is killed; log, state and result are cached, and every restart begins with a copy of them.
 """
 
 import os
@@ -27,10 +27,10 @@ LASTING: Final = (
     "policy.dedup_window=3650d",
     EPOCH,
 )
-"""Settings under which the whole log stays in state, though it is of long ago."""
+"""Settings that keep the whole log in state, although it is old."""
 
 MORE_EVENTS: Final = 2_000
-"""That come before the job starts again: so that there is something to commit."""
+"""Events appended before the restart, so that there is something to commit."""
 
 _EPOCHS: Final = "tributary_epoch_duration_seconds_count"
 
@@ -40,7 +40,7 @@ RESTART_SECONDS_MAX: Final = 600
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a killed run left, and how much of it there is."""
+    """The files of a killed run, and the size of its state."""
 
     folder: Path
     match_rows: int
@@ -51,7 +51,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """Seconds from the start of the process to the first commit, and the size of what is back."""
+    """Seconds from the start of the process to the first commit, and the size of the state."""
 
     seconds: float
     cpu: float
@@ -60,7 +60,7 @@ class Restart:
 
 
 def killed_state(cache: Path, log: Path) -> State:
-    """Return the state of a run that was killed when it had read a log; make it if it is new."""
+    """Return the state of a run that was killed after it had read a log; create it if missing."""
     folder = cache.resolve() / f"state-{FORMAT}-of-{log.name}"  # another format is refused
     if not folder.exists():
         for stale in cache.glob("state-*"):
@@ -77,7 +77,7 @@ def killed_state(cache: Path, log: Path) -> State:
 
 
 def restart(state: State, folder: Path) -> Restart:
-    """Start a copy of the job with new events in its log; end it after the first commit."""
+    """Restart a copy of the job with new events in its log; end it after the first commit."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(state.folder, folder, copy_function=_linked)
     _append_events(folder / "data")
@@ -114,7 +114,7 @@ def _build(folder: Path, log: Path) -> None:
 
 
 def _linked(source: str, target: str) -> None:
-    """Link what is never written again, copy what is."""
+    """Hard-link files that are never written again; copy others."""
     if source.endswith((".seg", ".ndjson")):
         os.link(source, target)
     else:
@@ -122,7 +122,7 @@ def _linked(source: str, target: str) -> None:
 
 
 def _append_events(data: Path) -> None:
-    """Put a new file beside the others, with events of another seed."""
+    """Add a file with events of another seed."""
     more = data / "more"
     words = ["generate", str(more), "--seed", "2", "--impressions", "0"]
     subprocess.run(
@@ -136,7 +136,7 @@ def _append_events(data: Path) -> None:
 
 
 def _rows(state: StateDir, step: str) -> int:
-    """Count the rows that a step would resume with."""
+    """Return the number of rows that a step would resume with."""
     groups = state.recovery.snapshots(step, StepState).values()
     return sum(part.rows for group in groups for part in group.manifest.parts)
 

@@ -1,8 +1,8 @@
 """A run at a steady rate for minutes: `python -m benchmarks.soak`; the last line is JSON.
 
-Windows are short, so that state expires as fast as it comes and everything that should come to a
-rest does within a minute. Each second memory, state and files are looked at, and judged by the
-second half of the time. The result file grows, for results are kept.
+Windows are short, so that state expires as fast as it arrives and every bounded series is level
+within a minute. Memory, state and files are sampled every second; the verdict is based on the
+second half. The result file grows, because results are kept.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SHORT: Final = (
     "policy.max_event_delay=10s",
     "policy.dedup_window=20s",
 )
-"""After 45 s nothing is left of a record but its results."""
+"""With these, state has nothing left of a record after 45 s."""
 
 LOOK_SECONDS: Final = 1.0
 START_SECONDS_MAX: Final = 60
@@ -37,7 +37,7 @@ PICTURE: Final = ROOT / "docs" / "soak.svg"
 
 
 def soak(folder: Path, *, rate: int, seconds: int) -> Curves:
-    """Let a job run at a rate for so long; give what was seen of it."""
+    """Run a job at a rate for `seconds`; return the samples."""
     feed = Files(folder)
     _generate(feed, rate=20, seconds=1).wait()
     command = run_command(folder / "log", folder, *SHORT)
@@ -63,7 +63,7 @@ def _generate(feed: Files, *, rate: int, seconds: int) -> "subprocess.Popen[byte
 
 
 def _looks(job: LiveJob, folder: Path, sender: "subprocess.Popen[bytes]") -> Curves:
-    """Look at a job until nothing is sent any more."""
+    """Sample a job until the sender ends."""
     started = time.monotonic()
     samples: list[Sample] = []
     while sender.poll() is None:
@@ -94,7 +94,7 @@ def _look(job: LiveJob, folder: Path, at: float) -> Sample:
 
 
 def _megabytes(folder: Path, pattern: str = "*") -> float:
-    """Add up files, of which some may go while we look."""
+    """Return the total size of files, some of which may be deleted meanwhile."""
     total = 0
     for path in folder.glob(pattern):
         try:
@@ -109,7 +109,7 @@ def _told(sample: Sample) -> str:
 
 
 def main() -> None:
-    """Soak, say of each series whether it is level, draw the picture."""
+    """Run the soak, print whether each series is level, draw the picture."""
     given = _arguments()
     given.cache.mkdir(parents=True, exist_ok=True)
     folder = Path(mkdtemp(prefix="soak-", dir=given.cache))

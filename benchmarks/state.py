@@ -1,4 +1,4 @@
-"""What a touchpoint costs in match state, per match key it is found by."""
+"""The size of a touchpoint in the state of MATCH, per match key."""
 
 import json
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ from connectors.files.whole_lines import read_whole_lines
 from connectors.hashing import Salts
 
 CHUNKS: Final = 12
-"""Chunks that are indexed: enough for runs to be merged."""
+"""Chunks to index: enough for runs to be merged."""
 
 
 def bytes_per_key(folder: Path) -> float:
-    """Index the first chunks of a log; give the bytes of all runs per row, one row per key."""
+    """Index the first chunks of a log; return bytes of all runs per row, one row per key."""
     match = Match(Policy())
     for rows in islice(_chunks(folder), CHUNKS):
         match.insert(rows["clicks"], as_click=True)
@@ -33,12 +33,12 @@ def bytes_per_key(folder: Path) -> float:
 
 
 def match_rows(folder: Path) -> pa.RecordBatch:
-    """Return the rows of views that MATCH would keep of the first chunk of a log."""
+    """Return the rows that MATCH would store for the views in the first chunk of a log."""
     return next(_chunks(folder))["views"]
 
 
 def _chunks(folder: Path) -> Iterator[dict[str, pa.RecordBatch]]:
-    """Yield what MATCH is fed of a log of impressions, chunk by chunk."""
+    """Yield the input of MATCH from the impressions of a log, chunk by chunk."""
     registry = Registry.from_documents(
         json.loads((folder / "event_sources.json").read_bytes()), allow_unregistered=False
     )

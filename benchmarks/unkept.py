@@ -1,7 +1,7 @@
-"""A continuous run that keeps nothing: `python -m benchmarks.unkept --data DIR ...`.
+"""A continuous run without recovery: `python -m benchmarks.unkept --data DIR ...`.
 
-The flow, the lanes and the result file are those of `tributary run`; there are no segments, and the
-engine has no recovery store. What it saves is what recovery costs.
+Flow, lanes and result file are those of `tributary run`, but there are no segments and no recovery
+store. The difference in CPU time is the cost of recovery.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""`python -m flows` is `tributary`."""
+"""`python -m flows` runs `tributary`."""
 
 from flows.cli.app import main
 

@@ -1,8 +1,8 @@
 """A replay for the engine's own command line: `python -m bytewax.run "flows.batch:flow()" -w 2`.
 
-The environment says what to do: TRIBUTARY_PATH is the folder of raw streams, TRIBUTARY_DB the new
-result file, and TRIBUTARY_FLOW__LANES how many lanes read. The result file is complete when the
-process exits with 0; `tributary replay` takes better care of one that is not.
+Environment variables set the options: TRIBUTARY_PATH is the folder of raw streams, TRIBUTARY_DB the
+new result file, and TRIBUTARY_FLOW__LANES the number of lanes. The result file is complete if the
+process exits with 0; unlike `tributary replay`, a failed run leaves an incomplete file.
 """
 
 import os
@@ -20,9 +20,9 @@ from flows.settings.load import SettingsError, load_settings
 
 
 def flow() -> Dataflow:
-    """Build the flow of the replay that the environment asks for.
+    """Build the flow of a replay from environment variables.
 
-    Raises SettingsError or LogError when it cannot; an existing result file ends the run.
+    Raises SettingsError or LogError if it cannot; an existing result file ends the run.
     """
     settings = load_settings(config=None, overrides=[]).settings
     job = ReplayOptions(
@@ -45,19 +45,19 @@ def _path(name: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _NewDatabase(FixedPartitionedSink[Rows, int]):
-    """A result file that is created by the one worker that writes it."""
+    """A new result file, created by the one worker that writes it."""
 
     job: ReplayOptions
     log: InputLog
 
     def list_parts(self) -> list[str]:
-        """Name the only partition."""
+        """Return the name of the only partition."""
         return ["database"]
 
     def build_part(
         self, step_id: str, for_part: str, resume_state: int | None
     ) -> StatefulSinkPartition[Rows, int]:
-        """Create the file; raises DatabaseError when there is one."""
+        """Create the file; raises DatabaseError if it exists."""
         connection = create_database(self.job.database, overwrite=False)
         record(connection, self.job, self.log)
         return DatabaseSink(connection).build_part(step_id, for_part, resume_state)

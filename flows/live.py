@@ -1,12 +1,13 @@
 """A continuous run for the engine's own command line: `python -m bytewax.run "flows.live:flow()"`.
 
-For clusters over several hosts, with `-r STATE/recovery -s 1 -b 0`, for without a recovery store
-nothing is kept. The environment says what to do: TRIBUTARY_DATA, TRIBUTARY_STATE and TRIBUTARY_DB
-are what `tributary run` is told; where the settings name a Kafka cluster, its topics are read
-instead of TRIBUTARY_DATA. TRIBUTARY_METRICS_PORT, where it is set, is this process's own port for
-metrics and health. Process 0 locks and prepares the state. The others wait until
-there is one, and look at the registry when the engine opens their lanes: it does so when all are
-connected, which process 0 is only once it has prepared everything.
+For clusters over several hosts. Use `-r STATE/recovery -s 1 -b 0`: without a recovery store no
+state is kept. TRIBUTARY_DATA, TRIBUTARY_STATE and TRIBUTARY_DB are the options --data, --state and
+--db of `tributary run`; if the settings name a Kafka cluster, its topics are read instead of
+TRIBUTARY_DATA. TRIBUTARY_METRICS_PORT, if set, is this process's port for metrics and health.
+
+Process 0 locks and prepares the state. The others wait for the state, and load the registry when
+the engine opens their lanes: that is after all processes are connected, and process 0 connects only
+once it has prepared everything.
 """
 
 import argparse
@@ -35,20 +36,20 @@ from flows.run.wiring import Wiring
 from flows.settings.load import SettingsError, load_settings
 
 STATE_SECONDS_MAX: Final = 60.0
-"""How long a process waits for process 0 to make the state; it takes a second."""
+"""How long a process waits for process 0 to create the state, which takes a second."""
 
 METRICS_PORT: Final = "TRIBUTARY_METRICS_PORT"
 
 PORT_MAX: Final = 65_535
 
 _HELD: Final = ExitStack()
-"""The lock of the state directory, and the handlers of signals, until the process ends."""
+"""Holds the lock of the state directory and the signal handlers until the process ends."""
 
 
 def flow() -> Dataflow:
-    """Build the flow of the continuous run that the environment asks for.
+    """Build the flow of a continuous run from environment variables.
 
-    Raises SettingsError, LogError, StateError, DatabaseError or MonitorError when it cannot.
+    Raises SettingsError, LogError, StateError, DatabaseError or MonitorError if it cannot.
     """
     set_up_logs()
     state = _path("TRIBUTARY_STATE")
@@ -63,7 +64,7 @@ def flow() -> Dataflow:
         allow_unregistered=facts is not None and facts.allow_unregistered,
     )
     stopping = Stopping()
-    # Not left to the interpreter, which stops the threads before it lets go of what they serve.
+    # Close explicitly: the interpreter would stop the threads before it released the resources.
     atexit.register(_HELD.close)
     _HELD.enter_context(asked_by_signals(stopping))
     if (port := _metrics_port()) is not None:
@@ -78,7 +79,7 @@ def flow() -> Dataflow:
 
 
 def _index() -> int:
-    """Return the number of this process, which the engine is told by a flag or the environment."""
+    """Return the number of this process, from the engine's flag or the environment."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("-i", "--process-id", type=int)
     told, _ = parser.parse_known_args()
@@ -98,7 +99,7 @@ def _metrics_port() -> int | None:
 
 
 def _known(state: StateDir, *, wait: bool) -> StateFacts | None:
-    """Return what a state was created with; None without a state, unless it is waited for."""
+    """Return the facts of a state; with `wait`, wait for it, else return None if it is missing."""
     until = time.monotonic() + STATE_SECONDS_MAX
     while wait and not (state.path / STATE).exists() and time.monotonic() < until:
         time.sleep(0.1)
@@ -106,7 +107,7 @@ def _known(state: StateDir, *, wait: bool) -> StateFacts | None:
 
 
 class _Joining(Source):
-    """The lanes of a process that is not the first: what they judge by is known when they open."""
+    """The lanes of a process other than 0; the registry is loaded when the first one opens."""
 
     def __init__(self, job: RunOptions, facts: StateFacts, stopping: Stopping) -> None:
         self._job = job
@@ -114,7 +115,7 @@ class _Joining(Source):
         self._stopping = stopping
 
     def list_parts(self) -> list[str]:
-        """Name the lanes."""
+        """Return the names of the lanes."""
         return [str(lane) for lane in range(self._facts.lanes)]
 
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> SourcePartition:  # noqa: ANN401
@@ -123,7 +124,7 @@ class _Joining(Source):
 
     @cached_property
     def _source(self) -> LiveSource:
-        # Not what a file says by now: process 0 has noted what the result is judged by.
+        # Use the registry that process 0 has stored; the file may have changed since.
         known = load_versions(StateDir(self._job.state))
         assert known is not None, "process 0 keeps it before it is connected"
         let_in = self._facts.allow_unregistered

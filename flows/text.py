@@ -1,4 +1,4 @@
-"""Tables as plain text, for terminals and for files alike: no colours, nothing cut off."""
+"""Plain text tables for terminals and files: no colours, nothing cut off."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -11,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 _WIDE: Final = 1_000_000
-"""Wider than any row, so that nothing is folded; a table takes only what it needs."""
+"""Wider than any row, so that nothing is wrapped; a table is only as wide as it needs to be."""
 
 
 def text_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay cells out in columns under their headers."""
+    """Return a table of cells in columns under their headers."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for header in headers:
         table.add_column(Text(header), no_wrap=True)
@@ -27,5 +27,5 @@ def text_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def instant(moment: datetime | None) -> str:
-    """Write an instant."""
+    """Format a time."""
     return "at an unknown time" if moment is None else str(moment).replace("+00:00", "Z")

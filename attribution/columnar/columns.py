@@ -1,6 +1,6 @@
-"""Arrow columns seen as numpy arrays and back, without copies where the layout allows it.
+"""Conversion between Arrow columns and numpy arrays, without copies where the layout allows it.
 
-Everything columnar in the core speaks through these few functions. No domain knowledge here.
+All columnar code of the core uses these few functions. They contain no domain knowledge.
 """
 
 from collections.abc import Iterable
@@ -26,23 +26,23 @@ def values(batch: pa.RecordBatch, name: str) -> Array:
 
 
 def pick(batch: pa.RecordBatch, rows: Array) -> pa.RecordBatch:
-    """Rows of a batch by position."""
+    """Return the rows of a batch at the given positions."""
     return batch.take(pa.array(rows))
 
 
 def keep(batch: pa.RecordBatch, mask: Mask) -> pa.RecordBatch:
-    """Rows of a batch where the mask holds; the batch itself when it holds everywhere."""
+    """Return the rows where the mask is true; the batch itself if it is true everywhere."""
     return batch if mask.all() else batch.filter(pa.array(mask))
 
 
 def concat(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
-    """Put batches of one schema in one; dictionaries are unified. At least one batch."""
+    """Concatenate one or more batches of one schema; dictionaries are unified."""
     batches = list(batches)
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 
 def without_stale_names(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Forget names that no row uses, in dictionary columns that have more names than rows."""
+    """Drop unused dictionary entries from columns that have more entries than rows."""
     for at, column in enumerate(batch.columns):
         if pa.types.is_dictionary(column.type) and len(column.dictionary) > len(column):
             used = column.dictionary_decode().dictionary_encode()
@@ -51,19 +51,19 @@ def without_stale_names(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def present(column: pa.Array) -> Mask:
-    """Where a column is not null."""
+    """Return a mask of the rows in which a column is not null."""
     return column.is_valid().to_numpy(zero_copy_only=False)
 
 
 def money_to_micros(column: pa.Array) -> Ints:
-    """Read DECIMAL(18,6) as millionths; what stands where it is null is zero."""
+    """Read DECIMAL(18,6) as millionths; null becomes zero."""
     words = np.frombuffer(column.buffers()[1], dtype=np.int64)
     low = words[2 * column.offset : 2 * (column.offset + len(column)) : 2]
     return low if column.null_count == 0 else np.where(present(column), low, 0)
 
 
 def micros_to_money(micros: Ints, valid: Mask | None = None) -> pa.Array:
-    """Write millionths as DECIMAL(18,6); null where `valid` does not hold."""
+    """Write millionths as DECIMAL(18,6); null where `valid` is false."""
     return _decimal(MONEY, micros, valid)
 
 
@@ -81,13 +81,13 @@ def _decimal(kind: pa.DataType, scaled: Ints, valid: Mask | None) -> pa.Array:
 
 
 def timestamps(micros: Ints, valid: Mask | None = None) -> pa.Array:
-    """Write microseconds since the epoch as TIMESTAMPTZ; null where `valid` does not hold."""
+    """Write microseconds since the epoch as TIMESTAMPTZ; null where `valid` is false."""
     mask = None if valid is None else ~valid
     return pa.array(micros, mask=mask).view(pa.timestamp("us", "UTC"))
 
 
 def ranks(column: pa.Array) -> Array:
-    """Return each row of a dictionary column the rank of its value in byte order."""
+    """Return the rank, in byte order, of each row's value in a dictionary column."""
     names = column.dictionary.to_pylist()
     order = sorted(range(len(names)), key=lambda code: names[code].encode())
     rank_of = np.empty(len(names), dtype=np.int64)
@@ -96,19 +96,19 @@ def ranks(column: pa.Array) -> Array:
 
 
 def starts_of(sorted_key: Array) -> Ints:
-    """Positions where a new value begins in a sorted array."""
+    """Return the positions where a new value begins in a sorted array."""
     if len(sorted_key) == 0:
         return np.empty(0, dtype=np.int64)
     return np.flatnonzero(np.r_[True, sorted_key[1:] != sorted_key[:-1]])
 
 
 def lengths_of(starts: Ints, total: int) -> Ints:
-    """Lengths of the segments that begin at `starts`."""
+    """Return the lengths of the segments that begin at `starts`."""
     return np.diff(np.r_[starts, total])
 
 
 def expand(starts: Ints, counts: Ints) -> tuple[Ints, Ints]:
-    """Spell out ranges: for range i, `counts[i]` times (i, starts[i] + 0, 1, ...)."""
+    """Expand ranges: range i yields `counts[i]` pairs (i, starts[i] + 0, 1, ...)."""
     owner = np.repeat(np.arange(len(counts)), counts)
     first = np.cumsum(counts) - counts
     return owner, np.arange(len(owner)) - np.repeat(first - starts, counts)

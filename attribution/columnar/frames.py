@@ -1,4 +1,4 @@
-"""What travels between the steps: frames of rows, each with the watermark of its origin."""
+"""The messages between steps: frames of rows, each with the watermark of its origin."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -8,12 +8,12 @@ import pyarrow as pa
 START: Final = -(2**63)
 """The watermark before anything was read."""
 END: Final = 2**63 - 1
-"""The end of time: a finished origin's promise that nothing follows."""
+"""The watermark of a finished origin: nothing follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Rows of one port from one origin, by name; none where only the watermark moved."""
+    """Rows from one origin to one port, by name; empty if only the watermark moved."""
 
     port: str
     origin: int
@@ -22,14 +22,14 @@ class Frame:
 
 
 class Watermarks:
-    """The minimum over the origins of every port of a step."""
+    """The watermarks of all origins of a step; the step's own is their minimum."""
 
     def __init__(self, origins: dict[str, int]) -> None:
-        """Start below everything; `origins` gives the number of origins of each port."""
+        """Start at `START`; `origins` is the number of origins of each port."""
         self._of = {port: [START] * count for port, count in origins.items()}
 
     def observe(self, frame: Frame) -> None:
-        """Note an origin's promise; a promise is never taken back."""
+        """Record an origin's watermark, which never moves back."""
         held = self._of[frame.port]
         held[frame.origin] = max(held[frame.origin], frame.watermark)
 
@@ -39,7 +39,7 @@ class Watermarks:
         return {port: list(held) for port, held in self._of.items()}
 
     def restore(self, held: dict[str, list[int]]) -> None:
-        """Go on from what `held` returned."""
+        """Restore what `held` returned."""
         self._of = {port: list(watermarks) for port, watermarks in held.items()}
 
     @property
@@ -49,16 +49,16 @@ class Watermarks:
 
 
 DEAD_LETTERS: Final = "dead_letters"
-"""Among the tables of a `DecodedChunk`: refused documents, which no database is to have."""
+"""The table of refused documents in a `DecodedChunk`; it is not written to the database."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedChunk:
-    """One chunk as the flow takes it.
+    """One decoded chunk, as a lane passes it to the flow.
 
-    `lane` and `watermark`: who read it, and the promise of all the lane's partitions of `stream`.
-    `rows` are for the keyed steps: `unique` (to be counted once), and of impressions `clicks` and
-    `views` (a row per match key). `tables` are finished rows, by table; `records` counts documents.
+    `watermark` is the minimum over the partitions of `stream` that `lane` reads. `rows` go to the
+    keyed steps: `unique` (to be counted once) and, for impressions, `clicks` and `views` (one row
+    per match key). `tables` are finished rows, by table; `records` counts documents.
     """
 
     stream: str
@@ -73,8 +73,8 @@ class DecodedChunk:
 class Rows:
     """Finished rows by table, for the sink.
 
-    `records` counts the documents read for them; `watermarks` are the readers' promises, by who
-    gave them.
+    `records` counts the documents read for them; `watermarks` are those of the origins, by (stream
+    or step, number).
     """
 
     tables: dict[str, pa.RecordBatch]

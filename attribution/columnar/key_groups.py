@@ -1,7 +1,7 @@
-"""The hash space cut into key groups.
+"""Key groups: equal ranges of the hash space.
 
 A key is two 64-bit hashes. The upper bits of the first one select the group, so rows sorted by that
-hash are sorted by group, and a split is a few slices.
+hash are sorted by group, and splitting them takes a few slices.
 """
 
 from typing import Final
@@ -22,7 +22,7 @@ def group_of(high: Hashes, groups: int) -> Ints:
 
 
 def split(rows: pa.RecordBatch | None, groups: int, *, by: str) -> list[pa.RecordBatch | None]:
-    """Cut rows into the slices of each group; None where a group has none."""
+    """Split rows into one slice per group; None for a group without rows."""
     if rows is None or rows.num_rows == 0:
         return [None] * groups
     group = group_of(values(rows, by), groups)

@@ -1,9 +1,9 @@
 """Sorted columnar runs: the only state structure of the job.
 
-A run is an immutable batch sorted by a 64-bit key. New rows come as new runs; runs of about the
-same size are merged, so a row is rewritten a few times in its life, never once per insert. A run
-goes as a whole when all of its rows have expired; merging drops single expired rows on the way.
-Because runs are immutable, a snapshot writes each of them once.
+A run is an immutable batch sorted by a 64-bit key. New rows form new runs; runs of about the same
+size are merged, as in an LSM tree, so a row is rewritten a few times, not once per insert. A run
+is dropped when all of its rows have expired; a merge also drops single expired rows. Because runs
+are immutable, a snapshot writes each of them once.
 """
 
 from collections.abc import Iterator
@@ -24,15 +24,15 @@ from attribution.columnar.columns import (
 )
 
 MERGE_AT: Final = 8
-"""Runs of one size class before they are merged: more costs lookups, fewer costs rewriting."""
+"""Runs of one size class before they are merged. More runs slow lookups, fewer cost rewriting."""
 
 RUN_ROWS: Final = 1 << 20
-"""Rows from which a run is merged no more: bounds the time of one merge and of writing it."""
+"""A run of this many rows is not merged again, which bounds the time to merge and write one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SortedRun:
-    """Rows sorted by `key`; `latest` is the largest of the times they expire by (us)."""
+    """Rows sorted by `key`; `latest` is the largest value of the expiry column (us)."""
 
     key: Hashes
     rows: pa.RecordBatch
@@ -40,12 +40,12 @@ class SortedRun:
 
     @property
     def size_class(self) -> int:
-        """Runs within a factor of `MERGE_AT` of each other share a class."""
+        """The size class; runs within a factor of `MERGE_AT` of each other share one."""
         return len(self.key).bit_length() // (MERGE_AT.bit_length() - 1)
 
 
 class SortedRuns:
-    """A set of runs. Rows have a column `key` (uint64) and one of times, by which they expire."""
+    """A set of runs. Rows have a column `key` (uint64) and a time column that they expire by."""
 
     def __init__(self, *, expire_by: str, retention: int) -> None:
         """Keep a row until the watermark passes its `expire_by` column plus `retention` (us)."""
@@ -63,7 +63,7 @@ class SortedRuns:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all columns, dictionaries included."""
+        """The size of all columns in bytes, dictionaries included."""
         return sum(run.rows.nbytes for run in self._runs)
 
     @property
@@ -76,7 +76,7 @@ class SortedRuns:
         self._runs += [self._run(rows) for rows in batches]
 
     def insert(self, rows: pa.RecordBatch, *, watermark: int) -> None:
-        """Add rows that are sorted by `key` already; merge where a size class is full."""
+        """Add rows already sorted by `key`, then merge every size class that is full."""
         if rows.num_rows:
             self._runs.append(self._run(rows))
         while full := self._full_class():
@@ -84,7 +84,7 @@ class SortedRuns:
             self._runs += self._merge(full, watermark)
 
     def expire(self, watermark: int) -> None:
-        """Drop the runs of which nothing is needed once the watermark has come this far."""
+        """Drop the runs in which every row has expired at this watermark."""
         self._runs = [run for run in self._runs if run.latest + self._retention > watermark]
 
     def _run(self, rows: pa.RecordBatch) -> SortedRun:

@@ -1,8 +1,8 @@
-"""Rows whose turn has not come: what DEDUP, MATCH and CREDIT hold back for the watermark.
+"""Rows that DEDUP, MATCH and CREDIT hold back until the watermark has passed them.
 
-Rows arrive about in the order in which they leave, so they wait in parts, each as it came: a part
-is looked at when its first row is due, sorted then, and from then on only cut. Parts are immutable,
-so that a snapshot writes each of them once.
+Rows arrive roughly in the order in which they are released, so each batch stays a part of its own:
+it is sorted when its first row is due, and after that only sliced. Parts are immutable, so a
+snapshot writes each of them once.
 """
 
 from dataclasses import dataclass, replace
@@ -15,16 +15,16 @@ from attribution.columnar.columns import concat, pick, values
 from attribution.columnar.frames import START
 
 MERGE_AT: Final = 8
-"""Parts of one level before they are put together, to one of the next level: so a row is moved once
-per level, and parts stay few, of whatever sizes they come."""
+"""Parts of one level before they are merged into one of the next level. A row is copied once per
+level, and the number of parts stays small whatever their sizes."""
 
 PART_ROWS: Final = 1 << 14
-"""Rows from which a part is large enough to stay as it is."""
+"""A part with this many rows is not merged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """Rows of which the first `start` have left, with the least and largest `received_at`."""
+    """Rows, the first `start` already released, with the least and largest `received_at`."""
 
     rows: pa.RecordBatch
     start: int
@@ -46,7 +46,7 @@ class _Part:
         return self.rows.num_rows - self.start < PART_ROWS
 
     def cut(self, bound: int) -> tuple[pa.RecordBatch, "_Part"]:
-        """Split off the rows below a bound, of which there are some and not all."""
+        """Split off the rows below a bound; some rows, but not all, must lie below it."""
         rows, start = self.rows, self.start
         times = values(rows, "received_at")
         if (times[1:] < times[:-1]).any():
@@ -58,7 +58,7 @@ class _Part:
 
 
 class Waiting:
-    """Rows that wait until nothing can arrive any more below their `received_at` plus a delay."""
+    """Rows that wait until the watermark has passed their `received_at` plus a delay."""
 
     def __init__(self, *, delay: int = 0) -> None:
         """Start empty; `delay` in microseconds."""
@@ -71,21 +71,21 @@ class Waiting:
 
     @property
     def batches(self) -> list[pa.RecordBatch]:
-        """The parts as a snapshot stores them; what has left of one follows from the watermark."""
+        """The parts as a snapshot stores them; the watermark determines which rows have left."""
         return [part.rows for part in self._parts]
 
     def restore(self, batches: list[pa.RecordBatch], watermark: int) -> None:
-        """Let the rows of a snapshot wait that had not left at the watermark."""
+        """Restore the rows of a snapshot that had not been released at the watermark."""
         bound = self._bound(watermark)
         parts = [_Part.of(rows) for rows in batches]
         parts = [part if part.earliest >= bound else part.cut(bound)[1] for part in parts]
         self._parts = [part for part in parts if not part.is_small]
-        # Their levels are forgotten, so that they would be passed over from now on.
+        # Levels are not stored, so small parts would never be merged: merge them here.
         if small := [part.rest for part in parts if part.is_small]:
             self._parts.append(_Part.of(concat(small)))
 
     def add(self, rows: pa.RecordBatch) -> None:
-        """Let rows of one schema wait."""
+        """Hold back rows; all have the same schema."""
         if rows.num_rows:
             self._parts.append(_Part.of(rows))
         while full := self._full_level():
@@ -98,7 +98,7 @@ class Waiting:
         return last if alike and len(last) == MERGE_AT else []
 
     def release(self, watermark: int) -> pa.RecordBatch | None:
-        """Return the rows whose time lies strictly below the watermark; None without any."""
+        """Return the rows that lie strictly below the watermark; None if there are none."""
         bound = self._bound(watermark)
         due, waiting = [], []
         for part in self._parts:

@@ -1,7 +1,7 @@
-"""Hold an object against a model; drop what may be dropped, refuse for the rest.
+"""Validates an object against a model, drops faulty fields that may be dropped, or refuses it.
 
-Knows pydantic's errors and the table of rules, but no single field. An event that pydantic finds
-sound, which is nearly every one, costs one validation; a repaired one costs two.
+Translates pydantic's errors by the table of rules and has no code for single fields. A valid event
+costs one validation; a repaired one costs two.
 """
 
 import re
@@ -21,12 +21,12 @@ Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=Shape)
 _INDEX: Final = re.compile(r"\[\d+\]")
 _SIZES: Final = {"greater_than_equal": "a smaller number", "less_than_equal": "a larger number"}
-"""What is said of a number that is one, but out of bounds."""
+"""What a message says was given where a number is out of bounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a record is refused: the code, where, and a sentence that quotes nothing."""
+    """Why a record is refused: code, field, and a message that never quotes the value."""
 
     code: Code
     field: str | None
@@ -35,7 +35,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """A field that was taken out, and the warning that says why."""
+    """A dropped field, and the warning that says why."""
 
     path: Path
     warning: Warn
@@ -48,7 +48,7 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Sound(Generic[Model]):
-    """A sound model, the object it was read from after repairs, and the repairs."""
+    """A valid model, the object it was read from (after repairs), and the repairs."""
 
     model: Model
     given: dict[str, Any]
@@ -57,7 +57,7 @@ class Sound(Generic[Model]):
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
-    """The first problem, and the top-level fields that have one (the others are valid)."""
+    """The first problem, and all top-level fields with a problem (the others are valid)."""
 
     problem: Problem
     fields: frozenset[str]
@@ -71,7 +71,7 @@ def check(
         return Sound(model.model_validate(given), given, ())
     except ValidationError as error:
         details = error.errors(include_url=False)
-    # Judged out here, so that no error of ours can carry the input along as its context.
+    # Outside of `except`, so that an error raised here does not have the input as its context.
     faults = [_judge(detail, under) for detail in details]
     refused = [fault for fault in faults if isinstance(fault.verdict, Refuse)]
     if refused:
@@ -85,8 +85,8 @@ def check(
 
 
 def without(given: dict[str, Any], paths: Iterable[Path]) -> dict[str, Any]:
-    """Return a copy that lacks the fields at `paths`; what was repeated in it is there once."""
-    # From the back, so that positions in arrays stay true.
+    """Return a copy without the fields at `paths`; of repeated keys one value is left."""
+    # From the back, so that positions in arrays stay valid.
     for path in sorted(paths, reverse=True):
         given = _remove(given, path)
     return given

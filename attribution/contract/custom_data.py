@@ -1,7 +1,7 @@
-"""What an event says about itself: money, order, contents.
+"""The `custom_data` block of an event: money, order, contents.
 
-Knows the block and the money rules of the policy. Unknown keys are kept in the text as they came:
-a goal may take its value from any of them.
+Applies the money rules of the policy. Unknown keys are kept in the text as sent, because a goal may
+take its value from any of them.
 """
 
 from decimal import Decimal
@@ -17,7 +17,7 @@ from attribution.policy import Policy
 from attribution.vocabulary import Code, Warn
 
 HOISTED: Final = ("value", "currency", "content_ids")
-"""What some producers put beside `custom_data` instead of in it."""
+"""Fields that some producers put beside `custom_data` instead of in it."""
 
 BLOCK: Final = "custom_data"
 
@@ -76,7 +76,7 @@ class _Sum(NamedTuple):
 
 
 def hoist(event: dict[str, Any]) -> dict[str, Any]:
-    """Move misplaced fields into `custom_data` where it lacks them; the same event if none are."""
+    """Move misplaced fields into `custom_data` where it lacks them; else return the same event."""
     block = event.get(BLOCK)
     if not isinstance(block, dict | None):
         return event
@@ -95,7 +95,7 @@ def hoist(event: dict[str, Any]) -> dict[str, Any]:
 def read_payload(
     data: CustomData | None, given: dict[str, Any] | None, *, event_type: str, policy: Policy
 ) -> Payload | Problem:
-    """Read a sound block, which `given` is the object of; cross-field rules may still refuse it."""
+    """Read a valid block, parsed from `given`; cross-field rules may still refuse it."""
     problem = _find_missing_progress(given) if event_type == "watch_milestone" else None
     if problem:
         return problem
@@ -120,7 +120,7 @@ def read_payload(
 
 
 def _read_money(data: CustomData, *, event_type: str, policy: Policy) -> _Sum | Problem:
-    """Settle the value: size, then sign, then currency, then rounding."""
+    """Check the value: size, then sign, then currency, then rounding."""
     if data.value is None:
         return _NO_SUM
     money = to_money(data.value)

@@ -1,7 +1,7 @@
-"""One line of a stream as strict JSON, with what a plain dict forgets: repeats and spellings.
+"""Parses one line of a stream as strict JSON, keeping repeated keys and the spelling of numbers.
 
-Knows JSON only: nothing here has heard of events. Of a repeated key the first value counts, and a
-number keeps the token it was written with, so that an object can be written out as it came in.
+A key that is repeated has its first value, and a number keeps the token it was written with, so an
+object can be written out as it was read. Nothing here depends on the contents.
 """
 
 import json
@@ -14,29 +14,29 @@ from types import NoneType
 from typing import Any, Final, NoReturn, Self
 
 MAX_DOCUMENT_BYTES: Final = 64 * 1024 * 1024
-"""What a producer may put in one line; room for 10,000 events of 6 kB."""
+"""The largest line a producer may send; room for 10,000 events of 6 kB."""
 
 MAX_DEPTH: Final = 200
-"""Objects and arrays inside each other. Python's own limit depends on the caller's stack; a fixed
-one far below it makes the verdict the same everywhere. Real events need fewer than ten."""
+"""Levels of nested objects and arrays. Python's own limit depends on the caller's stack; a fixed
+one far below it makes the result the same everywhere. Real events need fewer than ten."""
 
 _MAX_INT_DIGITS: Final = 600
-"""Below every limit Python may be told to put on reading an integer (640 or more)."""
+"""Below every limit that Python can be configured to put on parsing integers (640 or more)."""
 
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 class JsonObject(dict[str, object]):
-    """An object as it was read: the first value of each key, and all of them in `pairs`.
+    """An object as it was read: the first value of each key, and all values in `pairs`.
 
-    It `has_halves` where half of a surrogate pair stands in a string anywhere inside of it.
+    `has_halves` is true if a string anywhere inside it contains half of a surrogate pair.
     """
 
     __slots__ = ("_repeats", "has_halves")
 
     def __init__(self, pairs: list[tuple[str, object]]) -> None:
-        """Take the pairs of one object in the order they were written."""
+        """Build an object from its pairs in the order they were written."""
         super().__init__(pairs)
         self.has_halves = False
         self._repeats = pairs if len(self) != len(pairs) else None
@@ -47,21 +47,21 @@ class JsonObject(dict[str, object]):
 
     @property
     def pairs(self) -> list[tuple[str, object]]:
-        """All pairs in the order they were written; kept apart only where a key repeats."""
+        """All pairs in the order they were written; stored separately only if a key repeats."""
         return list(self.items()) if self._repeats is None else self._repeats
 
 
 class Number(Decimal):
-    """A JSON number that is not a plain integer: its exact value, and the token it came as.
+    """A JSON number that is not a plain integer: its exact value, and the token it was read from.
 
-    Where an exponent is beyond what Decimal can hold, the value is 0 or Infinity.
+    If the exponent is out of Decimal's range, the value is 0 or Infinity.
     """
 
     token: str
 
     @classmethod
     def read(cls, token: str) -> Self:
-        """Read a token that the JSON grammar has already accepted."""
+        """Parse a token that is valid JSON."""
         try:
             number = cls(token)
         except InvalidOperation:
@@ -74,13 +74,13 @@ class Number(Decimal):
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A line that is no JSON object; the message says why without quoting it."""
+    """A line that is not a JSON object; the message says why without quoting it."""
 
     message: str
 
 
 def read_document(line: bytes) -> JsonObject | Unreadable:
-    """Read one line (without its line feed) as a JSON object, or say why it is none."""
+    """Parse one line (without its line feed) as a JSON object, or return why it is not one."""
     if len(line) > MAX_DOCUMENT_BYTES:
         return Unreadable(f"a document is at most {MAX_DOCUMENT_BYTES} bytes")
     try:
@@ -97,12 +97,12 @@ def read_document(line: bytes) -> JsonObject | Unreadable:
 
 
 def dump_json(value: object) -> str:
-    """Write what `read_document` read: every pair, every number as its token, no spaces."""
+    """Write an object of `read_document`: every pair, every number as its token, no spaces."""
     return _WRITERS[type(value)](value)
 
 
 def pairs_of(given: dict[str, object]) -> list[tuple[str, object]]:
-    """Return all pairs of an object in order, whoever made it."""
+    """Return all pairs of an object in order, whether or not it is a `JsonObject`."""
     return given.pairs if isinstance(given, JsonObject) else list(given.items())
 
 
@@ -121,7 +121,7 @@ def _refuse_special(token: str) -> NoReturn:
 
 
 def _read_int(token: str) -> int | Number:
-    # -0 is the one short integer whose token cannot be told from its value.
+    # -0 is the one short integer whose token does not follow from its value.
     if len(token) > _MAX_INT_DIGITS or token == "-0":
         return Number.read(token)
     return int(token)
@@ -135,8 +135,8 @@ def _write_object(given: dict[str, object]) -> str:
 
 
 def _mark_halves(value: object) -> bool:
-    """Mark the objects that hold half of a surrogate pair; tell whether there is one."""
-    # In lists, not generators, for each object inside is to be marked.
+    """Mark the objects that contain half of a surrogate pair; return whether there is one."""
+    # Lists, not generators: `any` must not stop before every nested object is marked.
     if isinstance(value, JsonObject):
         inside = [_mark_halves(part) for pair in value.pairs for part in pair]
         value.has_halves = any(inside)

@@ -1,6 +1,6 @@
-"""The frame of a log-event request: sound enough to judge its events, or refused whole.
+"""Checks the envelope of a log-event request: valid, or refused with all of its events.
 
-Knows the frame only; events are not looked into, except for their times where the frame has none.
+Events are not examined, except for their times if the envelope has no `received_at`.
 """
 
 from typing import Annotated, Any, Final
@@ -14,7 +14,7 @@ from attribution.contract.verdicts import Envelope, Refusal
 from attribution.vocabulary import Code
 
 MAX_EVENTS: Final = 10_000
-"""Events of one call: the number the log-event guide and AdCP agree on."""
+"""The most events of one call; the log-event guide and AdCP have the same limit."""
 
 SUPPORTED_MAJOR: Final = 3
 
@@ -33,7 +33,7 @@ class EnvelopeModel(Shape):
 
 
 def judge_envelope(document: dict[str, Any]) -> Envelope | Refusal:
-    """Judge the frame of one document; the first fault, in the order of `EnvelopeModel`, counts."""
+    """Judge the fields of an envelope; the first fault in the order of `EnvelopeModel` counts."""
     checked = check(EnvelopeModel, document)
     if isinstance(checked, FieldFault):
         return _refuse(document, checked.problem, checked.fields)
@@ -77,7 +77,7 @@ def _refuse(document: dict[str, Any], problem: Problem, faulty: frozenset[str]) 
 
 
 def find_latest(events: object) -> int | None:
-    """Return the latest valid event time of an envelope's events, whatever else they are."""
+    """Return the latest valid event time of an envelope's events, even of invalid events."""
     given = events if isinstance(events, list) else []
     times = (parse_time(event.get("event_time")) for event in given if isinstance(event, dict))
     return max((time.microseconds for time in times if time), default=None)

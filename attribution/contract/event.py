@@ -1,6 +1,6 @@
-"""One event of an envelope: accepted (perhaps repaired) or refused, for itself alone.
+"""Accepts (perhaps repairs) or refuses one event of an envelope, independently of the others.
 
-Knows the event's fields and the policy; neither its source, nor when it arrived, nor its position.
+The result depends on the event's fields and the policy, not on source, arrival or position.
 """
 
 from collections.abc import Iterable
@@ -49,7 +49,7 @@ def _to_url(given: object) -> ParsedUrl:
 
 
 def _spelled(words: Iterable[str]) -> WithJsonSchema:
-    """Name the words in the JSON Schema, which a validator of ours says nothing to."""
+    """Add the allowed words to the JSON Schema; pydantic cannot derive them from a validator."""
     return WithJsonSchema({"type": "string", "enum": list(words)})
 
 
@@ -84,8 +84,8 @@ class Event(Shape):
 def judge_event(event: object, *, policy: Policy) -> EventRecord | Rejection:
     """Judge one element of an envelope's `events`, as `read_document` read it.
 
-    Shape is judged before cross-field rules, and fields in the order of `Event`: the first fault
-    names the code. An event that is no object has no field to blame; its place is its position.
+    Shape is checked before cross-field rules, and fields in the order of `Event`; the first fault
+    determines the code. If an event is not an object, the fault names its position, not a field.
     """
     if not isinstance(event, dict):
         return _NOT_AN_OBJECT
@@ -174,7 +174,7 @@ def _reject(event: dict[str, Any], problem: Problem, faulty: frozenset[str]) -> 
 
 
 _NO_HALVES_IN: Final = frozenset({"event_id", "user_match"})
-"""What decides which event it is, and whose: never mended."""
+"""Fields that identify the event and its user: never mended."""
 _NOT_AN_OBJECT: Final = Rejection(
     code=Code.INVALID_REQUEST, message="an event must be an object", field=None
 )

@@ -1,6 +1,6 @@
 """One entry of the event-source registry: which types, domains and currencies a source may send.
 
-Knows a single entry; whether two entries clash is the registry's business.
+Checks a single entry; the registry checks whether entries conflict.
 """
 
 import re
@@ -93,7 +93,7 @@ class EventSource(Shape):
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """What is wrong with a field of an entry, in a sentence that says what was expected."""
+    """An invalid field of an entry, with a message that says what was expected."""
 
     field: str | None
     message: str

@@ -1,7 +1,7 @@
-"""Halves of surrogate pairs: what a program leaves that cuts a text in the middle of an emoji.
+"""Lone surrogates: half of a surrogate pair, left by a program that cut a text inside an emoji.
 
-Text with one cannot be written as UTF-8. It is read as U+FFFD, but for ids and identifiers: two
-that were cut would be taken for one, so these stay as they are, for the models to find unsound.
+Such text cannot be written as UTF-8, so each half is replaced by U+FFFD. Ids and identifiers are
+not mended, because two different ones could become equal; the models refuse them.
 """
 
 import re
@@ -14,7 +14,7 @@ _HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 def mend_halves(given: dict[str, Any], kept: Collection[str]) -> dict[str, Any]:
-    """Return an object without halves but in the fields `kept`; the same one if it has none."""
+    """Replace halves except in the fields `kept`; return the same object if it has none."""
     if not (isinstance(given, JsonObject) and given.has_halves):
         return given
     return JsonObject(

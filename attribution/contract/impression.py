@@ -1,6 +1,6 @@
-"""One served impression or one click: accepted (perhaps repaired) or refused.
+"""Accepts (perhaps repairs) or refuses one served impression or click.
 
-Knows the record's own fields; neither its partition nor its offset.
+The result depends on the record's own fields, not on partition or offset.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -40,7 +40,7 @@ def judge_impression(
     *,
     policy: Policy,  # noqa: ARG001 - every judge is called alike; no rule of impressions varies yet
 ) -> ImpressionRecord | ImpressionRejection:
-    """Judge one document of the impressions stream; the first fault names the code."""
+    """Judge one document of the impressions stream; the first fault determines the code."""
     readable = mend_halves(document, _NO_HALVES_IN)
     pii = find_raw_pii(readable.get("user_match"))
     given = without(readable, [repair.path for repair in pii]) if pii else readable
@@ -106,7 +106,7 @@ _NO_HALVES_IN: Final = frozenset(
         "user_match",
     }
 )
-"""What decides which record it is, and whose: never mended."""
+"""Fields that identify the record and its user: never mended."""
 _PRICE_TOO_LARGE: Final = Problem(
     Code.INVALID_REQUEST, "price", "price must fit DECIMAL(18,6), that is, be below 10^12"
 )

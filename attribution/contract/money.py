@@ -1,7 +1,4 @@
-"""Amounts of money: exact numbers of the wire as DECIMAL(18,6), rounded half up.
-
-Knows no currency and no field.
-"""
+"""Amounts of money: exact decimal numbers, rounded half up to DECIMAL(18,6)."""
 
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final, NamedTuple
@@ -18,7 +15,7 @@ _NOISE_LIMIT: Final = Decimal(10) ** 9
 
 
 class Money(NamedTuple):
-    """An amount of six decimals, and whether rounding changed what was meant."""
+    """An amount of six decimals, and whether rounding changed the intended value."""
 
     amount: Decimal
     rounded: bool
@@ -26,7 +23,7 @@ class Money(NamedTuple):
 
 def to_money(exact: Decimal) -> Money | None:
     """Round to six decimals; None for an amount of 10^12 and more, or not finite."""
-    # The size is looked at before rounding: a number may have a million digits.
+    # Check the size before rounding: a number may have a million digits.
     if not exact.is_finite() or (exact and exact.adjusted() > _LIMIT_DIGITS):
         return None
     amount = exact.quantize(_MICRO, context=_CONTEXT) or _ZERO

@@ -1,8 +1,8 @@
-"""What consumers of the topic of conversions get: one document per attributed conversion.
+"""The document on the topic of conversions: one per attributed conversion.
 
-The model is the contract with them, and goes into the description of the topics as it stands.
-Money and shares are decimal texts, for a JSON number is a double to many. Nothing in it identifies
-a user.
+The model is the contract with consumers; its docstrings appear in the AsyncAPI document. Money and
+shares are decimal texts, because many parsers read a JSON number as a double. Nothing in it
+identifies a user.
 """
 
 from typing import Annotated, Literal

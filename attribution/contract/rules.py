@@ -1,8 +1,8 @@
-"""What becomes of a record when one of its fields is not as the models want it.
+"""What happens to a record with an invalid field: refused, or repaired by dropping the field.
 
-The one place that turns a failed check of a model into a code and a message, or into a repair. The
-models say what is sound; this table says what it costs. A path leaves out positions in arrays:
-`custom_data.contents[].price`. A fault is judged by the longest path listed here.
+The models define what is valid; this table alone maps each failed check to a code and a message, or
+to a repair. A path omits positions in arrays: `custom_data.contents[].price`. The longest path
+listed here that matches a fault applies.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Refuse:
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """The field (and a neighbour that means nothing without it) is taken out, with a warning."""
+    """The field (and a neighbour that is meaningless without it) is dropped with a warning."""
 
     warning: Warn
     neighbour: str | None = None
@@ -61,7 +61,7 @@ _HASH: Final[Mapping[str, Verdict]] = {
 }
 
 RULES: Final[Mapping[str, Mapping[str, Verdict]]] = {
-    # Envelopes, and what impressions share with them.
+    # Envelopes, and the fields that impressions share with them.
     "advertiser_id": _request(_ID),
     "event_source_id": _request(_ID),
     "received_at": _request(_TIME),
@@ -99,7 +99,7 @@ RULES: Final[Mapping[str, Mapping[str, Verdict]]] = {
         "string_too_short": Drop(Warn.EMPTY_IDENTIFIER),
         OTHERWISE: Drop(Warn.INSUFFICIENT_PROBABILISTIC_PAIR),
     },
-    # What an event says about itself.
+    # Custom data of an event.
     "custom_data": _custom_data("an object"),
     "custom_data.value": _custom_data("a number"),
     "custom_data.currency": _CURRENCY,

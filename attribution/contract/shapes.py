@@ -1,7 +1,7 @@
-"""The types the models share: strict, so that JSON's own types decide and nothing is coerced.
+"""Types that the models share. They are strict: JSON types must match and nothing is coerced.
 
-A number of the wire is an int or a Decimal, as `read_document` gives it; null means absent, hence
-every optional field is `| None`.
+`read_document` returns a number as int or Decimal. Null means absent, so every optional field is
+`| None`.
 """
 
 from decimal import Decimal
@@ -36,7 +36,7 @@ def _to_decimal(given: object) -> object:
 def _to_int(given: object) -> object:
     if not isinstance(given, Decimal) or not given.is_finite():
         return given
-    # Longer numbers fail as they are: int() of 1e999999999 would never come back.
+    # Longer numbers fail unconverted: int() of 1e999999999 would never return.
     if given and given.adjusted() >= _BIGINT_DIGITS:
         return given
     return int(given) if given == given.to_integral_value() else given
@@ -52,7 +52,7 @@ def _to_time(given: object) -> ParsedTime:
 
 Id = Annotated[str, Field(min_length=1, max_length=256)]
 CurrencyCode = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-# A number beyond what decimals hold reads as infinity; how large one may be is for each field.
+# A number out of Decimal's range is read as infinity; each field sets its own limit.
 Amount = Annotated[Decimal, Field(allow_inf_nan=True), BeforeValidator(_to_decimal)]
 Count = Annotated[int, BeforeValidator(_to_int)]
 _DateTime = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]

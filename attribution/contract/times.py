@@ -1,6 +1,6 @@
-"""Instants on the wire, and what they are inside: whole microseconds since the epoch, UTC.
+"""Parses times: RFC 3339 text, seconds optional, into whole microseconds since the epoch (UTC).
 
-Knows one grammar, RFC 3339 with optional seconds, and no clock.
+Nothing here reads a clock.
 """
 
 import re
@@ -8,7 +8,7 @@ from datetime import date
 from typing import Final, NamedTuple
 
 FUTURE_TOLERANCE: Final = 24 * 3_600_000_000
-"""A day: no time zone mistake is larger, and no honest clock is wrong by more."""
+"""A day: no time zone mistake is larger, and hardly any clock is off by more."""
 
 _GRAMMAR: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d|60)(?:\.(\d+))?)?"
@@ -24,7 +24,7 @@ _LAST_MICROSECOND: Final = "999999"
 
 
 class ParsedTime(NamedTuple):
-    """Microseconds since the epoch, and whether a leap second was moved into the second before."""
+    """Microseconds since the epoch, and whether a leap second became the second before it."""
 
     microseconds: int
     clamped: bool
@@ -56,5 +56,5 @@ def parse_time(text: object) -> ParsedTime | None:
 
 
 def is_in_future(event_time: int, *, received_at: int) -> bool:
-    """Return whether an event is dated so far after its arrival that it deserves a warning."""
+    """Return whether an event is dated more than `FUTURE_TOLERANCE` after its arrival."""
     return event_time > received_at + FUTURE_TOLERANCE

@@ -1,7 +1,7 @@
-"""The address an event happened at, and the host in it that a source's domains are held against.
+"""Parses the URL of an event; its host is checked against the allowed domains of the source.
 
-Lenient on purpose: an odd URL is not worth a conversion. It must be absolute, free of control
-characters, and, for http and https, name a host. It is odd where RFC 3986 asks for escapes.
+Lenient on purpose: an odd URL should not cost a conversion. A URL must be absolute, free of control
+characters, and, for http and https, name a host. It is odd if it lacks escapes of RFC 3986.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ URI: Final = (
     r"[A-Za-z][A-Za-z0-9+.-]*:"
     rf"(?://(?:{_PLAIN}|\[|\])*)?(?:{_PLAIN}|/)*(?:\?(?:{_PLAIN}|[/?])*)?(?:#(?:{_PLAIN}|[/?])*)?"
 )
-"""A URL without a character that RFC 3986 wants escaped; brackets stand around an IPv6 address."""
+"""A URL with every escape that RFC 3986 requires; brackets enclose an IPv6 address."""
 
 _URI: Final = re.compile(URI)
 
@@ -32,7 +32,7 @@ class ParsedUrl(NamedTuple):
 
     @property
     def is_odd(self) -> bool:
-        """Whether a blank or another character stands in it that should have been escaped."""
+        """Whether it contains a blank or another character that should have been escaped."""
         return _URI.fullmatch(self.text) is None
 
 
@@ -48,7 +48,7 @@ def parse_url(text: object) -> ParsedUrl | None:
 
 
 def _find_host(authority: str) -> str | None:
-    """Return the host of `user@host:port`, empty without one, None if it is malformed."""
+    """Return the host of `user@host:port`: empty if there is none, None if malformed."""
     name = _PORT.sub("", authority.rpartition("@")[2])
     if name.startswith("[") and name.endswith("]"):
         return name.lower() if _is_ipv6(name[1:-1]) else None

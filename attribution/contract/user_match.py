@@ -1,7 +1,7 @@
-"""The identity block of events, impressions and clicks: what it carries and what it can match on.
+"""The `user_match` block of events, impressions and clicks: identifiers and the keys they yield.
 
-Knows identifiers only; nothing of an identifier's value ever reaches a message. A bad identifier is
-taken out with a warning and never costs the record.
+The value of an identifier never appears in a message. A bad identifier is dropped with a warning;
+its record is never refused for it.
 """
 
 import ipaddress
@@ -18,11 +18,11 @@ from attribution.placeholders import is_placeholder
 from attribution.vocabulary import CLICK_ID_TYPE_ALIASES, UID_KINDS, Warn
 
 MAX_USER_AGENT: Final = 512
-"""Code points of a user agent that count; what follows tells no two devices apart."""
+"""Code points of a user agent that are used; the rest does not distinguish devices."""
 
 DEFAULT_CLICK_ID_TYPE: Final = "sc3clid"
 UNMATCHED_UID_TYPES: Final = frozenset({"publisher_first_party", "world_id_nullifier", "other"})
-"""Uid types that AdCP knows and that never match: carried without a warning."""
+"""Uid types of AdCP that never match: carried without a warning."""
 
 RAW_PII_KEYS: Final = frozenset(
     {
@@ -40,7 +40,7 @@ RAW_PII_KEYS: Final = frozenset(
         "date_of_birth",
     }
 )
-"""Keys nobody may send, whatever their case; their values are dropped unread."""
+"""Keys that must not be sent, in any case; their values are dropped unread."""
 
 _OTHER: Final = "other_uid"
 _IP_UA: Final = "ip_ua"
@@ -60,7 +60,7 @@ def _to_hash(given: str) -> str:
 
 def spell_ip(given: str) -> str:
     """Spell an IPv4 or IPv6 address canonically; raises ValueError for anything else."""
-    # A scope (fe80::1%eth0) names an interface of the sender's machine, which says nothing here.
+    # A scope (fe80::1%eth0) names an interface of the sender's machine and has no meaning here.
     if "%" in given:
         msg = "an address with a scope"
         raise ValueError(msg)
@@ -68,7 +68,7 @@ def spell_ip(given: str) -> str:
     if ":" not in given:
         return ipaddress.IPv4Address(given).compressed
     address = ipaddress.IPv6Address(given)
-    # A server that listens for both kinds writes a client of IPv4 as ::ffff:192.0.2.1.
+    # A dual-stack server writes an IPv4 client as ::ffff:192.0.2.1.
     return (address.ipv4_mapped or address).compressed
 
 
@@ -117,7 +117,7 @@ class _Identifier(NamedTuple):
 
 
 class Identity(NamedTuple):
-    """The kinds a record carries, its match keys as (kind, value), and what to warn of."""
+    """The kinds a record carries, its match keys as (kind, value), and its warnings."""
 
     carries: frozenset[str]
     match_keys: frozenset[tuple[str, str]]
@@ -128,7 +128,7 @@ NOBODY: Final = Identity(frozenset(), frozenset(), (Warn.MISSING_USER_MATCH,))
 
 
 def find_raw_pii(given: object) -> tuple[Repair, ...]:
-    """Find what must never have been sent in an object's unread `user_match`."""
+    """Find keys of raw personal data in a `user_match` that has not been validated."""
     if not isinstance(given, dict) or _KNOWN.issuperset(given):
         return ()
     return tuple(
@@ -139,10 +139,10 @@ def find_raw_pii(given: object) -> tuple[Repair, ...]:
 
 
 def identify(match: UserMatch | None, repairs: Iterable[Repair]) -> Identity:
-    """Return what a sound block carries; `repairs` are those its record needed.
+    """Return the identity in a valid block; `repairs` are the repairs of its record.
 
-    Where the record carries nothing, one warning says why: the one that came with the repair, or
-    `insufficient_probabilistic_pair`, or, when neither did, `missing_user_match`.
+    If the record carries nothing, one warning says why: that of the repair,
+    `insufficient_probabilistic_pair`, or, without either, `missing_user_match`.
     """
     if match is None:
         return NOBODY
@@ -198,13 +198,13 @@ def _click_identifier(click_id: str, click_id_type: str | None) -> _Identifier:
     kind = click_kind(click_id_type)
     cookie = _FBC_COOKIE.fullmatch(click_id) if kind == "fbclid" else None
     value = cookie[1] if cookie else click_id
-    # A type may hold a colon itself; escaped, the first colon always ends the type.
+    # A type may contain a colon; with it escaped, the first colon always ends the type.
     escaped = kind.replace("%", "%25").replace(":", "%3A")
     return _Identifier("click", f"{escaped}:{value}", is_placeholder(value))
 
 
 def click_kind(given: str | None) -> str:
-    """Name the kind of click id that a type means."""
+    """Return the canonical click id type."""
     kind = (given or DEFAULT_CLICK_ID_TYPE).lower()
     return CLICK_ID_TYPE_ALIASES.get(kind, kind)
 

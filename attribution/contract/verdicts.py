@@ -1,6 +1,6 @@
-"""What the contract answers: records of the decoded log, and refusals with a code and a place.
+"""The results of the contract: accepted records, and refusals with a code and a field.
 
-Values only: nothing here decides anything. Times are microseconds since the epoch.
+Plain values without logic. Times are microseconds since the epoch.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ def in_order(warnings: Iterable[Warn]) -> tuple[Warn, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRecord:
-    """An accepted event: every column of the decoded log that the event itself decides.
+    """An accepted event: every column of the decoded log that depends on the event alone.
 
     `custom_data` is JSON text; `carries` holds kinds, `match_keys` pairs of kind and value;
     `warnings` and `dropped` (paths such as `user_match.uids[0]`) name each thing once.
@@ -47,7 +47,7 @@ class EventRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """A refused event; `record_id` and `event_type` are there when they are valid themselves."""
+    """A refused event; `record_id` and `event_type` are set if they are valid themselves."""
 
     code: Code
     message: str
@@ -58,7 +58,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImpressionRecord:
-    """An accepted impression or click; `spend` and `currency` are there together or not at all."""
+    """An accepted impression or click; `spend` and `currency` are both set or both None."""
 
     advertiser_id: str
     received_at: int | None
@@ -81,7 +81,7 @@ class ImpressionRecord:
 class ImpressionRejection:
     """A refused impression or click, with those of its fields that are valid themselves.
 
-    `time` stands in for `received_at` on the first record of a partition.
+    `time` replaces a missing `received_at` on the first record of a partition.
     """
 
     code: Code
@@ -95,10 +95,10 @@ class ImpressionRejection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
-    """A request whose frame is sound; its events are still to be judged one by one.
+    """A request whose own fields are valid; its events are still to be judged one by one.
 
-    `latest_event_time` is the latest valid one, which stands in for a missing `received_at` on the
-    first record of a partition. It is looked for only where `received_at` is missing.
+    `latest_event_time` is the latest valid event time. It replaces a missing `received_at` on the
+    first record of a partition, and is computed only if `received_at` is missing.
     """
 
     advertiser_id: str
@@ -111,9 +111,9 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """An envelope refused whole, with those of its fields that are valid themselves.
+    """An envelope refused as a whole, with those of its fields that are valid themselves.
 
-    `events` is how many it held: the length of the array, or 1 where there is none.
+    `events` is the number of its events: the length of the array, or 1 if there is none.
     `latest_event_time` is as in `Envelope`.
     """
 

@@ -1,4 +1,4 @@
-"""A continuous run as a process of its own, fed by the generator at a steady rate, and watched."""
+"""Measures a continuous run in its own process, fed by the generator at a steady rate."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from tests.support.brokers.broker import free_port
 
 START_SECONDS_MAX: Final = 60
 CATCH_UP_SECONDS: Final = 3
-"""After the last record, before the job is told to end."""
+"""Seconds between the last record and SIGTERM."""
 
 DRAIN_SECONDS_MAX: Final = 300
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
@@ -28,10 +28,10 @@ _COMMAND: Final = [sys.executable, "-m", "flows"]
 
 @dataclass(frozen=True, slots=True)
 class Drive:
-    """What a drive left: when documents of events were appended (s), and what the job took.
+    """The result of a drive: when event documents were appended (s), and resources of the job.
 
-    `commit_seconds` is what a commit took on average, `stolen` the share of all CPU time that
-    another machine on the same host had meanwhile.
+    `commit_seconds` is the mean duration of a commit, `stolen` the share of CPU time stolen by
+    other virtual machines on the host.
     """
 
     rate: int
@@ -46,14 +46,14 @@ class Drive:
 
     @property
     def reached(self) -> int:
-        """Return the records per second that the generator says it sent."""
+        """Return the records per second that the generator reported."""
         found = re.search(r"([\d,]+) per second", self.said)
         assert found, self.said
         return int(found[1].replace(",", ""))
 
 
 def driven(feed: Feed, folder: Path, *, rate: int, seconds: int, extra: Sequence[str]) -> Drive:
-    """Start a job, send records to it for so long, end it; give what it took."""
+    """Start a job, send records to it for `seconds`, end it; return the measurements."""
     _done(feed.made())
     database = folder / "result.duckdb"
     with _job([*feed.read(), *extra], folder, database) as (job, port):
@@ -78,7 +78,7 @@ def driven(feed: Feed, folder: Path, *, rate: int, seconds: int, extra: Sequence
 def _job(
     options: Sequence[str], folder: Path, database: Path
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Run the job, from its first epoch on; end it as an operator would. Give its port too."""
+    """Start a job, yield it with its port after its first epoch, and end it by SIGTERM."""
     port = free_port()
     command = [*_COMMAND, "run", "--state", str(folder / "state"), "--db", str(database)]
     with (folder / "job.log").open("wb") as log:
@@ -116,14 +116,14 @@ _COMMITS: Final = re.compile(r"^tributary_commit_duration_seconds_(sum|count) (\
 
 
 def _commit_seconds(port: int) -> float:
-    """Ask the job how long its commits took on average."""
+    """Return the mean duration of a commit, from the job's metrics."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         found = dict(_COMMITS.findall(answer.read().decode()))
     return float(found["sum"]) / float(found["count"])
 
 
 def _done(words: Sequence[str]) -> str:
-    """Run a command of ours to its end; give what it said."""
+    """Run a `tributary` command to its end; return its output."""
     done = subprocess.run(
         [*_COMMAND, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
     )
@@ -131,18 +131,18 @@ def _done(words: Sequence[str]) -> str:
 
 
 def _machine_ticks() -> tuple[int, int]:
-    """Return the time that was stolen from this machine, and all time of its CPUs."""
+    """Return the stolen CPU time of this machine, and its total CPU time."""
     ticks = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     return ticks[7], sum(ticks)
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process, of all its threads."""
+    """Return the CPU time of a process over all its threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def _resident_mb(pid: int) -> float:
-    """Return the peak of resident memory."""
+    """Return the peak resident memory of a process."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024

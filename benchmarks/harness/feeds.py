@@ -1,4 +1,4 @@
-"""Where a drive's records go and come from: files that grow, or topics of a broker."""
+"""The input of a drive: growing files, or topics of a broker."""
 
 import json
 import re
@@ -18,10 +18,10 @@ Place = tuple[str, int]
 
 
 class Feed(Protocol):
-    """Where records are sent and read."""
+    """Where the generator sends records and the job reads them."""
 
     def made(self) -> list[str]:
-        """Return the command that makes what there has to be first."""
+        """Return the command that creates the files or topics."""
 
     def sent(self) -> list[str]:
         """Return the generator's options."""
@@ -40,19 +40,19 @@ class Files:
     folder: Path
 
     def made(self) -> list[str]:
-        """Send a few records, so that there are files."""
+        """Return a command that sends a few records, so that there are files."""
         return ["generate", *self.sent(), "--rate", "20", "--seconds", "1"]
 
     def sent(self) -> list[str]:
-        """Name the folder."""
+        """Return the option that names the folder."""
         return ["--to", str(self.folder / "log")]
 
     def read(self) -> list[str]:
-        """Name the folder."""
+        """Return the option that names the folder."""
         return ["--data", str(self.folder / "log")]
 
     def appended(self) -> dict[Place, float]:
-        """Look into the documents; those without a time are left out."""
+        """Return the `received_at` of the documents; those without one are left out."""
         found = {}
         for path in (self.folder / "log").glob("events*.ndjson"):
             for offset, line in enumerate(path.read_bytes().split(b"\n")):
@@ -67,27 +67,27 @@ _RECEIVED_AT: Final = re.compile(rb'"received_at":"([^"]+)"')
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Topics of their own. A document counts as appended from when the producer was given it."""
+    """New topics. A document counts as appended when it was passed to the producer."""
 
     folder: Path
     servers: str
 
     def made(self) -> list[str]:
-        """Make the topics, and the file of event sources."""
+        """Return the command that creates the topics; write the file of event sources."""
         documents = registry_documents(GenerateSpec())
         self._sources.write_text(json.dumps(documents), encoding="utf-8")
         return ["topics", "create", *self._settings()]
 
     def sent(self) -> list[str]:
-        """Name the topics."""
+        """Return the options that name the topics."""
         return ["--to", "kafka", *self._settings()]
 
     def read(self) -> list[str]:
-        """Name the topics."""
+        """Return the options that name the topics."""
         return ["--sources", str(self._sources), *self._settings()]
 
     def appended(self) -> dict[Place, float]:
-        """Ask the broker for the time of each message."""
+        """Return the Kafka timestamp of each message."""
         topic = self._topic("events")
         return {
             (f"{topic}-{each.partition()}", each.offset() or 0): each.timestamp()[1] / 1000

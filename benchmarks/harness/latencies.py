@@ -1,4 +1,4 @@
-"""From what a drive left to how long its records took."""
+"""Computes latencies from the result of a drive."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,16 +10,16 @@ import numpy.typing as npt
 from benchmarks.harness.drives import Drive
 
 WARM_SECONDS: Final = 5.0
-"""Of the beginning that is left out: a start does everything for the first time."""
+"""Seconds at the start that are left out, as a start does everything for the first time."""
 
 STEADY_MS: Final = 250.0
-"""How much later the last quarter may be than the second, for a rate that is kept up with."""
+"""How much slower the last quarter may be than the second if the job keeps up with the rate."""
 
 LIVE_MS: Final = 5_000.0
-"""What is later than this is a backlog, be it steady or not."""
+"""A latency above this counts as a backlog, even if it is steady."""
 
 REACHED: Final = 0.98
-"""Of the rate that was asked for; what the generator could not send was not kept up with."""
+"""The share of the requested rate that the generator must send for the job to have kept up."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,7 +39,7 @@ select (select coalesce(sum(received), 0) from match_stats),
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One rate: milliseconds from append to commit, and what the job took."""
+    """The figures of one rate: milliseconds from append to commit, and resources of the job."""
 
     rate: int
     reached: int
@@ -59,21 +59,21 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Latencies:
-    """What was measured at one rate, in milliseconds, in order of appending."""
+    """The latencies at one rate, in milliseconds, in order of appending."""
 
     figures: Figures
     milliseconds: Floats
 
     @staticmethod
     def header() -> str:
-        """Name the columns of a row."""
+        """Return the header of the table."""
         names = ("rate/s", "sent/s", "p50 ms", "p95", "p99", "max", "steady")
         return "".join(
             f"{name:>9}" for name in (*names, "us/rec", "cores", "RSS MB", "late", "stolen")
         )
 
     def row(self) -> str:
-        """Write the figures as a row of the table."""
+        """Return the figures as a row of the table."""
         each = self.figures
         columns = (each.rate, each.reached, each.p50, each.p95, each.p99, each.longest)
         text = "".join(f"{column:>9,}" for column in columns)
@@ -99,9 +99,9 @@ def measure(drive: Drive) -> Latencies:
 
 
 def _taken(drive: Drive, committed: list[tuple[Any, ...]]) -> tuple[Floats, Floats]:
-    """Return when each conversion was appended (s), in that order, and how long it took (ms).
+    """Return when each conversion was appended (s), in that order, and its latency (ms).
 
-    A commit notes when it is about to be made, so that what one takes comes on top.
+    The recorded time of a commit is its beginning, so the mean duration of a commit is added.
     """
     pairs = [
         (at, (seen - at + drive.commit_seconds) * 1000)
@@ -135,7 +135,7 @@ def _figures(drive: Drive, kept: Floats, counts: tuple[int, ...]) -> Figures:
 
 
 def _is_steady(drive: Drive, kept: Floats) -> bool:
-    """Return whether the job kept up: what came last waited no longer than what came before."""
+    """Return whether the job kept up: the last records waited no longer than earlier ones."""
     quarters = [float(np.median(part)) for part in np.array_split(kept, 4) if len(part)]
     grown = quarters[-1] - quarters[min(1, len(quarters) - 1)]
     return grown <= STEADY_MS and quarters[-1] <= LIVE_MS and drive.reached >= REACHED * drive.rate

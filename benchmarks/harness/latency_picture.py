@@ -11,13 +11,13 @@ WIDTH, HEIGHT = 720, 400
 LEFT, RIGHT, TOP, BOTTOM = 70, 150, 48, 60
 COLOURS: Final = ("#1b7f79", "#c8553d", "#4059ad", "#8a6fb0", "#6b705c")
 SHARES: Final = (0.0, 50.0, 90.0, 95.0, 99.0, 99.9)
-"""Percentiles that are marked; the further right, the rarer, ten times per step."""
+"""Marked percentiles, on a logarithmic axis of the remaining share."""
 
 _FONT: Final = 'font-family="sans-serif" font-size="12" fill="#333"'
 
 
 def draw(found: Sequence[Latencies], *, over: str) -> str:
-    """Draw a line per rate: percentile to the right, milliseconds upwards."""
+    """Draw a line per rate: percentiles on the x axis, milliseconds on the y axis."""
     top = _round_up(max(float(np.percentile(each.milliseconds, SHARES[-1])) for each in found))
     title = f"Append to committed row, milliseconds, over {over}"
     parts = [

@@ -1,4 +1,4 @@
-"""A continuous run as a process of its own, looked at from outside for as long as it runs."""
+"""A continuous run in its own process, observed from outside while it runs."""
 
 import os
 import re
@@ -21,7 +21,7 @@ from tests.support.brokers.broker import free_port
 RUN: Final = (sys.executable, "-m", "flows", "run")
 
 LOOK_SECONDS: Final = 0.05
-"""Between two looks at the metrics while something is waited for."""
+"""Seconds between two readings of the metrics in `wait_until`."""
 
 DRAIN_SECONDS_MAX: Final = 300
 
@@ -31,21 +31,21 @@ _SAMPLE: Final = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class LiveJob:
-    """A run in progress; `log` is what it writes on its screen."""
+    """A run in progress; `log` is the file of its output."""
 
     process: "subprocess.Popen[bytes]"
     port: int
     log: Path
 
     def metrics(self) -> Mapping[str, float]:
-        """Return the metrics, each added up over its labels; none before the job serves them."""
+        """Return the metrics, each summed over its labels; empty before the job serves them."""
         try:
             address = f"http://127.0.0.1:{self.port}/metrics"
             with urllib.request.urlopen(address, timeout=30) as answer:
                 text = answer.read().decode()
         except (urllib.error.URLError, OSError):
             return {}
-        found: dict[str, float] = defaultdict(float)  # what has not been counted yet is not there
+        found: dict[str, float] = defaultdict(float)  # a metric without a value yet is missing
         for name, value in _SAMPLE.findall(text):
             found[name] += float(value)
         return found
@@ -53,7 +53,7 @@ class LiveJob:
     def wait_until(
         self, holds: Callable[[Mapping[str, float]], bool], seconds: float
     ) -> Mapping[str, float]:
-        """Wait for the metrics to say something; exits with the job's last words if it ends."""
+        """Wait until the metrics satisfy `holds`; exit with the job's last output if it ends."""
         until = time.monotonic() + seconds
         while not ((metrics := self.metrics()) and holds(metrics)):
             if self.process.poll() is not None:
@@ -64,18 +64,18 @@ class LiveJob:
         return metrics
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time so far, of all threads."""
+        """Return the CPU time so far over all threads."""
         path = Path(f"/proc/{self.process.pid}/stat")
         fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def resident_mb(self) -> float:
-        """Return the memory in use that is the process's own, mapped files left out."""
+        """Return the resident memory of the process, without mapped files."""
         path = Path(f"/proc/{self.process.pid}/status")
         return int(path.read_text(encoding="utf-8").partition("RssAnon:")[2].split()[0]) / 1024
 
     def drain(self) -> float:
-        """End the job as an operator would; give the CPU seconds of its whole life."""
+        """End the job by SIGTERM; return its total CPU seconds."""
         self.process.terminate()
         until = time.monotonic() + DRAIN_SECONDS_MAX
         while True:
@@ -91,7 +91,7 @@ class LiveJob:
         return usage.ru_utime + usage.ru_stime
 
     def kill(self) -> None:
-        """End the job as a power cut would."""
+        """Kill the job by SIGKILL."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
         self.process.wait()
@@ -102,7 +102,7 @@ class LiveJob:
 
 @contextmanager
 def live_job(command: Sequence[str], log: Path) -> Iterator[LiveJob]:
-    """Start a job that takes `--metrics-port`; it ends with the block at the latest."""
+    """Start a job that accepts `--metrics-port`; it is ended with the block at the latest."""
     port = free_port()
     with log.open("wb") as screen:
         process = subprocess.Popen(
@@ -120,7 +120,7 @@ def live_job(command: Sequence[str], log: Path) -> Iterator[LiveJob]:
 
 
 def run_command(data: Path, folder: Path, *settings: str) -> list[str]:
-    """Return the command of a run over `data`, whose state and result are in `folder`."""
+    """Return the command of a run over `data`, with state and result in `folder`."""
     command = [*RUN, "--data", str(data), "--state", str(folder / "state")]
     command += ["--db", str(folder / "result.duckdb")]
     return command + [word for setting in settings for word in ("--set", setting)]

@@ -1,7 +1,7 @@
-"""Generated logs of a given size, made once and kept in a cache folder.
+"""Generated logs of a given size, cached in a folder.
 
-The log's folder is named after its size and the generator's code, so a changed generator makes
-a new log and the old one goes.
+A log's folder is named after its size and a hash of the generator's code, so a changed generator
+creates a new log and deletes the old one.
 """
 
 import shutil
@@ -17,9 +17,9 @@ _GENERATOR: Final = ROOT / "flows" / "generate"
 
 
 def cached_log(cache: Path, *, impressions: int, events: int) -> Path:
-    """Return the folder of a log of that size; make it in a process of its own where it is new.
+    """Return the folder of a log of that size; generate it in a separate process if it is new.
 
-    Its own process, because a process inherits the peak memory of the one that starts it.
+    A separate process, because a process inherits the peak memory of the one that starts it.
     """
     size = f"log-{impressions}-{events}"
     cache = cache.resolve()

@@ -1,4 +1,4 @@
-"""What a whole process costs: CPU and wall seconds, start-up included, and its peak of memory."""
+"""The cost of a whole process: CPU and wall seconds including start-up, and peak memory."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ _KILOBYTES_PER_MB: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of one process and those it waited for: seconds, and MB of resident memory."""
+    """The cost of one process and its waited-for children: seconds, and MB of resident memory."""
 
     cpu: float
     wall: float
@@ -26,7 +26,7 @@ class Cost:
 
 
 def cost_of(command: Sequence[str]) -> Cost:
-    """Run a command to its end and measure it; exits with its complaint when it fails."""
+    """Run a command to its end and measure it; exit with its error output if it fails."""
     started = time.perf_counter()
     with subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
@@ -57,7 +57,7 @@ def cost_of_replay(folder: Path, database: Path) -> Cost:
 
 
 def cost_of_new(database: Path, command: Sequence[str]) -> Cost:
-    """Measure a command that makes a database, none being there."""
+    """Measure a command that creates a database, after deleting an old one."""
     for path in database.parent.glob(f"{database.name}*"):
         path.unlink()
     return cost_of(command)

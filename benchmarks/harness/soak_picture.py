@@ -1,4 +1,4 @@
-"""The picture of a soak: a small curve per series, as SVG that reads on light and on dark."""
+"""The picture of a soak: a small curve per series, as SVG for light and dark backgrounds."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 360, 130
 TITLE: Final = 34
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 26, 24
 POINTS_MAX: Final = 300
-"""Per curve; more are not to be told apart."""
+"""Points per curve; more cannot be distinguished."""
 
 _STYLE: Final = """<style>
 text { font: 11px sans-serif; fill: #57606a }
@@ -27,7 +27,7 @@ text { font: 11px sans-serif; fill: #57606a }
 
 
 def draw(curves: Curves, found: Sequence[Verdict], *, rate: int) -> str:
-    """Draw every series; what is judged is shaded."""
+    """Draw every series; the part that the verdict is based on is shaded."""
     rows = -(-len(found) // COLUMNS)
     width, height = COLUMNS * WIDTH, TITLE + rows * HEIGHT
     minutes = curves.of("at")[-1] / 60
@@ -69,7 +69,7 @@ def _panel(curves: Curves, verdict: Verdict, at: int) -> str:
 
 
 def _before(x: float, y: float, text: str) -> str:
-    """Write a text that ends at a place."""
+    """Return a text that ends at a position."""
     return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="end">{text}</text>'
 
 
@@ -85,6 +85,6 @@ def _path(times: Floats, heights: Floats) -> str:
 
 
 def _round_up(most: float) -> float:
-    """Return the next number with one digit, or half of one, above the largest value."""
+    """Return the next round number above the largest value: one digit, or half of one."""
     step = 10.0 ** np.floor(np.log10(max(most, 1e-3))) / 2
     return float(np.ceil(most / step) * step)

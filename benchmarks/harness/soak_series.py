@@ -1,4 +1,4 @@
-"""What a soak looks at, and whether it has come to a rest."""
+"""The series measured in a soak, and whether each has become level."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from connectors.database.live_sink import WAL_BYTES_MAX
 
 MEMORY_MAX_MB: Final = 1000.0
-"""What `connectors.database.ownership.MEMORY_MAX` says."""
+"""The same limit as `connectors.database.ownership.MEMORY_MAX`."""
 
 Sample = Mapping[str, float]
 """The values of all series at one moment, and `at`, in seconds."""
@@ -18,14 +18,14 @@ Sample = Mapping[str, float]
 Floats = npt.NDArray[np.float64]
 
 LEVEL_SHARE: Final = 0.1
-"""By which the peak of the last quarter may be above that of the third, in a level series. Peaks
-are compared because most series rise for a while and fall at once: at a merge, when a file is given
-up, at a checkpoint; a quarter has to be longer than such a cycle."""
+"""How far the peak of the last quarter may exceed that of the third in a level series. Peaks are
+compared because most series rise for a while and then drop: at a merge, when a file is deleted, at
+a checkpoint. A quarter has to be longer than such a cycle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One curve: `grows` by design, is bounded by `most`, or is to be level."""
+    """One series: it `grows` by design, is bounded by `most`, or should be level."""
 
     name: str
     title: str
@@ -66,7 +66,7 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A series over the second half: its mean, and the peaks of both of its quarters."""
+    """The second half of a series: its mean, and the peaks of its two quarters."""
 
     series: Series
     mean: float
@@ -75,12 +75,12 @@ class Verdict:
 
     @property
     def is_level(self) -> bool:
-        """Return whether it does not rise; what falls is no trouble."""
+        """Return whether the series does not rise; it may fall."""
         return self.peak <= (1 + LEVEL_SHARE) * self.before
 
     @property
     def is_as_expected(self) -> bool:
-        """Return whether it is level, where it should be."""
+        """Return whether the series is level, if it should be."""
         if self.series.most is not None:
             return max(self.before, self.peak) <= self.series.most
         return self.series.grows or self.is_level
@@ -93,7 +93,7 @@ class Verdict:
         return "level" if self.is_level else "grows"
 
     def row(self) -> str:
-        """Write it as a row of the table."""
+        """Return a row of the table."""
         title = f"{self.series.title}, {self.series.unit}".removesuffix(", ")
         return (
             f"{title:<32}{self.mean:>11,.1f}{self.before:>11,.1f}{self.peak:>11,.1f}   {self.word}"
@@ -101,7 +101,7 @@ class Verdict:
 
     @staticmethod
     def header() -> str:
-        """Name the columns of a row."""
+        """Return the header of the table."""
         names = ("mean", "3rd peak", "4th peak")
         return f"{'second half':<32}" + "".join(f"{name:>11}" for name in names)
 

@@ -1,10 +1,10 @@
-"""The run behind a result file: its policy, what it read, and the decoded log of that.
+"""The run behind a result file: its policy, its inputs, and its log decoded again.
 
-`runs.inputs` is a JSON object with `folder`, where the log was or is, `allow_unregistered`, of a
-replay `files`, and `marks` of them, and in a continuous run the `mode` "run". Such a run may have
-been started many times, with one policy. One over Kafka has instead of a folder `topics`, by
-stream, and `beginnings`, the first offsets that there were, by partition, of those that no start
-before it had begun; how a cluster is reached is not remembered.
+`runs.inputs` is a JSON object. It has `allow_unregistered` and `folder`, where the log was or is. A
+replay adds `files` and their `marks`. A continuous run adds `mode` "run" and may have been started
+many times with one policy. A run over Kafka has no `folder` but `topics`, by stream, and
+`beginnings`: the earliest available offset of each partition that no earlier start had read.
+Connection settings are not stored.
 """
 
 import json
@@ -36,20 +36,20 @@ from flows.settings.kafka import KafkaSettings
 _DecodeExtents = Callable[[Sequence[Extent], Policy, Registry], Iterator[Decoded]]
 
 CONTINUOUS: Final = "run"
-"""The mode of a run that goes on, as it is noted in its inputs; a replay notes none."""
+"""The `mode` in the inputs of a continuous run; a replay has none."""
 
 
 class ResultError(OperatorError):
-    """A result file that cannot be read or traced to its log; the message says what to do."""
+    """A result file cannot be read, or its log not found; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """What a run was told: the rules, the folder, and whether unknown sources were let in.
+    """The options of a run: policy, input, and whether unregistered sources were allowed.
 
-    A replay read its log by the clock of its start, `started_at`. `is_continuous` if its log may
-    grow and its result with it. There is no folder when it read `topics`; `beginnings` are those of
-    all its starts, `marks` those of the files of a replay.
+    A replay used `started_at` as its clock. `is_continuous` means that log and result may still
+    grow. If `topics` were read there is no folder; `beginnings` are merged from all starts, and
+    `marks` are those of the files of a replay.
     """
 
     policy: Policy
@@ -63,7 +63,7 @@ class RecordedRun:
 
     @classmethod
     def last_of(cls, connection: duckdb.DuckDBPyConnection) -> Self:
-        """Read the latest run of the result file that is attached as `result`."""
+        """Return the latest run of the result file that is attached as `result`."""
         recorded = connection.execute(
             """select last(policy order by started_at), last(inputs order by started_at),
             list(inputs order by started_at), epoch_us(max(started_at))
@@ -97,12 +97,12 @@ class RecordedRun:
         folder: Path | None = None,
         kafka: KafkaSettings | None = None,
     ) -> None:
-        """Decode the log once more into the log tables; from `folder` if it has moved.
+        """Decode the log again into the log tables; from `folder` if it has moved.
 
-        Of a continuous run just as much of it as the result is made of, under the registry that the
-        result has noted. Raises `ResultError` when there is no such folder, `LogError` when it is
-        not, or no longer, the log, `ClusterError` when the topics, on the cluster of `kafka`, are
-        not.
+        For a continuous run, exactly the records behind the result are decoded, with the registry
+        stored in the result. Raises `ResultError` if there is no such folder, `LogError` if it does
+        not (or no longer) contain the log, and `ClusterError` likewise for topics on the cluster of
+        `kafka`.
         """
         folder = self._folder_to_read(folder)
         create_log(connection, self.policy)
@@ -116,7 +116,7 @@ class RecordedRun:
         load_log(connection, log, self.policy)
 
     def check_log(self, folder: Path | None = None) -> None:
-        """Raise `ResultError` where the log is another by now than the one that was replayed."""
+        """Raise `ResultError` if the log has changed since it was replayed."""
         folder = self._folder_to_read(folder)
         if folder is None or not self.marks:
             return
@@ -145,7 +145,7 @@ class RecordedRun:
     def _grown(
         self, connection: duckdb.DuckDBPyConnection, decode: _DecodeExtents
     ) -> Iterator[Decoded]:
-        """Decode as much of a log that grows as the result is made of."""
+        """Decode the part of a growing log that the result is based on."""
         note_progress(connection)
         registry = read_registry(connection, allow_unregistered=self.allow_unregistered)
         return decode(read_extents(connection), self.policy, registry)
@@ -158,7 +158,7 @@ class RecordedRun:
 
 
 def attach(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
-    """Open a result file as the catalog `result`, to be read only."""
+    """Attach a result file, read-only, as the catalog `result`."""
     if not database.is_file():
         raise ResultError(absence(database))
     place = str(database).replace("'", "''")

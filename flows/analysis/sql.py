@@ -1,6 +1,6 @@
-"""`tributary sql`: ask a result file, and write the answer as a table, CSV or JSON.
+"""`tributary sql`: query a result file, and format the rows as a table, CSV or JSON.
 
-The file is opened to be read only, with time in UTC.
+The file is opened read-only, with the time zone UTC.
 """
 
 import math
@@ -21,9 +21,9 @@ Format: TypeAlias = Literal["table", "csv", "json"]
 Row: TypeAlias = tuple[Any, ...]
 
 TABLE_ROWS_MAX: Final = 1_000
-"""Nobody reads more; csv and json give every row."""
+"""More rows are not readable as a table; csv and json have every row."""
 
-# Money goes out with every digit it has.
+# Money is written with all its digits.
 _JSON: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
 _EXPLAIN: Final = re.compile(r"\s*explain(\s+analyze\b|\s*\([^)]*\))?", re.IGNORECASE)
@@ -31,17 +31,17 @@ _QUOTED: Final = re.compile(r'[",\r\n]')
 
 
 class QueryError(OperatorError):
-    """A query that cannot be answered; the message says why and what to do."""
+    """A query cannot be run; the message says why and what to do."""
 
 
 def run_sql(database: Path, sql: str, fmt: Format = "table") -> str:
-    """Return the answer to one SQL statement that only reads; raises QueryError."""
+    """Return the formatted rows of one read-only SQL statement; raises QueryError."""
     with open_result(database) as connection:
         try:
             check_reads(connection, sql)
             answer = connection.execute(sql)
             columns = _columns(answer.description or ())
-            # What is beyond the last row of a table shows that there is more.
+            # One row beyond the limit of a table shows that there are more.
             is_table = fmt == "table"
             rows = answer.fetchmany(TABLE_ROWS_MAX + 1) if is_table else answer.fetchall()
         except duckdb.Error as error:
@@ -50,9 +50,9 @@ def run_sql(database: Path, sql: str, fmt: Format = "table") -> str:
 
 
 def check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Refuse all but one statement that reads, as DuckDB's own parser sees it.
+    """Accept only a single read-only statement, as classified by DuckDB's parser.
 
-    Raises QueryError, and duckdb.Error where the text is no SQL.
+    Raises QueryError, and duckdb.Error if the text is not SQL.
     """
     statements = connection.extract_statements(sql)
     if len(statements) != 1:
@@ -61,7 +61,7 @@ def check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
         raise QueryError(msg)
     kind = statements[0].type
     if kind == duckdb.StatementType.EXPLAIN:
-        # EXPLAIN ANALYZE runs what it explains.
+        # EXPLAIN ANALYZE runs the statement, so check that statement too.
         explained = connection.extract_statements(_EXPLAIN.sub("", sql, count=1))
         kind = explained[0].type if len(explained) == 1 else kind
     if kind != duckdb.StatementType.SELECT:
@@ -80,7 +80,7 @@ def _columns(description: Iterable[tuple[Any, ...]]) -> list[tuple[str, str]]:
 
 
 def open_result(database: Path) -> duckdb.DuckDBPyConnection:
-    """Open a result file to be read, with time in UTC; raises QueryError."""
+    """Open a result file read-only, with the time zone UTC; raises QueryError."""
     if not database.is_file():
         raise QueryError(absence(database))
     try:
@@ -100,7 +100,7 @@ def _table(columns: list[tuple[str, str]], rows: list[Row]) -> str:
 
 
 def _csv(columns: list[tuple[str, str]], rows: list[Row]) -> str:
-    """Write NULL as nothing and an empty text as two quotes, so that they stay apart."""
+    """Return CSV, with NULL as nothing and an empty text as "" so that they differ."""
     lines = [",".join(_field(name) for name, _ in columns)]
     for row in rows:
         fields = ("" if value is None else _field(_cell(value, null="")) for value in row)
@@ -126,7 +126,7 @@ def _members(columns: list[tuple[str, str]], row: Row) -> Iterable[tuple[str, An
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401  whatever a column may hold
-    """Return the value with NaN and infinities as texts: JSON has no number for them."""
+    """Return the value with NaN and infinities as texts, because JSON numbers exclude them."""
     if isinstance(value, float) and not math.isfinite(value):
         return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
     if isinstance(value, list | tuple):

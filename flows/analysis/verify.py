@@ -1,8 +1,8 @@
 """`tributary verify`: recompute a result by batch SQL from its log, and compare row by row.
 
-Composition only: the run is read from the file and the log is decoded anew. The rules are in
-`connectors/verify/expected.sql`; which tables are compared, and how exactly, is in
-`connectors/verify/tables.py`. Of a continuous run, only what has settled is compared.
+The run is read from the result file and its log is decoded again. The rules are in
+`connectors/verify/expected.sql`; the tables and the precision of the comparison are in
+`connectors/verify/tables.py`. For a continuous run, only settled conversions are compared.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from flows.analysis.recorded import RecordedRun, attach
 from flows.settings.kafka import KafkaSettings
 
 MEMORY_LIMIT: Final = "1GB"
-"""Beyond that DuckDB works on disk; a verify must fit beside the job on a small machine."""
+"""Beyond this DuckDB spills to disk; a verify must fit beside the job on a small machine."""
 
 DIFFERING_ROWS_SHOWN: Final = 20
 """Per table: enough to see the pattern, few enough to read."""
@@ -31,8 +31,8 @@ DIFFERING_ROWS_SHOWN: Final = 20
 class Verification:
     """What was compared and what differs.
 
-    Not yet settled, and therefore not compared, are so many conversions and rows of
-    touchpoint_stats; of a replay none.
+    In a continuous run, conversions and rows of touchpoint_stats that have not settled are counted
+    and not compared.
     """
 
     tables: tuple[TableCheck, ...]
@@ -41,12 +41,12 @@ class Verification:
 
     @property
     def differences(self) -> list[Difference]:
-        """The differences, table by table, of the first differing rows of each."""
+        """The differences of the first differing rows of each table, table by table."""
         return [difference for table in self.tables for difference in table.differences]
 
     @property
     def is_equal(self) -> bool:
-        """Whether the result is what its log and its policy make it."""
+        """Whether the result equals what its log and its policy yield."""
         return not any(table.differing_rows for table in self.tables)
 
 
@@ -57,11 +57,11 @@ def verify(
     kafka: KafkaSettings | None = None,
     limit: int = DIFFERING_ROWS_SHOWN,
 ) -> Verification:
-    """Hold a result file against its log (in `folder`, if it is not where the run found it).
+    """Compare a result file with its log (in `folder`, if the log has moved since the run).
 
-    `kafka` tells how topics are reached, where those were read. Raises `ResultError` when the file
-    cannot be read; when the log cannot, that, `LogError` or `ClusterError`. Where a replay and its
-    log differ because the log has changed since, that is a `ResultError` as well.
+    `kafka` has the connection settings if topics were read. Raises `ResultError` if the result file
+    cannot be read; `ResultError`, `LogError` or `ClusterError` if the log cannot; and `ResultError`
+    if a replay and its log differ because the log has changed since.
     """
     with TemporaryDirectory(prefix="tributary-verify-") as scratch, _workspace(scratch) as space:
         attach(space, database)
@@ -72,7 +72,7 @@ def verify(
         checks = tuple(compare(space, each, limit=limit) for each in comparisons)
         verification = Verification(checks, *count_unsettled(space))
     if not verification.is_equal:
-        run.check_log(folder)  # of another log the differences say nothing
+        run.check_log(folder)  # differences from a changed log mean nothing
     return verification
 
 
@@ -90,7 +90,7 @@ def report(verification: Verification) -> Iterator[str]:
 
 
 def _workspace(scratch: str) -> duckdb.DuckDBPyConnection:
-    """Open a database on disk, for a log may be larger than memory; it goes with its folder."""
+    """Open a database on disk, in the folder `scratch`: a log may be larger than memory."""
     return duckdb.connect(
         Path(scratch) / "verify.duckdb",
         config={"memory_limit": MEMORY_LIMIT, "temp_directory": scratch},

@@ -1,6 +1,6 @@
-"""The console command `tributary`: what it is called with, and which module answers.
+"""The console command `tributary`: its subcommands and their modules.
 
-Every command imports what it needs inside, for starting up is paid every time.
+Every command imports what it needs when it runs, to keep start-up fast.
 """
 
 import os
@@ -23,7 +23,7 @@ from flows.cli.serve import serve, up
 from flows.cli.state import state
 from flows.cli.topics import topics
 
-# There is no linear algebra in here: numpy's library of it need not start a thread per core.
+# Linear algebra is not used, so numpy's library for it need not start a thread per core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 app = typer.Typer(
@@ -50,12 +50,12 @@ app.add_typer(dead_letters, name="dead-letters")
 
 
 def main() -> None:
-    """Answer the command line and exit; a mistake or an operating error is told in a line."""
+    """Run the command line and exit; a usage or operating error prints one line."""
     output = lenient_stdout()
     if output is not None:
         sys.stdout = output
     try:
         with told_operating():
             reporting(app)()
-    except typer.Exit as end:  # of an error that no command has told
+    except typer.Exit as end:  # of an error that no command has reported
         sys.exit(end.exit_code)

@@ -1,4 +1,4 @@
-"""How a command ends: the exit codes, and errors of an operator as a sentence, not a traceback."""
+"""Exit codes of the commands; an `OperatorError` prints its message, not a traceback."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -14,17 +14,17 @@ from connectors.errors import OperatorError
 Given = ParamSpec("Given")
 
 DIFFERENT: Final = 1
-"""The result is not what its log makes it."""
+"""The result differs from what its log yields."""
 
 MISTAKEN: Final = 2
-"""What was asked for cannot be done; the same as for an unknown option."""
+"""The command cannot be carried out; the same code as for an unknown option."""
 
 REJECTED: Final = 3
 """All went well, but records were refused and `--fail-on-rejects` was given."""
 
 
 def reporting(command: Callable[Given, None]) -> Callable[Given, None]:
-    """Print the message of an operator's error to stderr and exit with 2; others are ours."""
+    """Print the message of an OperatorError to stderr and exit with 2; others are bugs."""
 
     @wraps(command)
     def reported(*args: Given.args, **kwargs: Given.kwargs) -> None:
@@ -39,11 +39,11 @@ def reporting(command: Callable[Given, None]) -> Callable[Given, None]:
 
 @contextmanager
 def told_of(place: Path) -> Iterator[None]:
-    """Print which file the system refuses, or the given place if it names none, and exit."""
+    """Print which file the system refuses, or `place` if the error names none, and exit."""
     try:
         yield
     except OSError as error:
-        if error.strerror is None:  # a sentence already
+        if error.strerror is None:  # a message already
             report(error)
         else:
             report(
@@ -54,7 +54,7 @@ def told_of(place: Path) -> Iterator[None]:
 
 @contextmanager
 def told_operating() -> Iterator[None]:
-    """Print what the system or a database refuses where no command expects it; exits with 2."""
+    """Print errors of the system or a database that no command expects, and exit with 2."""
     try:
         yield
     except Exception as error:
@@ -65,7 +65,7 @@ def told_operating() -> Iterator[None]:
 
 
 def _refusals() -> Iterator[type[Exception]]:
-    """Name the errors of databases that come from outside; of those that are not loaded, none."""
+    """Yield the errors of `_REFUSALS` whose modules are loaded."""
     for module, names in _REFUSALS.items():
         for name in names:
             if module in sys.modules:
@@ -79,6 +79,6 @@ _REFUSALS: Final = {
 
 
 def report(error: Exception | str) -> None:
-    """Print an error to stderr as a sentence of the program."""
-    with suppress(OSError):  # the code counts, also where nobody can be told why
+    """Print an error to stderr with the name of the program."""
+    with suppress(OSError):  # the exit code must be right even if stderr cannot be written
         typer.echo(f"tributary: {error}", err=True)

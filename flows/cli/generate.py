@@ -102,7 +102,7 @@ def generate(
 def _check(
     folder: Path | None, to: str | None, *, live: tuple[float | None, float | None], truth: bool
 ) -> None:
-    """Raise SpecError unless one kind of log is asked for, with what belongs to it."""
+    """Raise SpecError unless exactly one kind of log is requested, with options that fit it."""
     from flows.generate.spec import SpecError
 
     if (folder is None) == (to is None):
@@ -120,7 +120,7 @@ def _check(
 
 
 def _seed(seed: int | None, *, is_live: bool) -> int:
-    """Without a seed, each live log is another one: the ids of the last must not come again."""
+    """Return the seed; live logs default to the time, so that ids of earlier ones do not recur."""
     if seed is None:
         return time.time_ns() // 1_000_000 if is_live else 1
     return seed

@@ -1,8 +1,8 @@
-"""Standard output as the commands have it: a reader that goes away is no error, a full disk is one.
+"""Standard output of the commands: a closed pipe is no error, but a full disk is.
 
-What a command has found, and what it has done, does not depend on who reads about it. So when a
-pipe is closed (`tributary verify … | head -1`) the command goes on without a word to its end, and
-exits as it would have. Where output cannot be written for another reason, it ends with a sentence.
+The result of a command does not depend on its reader. So if a pipe is closed (`tributary verify … |
+head -1`), the command runs silently to its end and exits with its normal code. If output cannot be
+written for another reason, the command fails with a message.
 """
 
 import io
@@ -23,7 +23,7 @@ class OutputError(OperatorError):
 
 
 class _Output(io.FileIO):
-    """Standard output, which takes everything once it has failed: nothing is said of it twice."""
+    """Standard output that discards everything after its first error, which is reported once."""
 
     def __init__(self) -> None:
         super().__init__(_STDOUT, "wb", closefd=False)
@@ -46,9 +46,9 @@ class _Output(io.FileIO):
 
 
 def lenient_stdout() -> TextIO | None:
-    """Return standard output anew, in the manner of this module; None where there is none."""
+    """Return standard output wrapped in `_Output`; None if there is none."""
     usual = sys.stdout
-    if usual is None:  # closed by who has started this
+    if usual is None:  # closed by the parent process
         return None
     return io.TextIOWrapper(
         io.BufferedWriter(_Output()),

@@ -1,4 +1,4 @@
-"""The program's table of contents: raw streams in, attributed conversions out."""
+"""The dataflow of a run: raw streams in, attributed conversions out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,11 +27,11 @@ from flows.dataflow.steps import (
 
 @dataclass(frozen=True, slots=True)
 class Io:
-    """The edges of the flow, and what they fix: how many lanes read, how state is divided and kept.
+    """Source and sinks of the flow, and the number of lanes and key groups.
 
-    `watermark_interval` is in microseconds. Without `segments` nothing is kept; `provisional` rows
-    are for those who watch. What is refused, and what is final, may go elsewhere too. `guard` is
-    put around each keyed step.
+    `watermark_interval` is in microseconds. Without `segments` state is not persisted.
+    `provisional` adds results of conversions that have not settled. `dead_letters` and `publish`
+    are optional sinks for refused documents and final conversions. `guard` wraps each keyed step.
     """
 
     source: Source[DecodedChunk]
@@ -46,12 +46,12 @@ class Io:
     guard: Callable[[Builder], Builder] = lambda build: build
 
     def kept(self, step: Callable[[], Step]) -> Builder:
-        """Return what makes the groups of a keyed step."""
+        """Return the builder that creates the key groups of a keyed step."""
         return self.guard(built(step, self.segments))
 
 
 def build_flow(io: Io, policy: Policy) -> Dataflow:
-    """Wire the flow. Every path is FIFO and carries its watermarks; nothing else is ordered."""
+    """Wire the flow. Only each path is ordered: it is FIFO and carries its own watermarks."""
     groups = io.key_groups
     size = Size(io.lanes, groups, io.watermark_interval, io.provisional)
     flow = Dataflow("tributary")

@@ -1,8 +1,8 @@
-"""Names of key groups that the engine deals out evenly to its workers.
+"""Names of key groups, chosen so that Bytewax distributes them evenly over its workers.
 
-Bytewax sends a key to worker `hash(key) % workers`; the hash is Rust's default one of a text,
-SipHash-1-3 with keys of zero over its bytes and a 0xff. Of groups that were named by their bare
-numbers, two workers would share the first four by giving them all to one.
+Bytewax sends a key to worker `hash(key) % workers`. The hash is Rust's default for strings:
+SipHash-1-3 with zero keys over the bytes and a 0xff. With bare numbers as names, all of the first
+four groups would go to one of two workers.
 """
 
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from itertools import count
 from typing import Final
 
 EVENLY: Final = 12
-"""Numbers of workers that divide this get as many groups each, or one more."""
+"""If the number of workers divides this, all get the same number of groups, or one more."""
 
 _WORD: Final = (1 << 64) - 1
 
 
 @cache
 def key_of(group: int) -> str:
-    """Name a group by its number, behind as many zeros as it takes to bring it to its place."""
+    """Name a group by its number, with leading zeros until the hash gives the wanted worker."""
     names = ("0" * zeros + str(group) for zeros in count())
     return next(name for name in names if _siphash13(name) % EVENLY == group % EVENLY)
 
@@ -36,7 +36,7 @@ def _siphash13(text: str) -> int:
 
 
 def _words(data: bytes) -> Iterator[int]:
-    """Yield words of eight bytes; the last of them ends with the length."""
+    """Yield words of eight bytes; the last byte of the last word is the length."""
     padded = data + bytes(7 - len(data) % 8) + bytes([len(data) & 0xFF])
     for at in range(0, len(padded), 8):
         yield int.from_bytes(padded[at : at + 8], "little")

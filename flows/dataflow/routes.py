@@ -1,7 +1,7 @@
-"""Who gets what: frames from each step to the key groups of the next, and rows to the tables.
+"""Routing: frames from each step to the key groups of the next step, and rows to the sinks.
 
-A key is the number of a key group, as `placing` names it. Every frame carries its origin's
-watermark, so an empty one still counts.
+The engine's key is the name of a key group, from `placement.key_of`. Every frame carries the
+watermark of its origin, so an empty frame is sent too.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ Advanced = tuple[str, Advance]
 
 
 def by_key(groups: int, stream: str) -> Callable[[DecodedChunk], Iterable[Keyed]]:
-    """Send the rows of a stream that are to be counted once to the groups of their keys."""
+    """Send the rows of a stream that DEDUP counts once to the groups of their keys."""
 
     def route(read: DecodedChunk) -> Iterable[Keyed]:
         if read.stream == stream:
@@ -63,14 +63,14 @@ def queries_by_match_key(groups: int, policy: Policy) -> Callable[[Advanced], It
 
 
 def conversions(deduped: Advanced) -> Keyed:
-    """Send first copies on: a conversion's group is its event key's."""
+    """Send first copies on to the same group: CREDIT is keyed by event key, as DEDUP is."""
     group, advance = deduped
     rows = advance.result and advance.result.firsts
     return group, Frame("conversions", 0, advance.watermark, _named(conversions=rows))
 
 
 def found_by_conversion(groups: int) -> Callable[[Advanced], Iterable[Keyed]]:
-    """Send what was found to the groups of the conversions that asked."""
+    """Send the records that MATCH found to the groups of their conversions."""
 
     def route(matched: Advanced) -> Iterable[Keyed]:
         origin, advance = matched
@@ -89,19 +89,19 @@ def _named(**rows: pa.RecordBatch | None) -> dict[str, pa.RecordBatch]:
 
 
 def read_rows(read: DecodedChunk) -> Rows:
-    """Return what is finished as soon as it is read; dead letters are not for the result."""
+    """Return the rows that are final when they are read, without dead letters."""
     tables = {name: rows for name, rows in read.tables.items() if name != DEAD_LETTERS}
     return Rows(tables, read.records, {(read.stream, read.lane): read.watermark})
 
 
 def dead_letters(read: DecodedChunk) -> Iterable[tuple[str, Rows]]:
-    """Yield documents that are set aside, for the one who keeps them."""
+    """Yield refused documents, for the sink of dead letters."""
     if DEAD_LETTERS in read.tables:
         yield DEAD_LETTERS, Rows({DEAD_LETTERS: read.tables[DEAD_LETTERS]})
 
 
 def settled(rows: Rows) -> Iterable[tuple[str, Rows]]:
-    """Yield what is final and attributed, for the one who publishes it."""
+    """Yield final attributed conversions, for the publishing sink."""
     if "credits_final" in rows.tables:
         yield "publisher", rows
 
@@ -121,7 +121,7 @@ def event_repeats(deduped: Advanced) -> Iterable[Rows]:
 
 
 def impression_repeats(counted: Advanced) -> Iterable[Rows]:
-    """Correct the counts: impressions are counted when they are read, repeats then taken out."""
+    """Yield corrections: impressions are counted when they are read, and repeats subtracted."""
     result = counted[1].result
     if result is not None and result.repeats.num_rows:
         counts = touchpoint_counts(result.repeats, records=-1, duplicates=1, paid=-1)
@@ -129,7 +129,7 @@ def impression_repeats(counted: Advanced) -> Iterable[Rows]:
 
 
 def credited_rows(policy: Policy) -> Callable[[Advanced], Rows]:
-    """Return conversions and credits, and up to which arrival they are final."""
+    """Return a route of conversions and credits, with the watermark up to which they are final."""
 
     def rows(credited: Advanced) -> Rows:
         group, advance = credited

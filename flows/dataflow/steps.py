@@ -1,10 +1,10 @@
-"""The keyed steps: a few lines of Bytewax around each part of the core.
+"""The keyed steps: thin Bytewax wrappers around DEDUP, MATCH and CREDIT.
 
-A step's logic belongs to one key group. It takes frames, advances to the minimum of the watermarks
-of its origins, and emits what has become final. Which frames go where is in `routes`.
+Each key group has its own logic object. It receives frames, advances to the minimum of the
+watermarks of its origins, and emits what has become final. `routes` sends frames to groups.
 
-A replay keeps nothing between epochs. A continuous run snapshots each group as a manifest of its
-immutable batches (`connectors.state.segments`); what is not in a batch is a few numbers.
+A replay persists nothing. A continuous run snapshots each group as a manifest of its immutable
+batches (`connectors.state.segments`) and its watermarks.
 """
 
 from abc import abstractmethod
@@ -25,12 +25,12 @@ from connectors.state.manifests import StepState
 from connectors.state.segments import Batches, Segments, Snapshots
 
 CHANGE = ("digest", "conversion_id")
-"""What DEDUP remembers of a first copy of an event: its content, and what repeats refer to."""
+"""Columns of an event's first copy that DEDUP remembers, to compare and refer repeats to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """What a key group gives when its watermark has moved; `result` is None without rows."""
+    """The output of a key group whose watermark has moved; `result` is None without rows."""
 
     watermark: int
     result: Any
@@ -38,10 +38,10 @@ class Advance:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How many lanes and key groups there are, and when steps advance and answer.
+    """The number of lanes and key groups, and when steps advance.
 
     `interval`: how far the watermark moves before a step advances, in us. `provisional`: whether
-    conversions are also answered on arrival.
+    there are also results for conversions that have only just arrived.
     """
 
     lanes: int
@@ -51,25 +51,25 @@ class Size:
 
 
 Builder = Callable[[Any], StatefulBatchLogic[Frame, Advance, Any]]
-"""Makes the logic of a key group from what was kept of it, if anything was."""
+"""Creates the logic of a key group from its snapshot, or from None."""
 
 
 class Core(Protocol):
-    """What a step wraps: state that is nothing but immutable batches."""
+    """The state that a step wraps; all of it is in immutable batches."""
 
     @property
     def state(self) -> Batches:
         """All batches, by name."""
 
     def restore(self, state: Batches, watermark: int) -> None:
-        """Go on from batches as they were at a watermark."""
+        """Restore the batches of a snapshot taken at a watermark."""
 
 
 class Step(StatefulBatchLogic[Frame, Advance, StepState | None]):
-    """The part that is the same in all steps: take frames, advance, emit, keep."""
+    """The part that all steps share: receive frames, advance, emit, snapshot."""
 
     def __init__(self, name: str, core: Core, origins: dict[str, int], interval: int) -> None:
-        """Count the origins of each port; advance when the watermark has moved by `interval` us."""
+        """Set the origins per port; advance once the watermark has moved by `interval` us."""
         self._name = name
         self._core = core
         self._watermarks = Watermarks(origins)
@@ -95,7 +95,7 @@ class Step(StatefulBatchLogic[Frame, Advance, StepState | None]):
             self._core.restore(self._snapshots.load(resumed.manifest), self._advanced)
 
     def on_batch(self, values: list[Frame]) -> tuple[Iterable[Advance], bool]:
-        """Take frames of all origins, then advance once: rows are cheap, calls are not."""
+        """Receive all frames, then advance once: rows are cheap, calls are not."""
         if self._count is not None:
             self._count(len(values))
         for frame in values:
@@ -109,7 +109,7 @@ class Step(StatefulBatchLogic[Frame, Advance, StepState | None]):
         return [Advance(watermark, self.advance(watermark))], self.RETAIN
 
     def snapshot(self) -> StepState | None:
-        """Store what is new since the last epoch; a replay that was stopped starts over."""
+        """Store what is new since the last epoch; None in a replay, which cannot resume."""
         if self._snapshots is None or self._measure is None:
             return None
         reach("step.snapshot")
@@ -120,44 +120,44 @@ class Step(StatefulBatchLogic[Frame, Advance, StepState | None]):
 
     @abstractmethod
     def receive(self, frame: Frame) -> None:
-        """Take the rows of a frame."""
+        """Add the rows of a frame."""
 
     @abstractmethod
     def advance(self, watermark: int) -> Any:  # noqa: ANN401
-        """Return what has become final; None where nothing has."""
+        """Return what has become final; None if nothing has."""
 
 
 class DedupStep(Step):
-    """First copies and repeats, of events or of impressions."""
+    """DEDUP, for events or for impressions."""
 
     def __init__(
         self, name: str, policy: Policy, *, stream: str, remember: tuple[str, ...], size: Size
     ) -> None:
-        """Be fed by the lanes that read the stream."""
+        """Receive from all lanes of a stream."""
         self._dedup = Dedup(window=policy.dedup_window, remember=remember)
         super().__init__(name, self._dedup, {stream: size.lanes}, size.interval)
 
     def receive(self, frame: Frame) -> None:
-        """Let all rows wait for their turn."""
+        """Hold back all rows."""
         for rows in frame.rows.values():
             self._dedup.receive(rows)
 
     def advance(self, watermark: int) -> Released | None:
-        """Release what arrived below the watermark."""
+        """Release the rows that arrived below the watermark."""
         return self._dedup.advance(watermark)
 
 
 class MatchStep(Step):
-    """Records by match key, and the conversions that ask for them."""
+    """MATCH: records by match key, and the match keys of conversions."""
 
     def __init__(self, policy: Policy, *, size: Size) -> None:
-        """Be fed by the lanes that read impressions, and by the groups of DEDUP."""
+        """Receive from the lanes of impressions and from all groups of DEDUP."""
         self._match = Match(policy, provisional=size.provisional)
         origins = {"impressions": size.lanes, "queries": size.groups}
         super().__init__("match", self._match, origins, size.interval)
 
     def receive(self, frame: Frame) -> None:
-        """Index records, let queries wait."""
+        """Index records and hold back queries."""
         for name, rows in frame.rows.items():
             if name == "queries":
                 self._match.receive(rows)
@@ -165,21 +165,21 @@ class MatchStep(Step):
                 self._match.insert(rows, as_click=name == "clicks")
 
     def advance(self, watermark: int) -> Found | None:
-        """Answer the queries that have settled, and those that are new."""
+        """Look up the queries that have settled, and new ones for a provisional result."""
         return self._match.advance(watermark)
 
 
 class CreditStep(Step):
-    """Conversions, and all that was found for them."""
+    """CREDIT: conversions, and the records found for them."""
 
     def __init__(self, policy: Policy, *, size: Size) -> None:
-        """Be fed by the same group of DEDUP, and by all groups of MATCH."""
+        """Receive from the same group of DEDUP and from all groups of MATCH."""
         self._credit = Credit(policy, provisional=size.provisional)
         origins = {"conversions": 1, "found": size.groups}
         super().__init__("credit", self._credit, origins, size.interval)
 
     def receive(self, frame: Frame) -> None:
-        """Let conversions wait, and gather what was found."""
+        """Hold back conversions, and collect the records found for them."""
         for name, rows in frame.rows.items():
             if name == "conversions":
                 self._credit.receive(rows)
@@ -187,12 +187,12 @@ class CreditStep(Step):
                 self._credit.gather(rows, is_final=name == "final")
 
     def advance(self, watermark: int) -> Decided | None:
-        """Decide the conversions that have settled, and those that are new."""
+        """Decide the conversions that have settled, and provisionally the new ones."""
         return self._credit.advance(watermark)
 
 
 def built(step: Callable[[], Step], segments: Segments | None) -> Builder:
-    """Make a step's constructor what Bytewax asks for: a builder from resumed state."""
+    """Turn a step's constructor into a builder for Bytewax, which takes the resumed state."""
 
     def build(resumed: StepState | None) -> Step:
         new = step()

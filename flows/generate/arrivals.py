@@ -1,4 +1,4 @@
-"""What arrives when, and which events travel together: planned records in the order of a log."""
+"""Sorts planned records by arrival, and groups events into envelopes."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -16,7 +16,7 @@ _ENVELOPE_PAUSE_MS: Final = 1_800_000  # half an hour of silence sends an envelo
 
 
 def arriving(spec: GenerateSpec, draws: Draws) -> Iterator[tuple[Rows, Rows]]:
-    """Yield what arrives during each block, keeping back what is still on its way."""
+    """Yield the records that arrive during each block, and hold back those that arrive later."""
     touches, events = np.zeros(0, TOUCH), np.zeros(0, EVENT)
     for block in plan(draws, spec):
         touches = np.concatenate([touches, block.touches])
@@ -27,7 +27,7 @@ def arriving(spec: GenerateSpec, draws: Draws) -> Iterator[tuple[Rows, Rows]]:
 
 
 def in_envelopes(draws: Draws, rows: Rows, size: int) -> tuple[Rows, Ints]:
-    """Group events of one source into envelopes; give the sorted rows and the envelopes' bounds."""
+    """Group events by source into envelopes; return the sorted rows and the envelopes' bounds."""
     alone = np.array(EVENT_ALONE)[rows["fault"]]
     stream = rows["advertiser"] * len(SOURCES) + rows["source"]
     own = np.where(alone, rows["slot"] + 1, 0)

@@ -1,7 +1,7 @@
-"""Random draws without a generator: each is a hash of (seed, purpose, number), in whole numbers.
+"""Random draws without a generator: each is an integer hash of (seed, purpose, number).
 
-So a record's fields can be drawn again when its copy is written, no state travels between blocks,
-and one seed gives the same bytes on every machine. Knows nothing of advertising.
+So the fields of a record can be drawn again for its copy, no state passes between blocks, and a
+seed gives the same bytes on every machine.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _HALF: Final = np.uint64(32)
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """All the chance there is in a log with this seed."""
+    """The only source of randomness in a log, by seed."""
 
     seed: int
 
@@ -46,7 +46,7 @@ class Draws:
         return (self.bits(purpose, numbers) >> _HALF) < np.uint64(round(share * 2**32))
 
     def pick(self, purpose: str, numbers: Ints, weights: tuple[int, ...]) -> Ints:
-        """Draw a position in `weights`, each as often as its weight says."""
+        """Draw a position in `weights`, with probability proportional to its weight."""
         bounds = np.cumsum(weights)
         drawn = self.below(purpose, numbers, int(bounds[-1]))
         return np.searchsorted(bounds, drawn, side="right").astype(np.int64)

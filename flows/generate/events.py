@@ -1,4 +1,4 @@
-"""Planned events as lines of the event stream: JSON text, a column at a time, in envelopes."""
+"""Writes planned events as envelopes of the event stream: JSON text, column by column."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -61,7 +61,7 @@ def event_texts(draws: Draws, rows: Rows, people: int) -> list[str]:
 def envelope_lines(
     draws: Draws, rows: Rows, texts: Sequence[str], *, cuts: Ints, arrivals: Ints
 ) -> list[str]:
-    """Write one line per envelope: the events between each two of `cuts` (len + 1 of them)."""
+    """Write one line per envelope: the events between consecutive `cuts` (one more than lines)."""
     first = rows[cuts[:-1]]
     numbers = first["slot"] * 4 + first["copy"]
     columns = zip(

@@ -1,7 +1,7 @@
-"""The ways a generated record goes wrong: each a small change to one that was right.
+"""The faults of generated records: each is a small change to a valid record.
 
-Some make the contract refuse the record, some only make it repair; which is which is said here,
-for the truth, and nothing else is known of the contract.
+With some the contract refuses the record, with others it repairs it. Each fault states which, for
+the counts in truth.json.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from math import nan
 from typing import Any, Final, TypeAlias
 
 Record: TypeAlias = dict[str, Any]
-# A byte that is no UTF-8, as it is written with the error handler `surrogateescape`.
+# A byte that is invalid UTF-8, for writing with the error handler `surrogateescape`.
 BAD_BYTE: Final = "\udcff"
 
 
@@ -69,7 +69,7 @@ TOUCH_FAULTS: Final = (
     *_REPAIRS,
     Fault(refused=False, record=lambda record: record.update(price=0.01, currency=None)),
 )
-"""What goes wrong in the impression stream."""
+"""The faults of the impression stream."""
 
 EVENT_FAULTS: Final = (
     *_TEXTS,
@@ -87,9 +87,9 @@ EVENT_FAULTS: Final = (
     *_REPAIRS,
     Fault(refused=False, record=_put("custom_data", {"order_id": "9" * 300})),
 )
-"""What goes wrong in the event stream; a fault of the text costs its document, one event."""
+"""The faults of the event stream; a fault of the text loses the document, which has one event."""
 
 TOUCH_REFUSED: Final = [False, *(fault.refused for fault in TOUCH_FAULTS)]
 EVENT_REFUSED: Final = [False, *(fault.refused for fault in EVENT_FAULTS)]
 EVENT_ALONE: Final = [False, *(fault.text is not None for fault in EVENT_FAULTS)]
-"""By fault number: an event whose document becomes unreadable travels alone."""
+"""By fault number: whether the event needs an envelope of its own, as its document is lost."""

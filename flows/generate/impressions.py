@@ -1,7 +1,7 @@
-"""Planned touches as lines of the impression stream: JSON text, a column at a time.
+"""Writes planned touches as lines of the impression stream: JSON text, column by column.
 
-Lines are put together from text rather than dumped from dicts: a bench log is half a gigabyte, and
-this is several times faster. Only a faulty record takes the way through a dict.
+Lines are concatenated from text instead of dumped from dicts, which is several times faster: a
+bench log is half a gigabyte. Only faulty records are converted to dicts.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
-"""Planned records as they happen: taken one after the other, and dated when they are sent.
+"""Planned records for live sending: taken in order, and dated at the moment they are sent.
 
-The plan's own time passes faster, by as much as its records are apart: what a record was on its way
-for shrinks alike, so that whatever was caused by a touch still comes after it.
+The plan's time is compressed to match the rate. The delay of each record shrinks by the same
+factor, so an event still happens after the touch that caused it.
 """
 
 from collections.abc import Iterator
@@ -19,17 +19,17 @@ from flows.generate.spec import GenerateSpec, SpecError
 from flows.generate.text import advertiser_name, impression_names
 
 RECORDS_MAX: Final = 10_000_000_000
-"""Of a stream without an end; nobody waits for the last one."""
+"""The size of a stream without an end, which no run reaches."""
 
 ROUNDS_MAX: Final = 100_000
-"""How often the plan of a log is gone through, at most: so its times stay in 64 bits."""
+"""How often the plan of a log is repeated at most, so that its times fit into 64 bits."""
 
 _DAY_MS: Final = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
 class LiveRecord:
-    """A document to send; `events` is how many events it holds, 0 for an impression."""
+    """A document to send; `events` is the number of its events, 0 for an impression."""
 
     stream: str
     key: str
@@ -38,10 +38,10 @@ class LiveRecord:
 
 
 class LiveStream:
-    """The records of a plan, as many at a time as are due."""
+    """The records of a plan, returned as they become due."""
 
     def __init__(self, spec: GenerateSpec, *, rate: float) -> None:
-        """Plan as `spec` says, over and over; `rate` is in records per second."""
+        """Repeat the plan of `spec`; `rate` is in records per second."""
         size = spec.events + spec.impressions
         if not size:
             msg = "events and impressions must not both be 0: there would be nothing to send"
@@ -55,7 +55,7 @@ class LiveStream:
             days=spec.days * rounds,
             users=spec.people,
         )
-        # A record of the plan every so many milliseconds, and one that is sent: how fast time goes.
+        # The factor of time: interval between records in the plan, by interval as sent.
         self._haste = spec.days * _DAY_MS / size * rate / 1000
         self._blocks = _in_order(self._spec, self._draws)
         self._block = _Block(np.zeros(0, TOUCH), np.zeros(0, EVENT))
@@ -117,7 +117,7 @@ class LiveStream:
 
 
 class _Block:
-    """Records of both streams in one order of arrival, some of them taken."""
+    """Records of both streams in order of arrival, some of them already taken."""
 
     def __init__(self, touches: Rows, events: Rows) -> None:
         self._touches = touches[np.argsort(touches["arrival"], kind="stable")]
@@ -131,7 +131,7 @@ class _Block:
         return self._taken + 1 < len(self._events_before)
 
     def take(self, count: int) -> tuple[Rows, Rows]:
-        """Return the touches and the events among the next records, `count` of them at most."""
+        """Return the touches and the events among the next `count` records or fewer."""
         start, end = self._taken, min(self._taken + count, len(self._events_before) - 1)
         self._taken = end
         first, last = self._events_before[start], self._events_before[end]

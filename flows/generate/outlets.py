@@ -1,4 +1,4 @@
-"""Where live records go: topics of a cluster, or files of a folder that grow."""
+"""The targets of live records: topics of a cluster, or growing files of a folder."""
 
 import json
 import time
@@ -18,23 +18,23 @@ STREAMS: Final = ("events", "impressions")
 
 
 class Outlet(Protocol):
-    """Takes records as they are made."""
+    """A target of live records."""
 
     def register(self, sources: Sequence[Mapping[str, object]]) -> None:
-        """Make the event sources known."""
+        """Publish the event sources."""
 
     def send(self, records: Sequence[LiveRecord]) -> None:
-        """Let records go, in their order; waits when more is under way than may be."""
+        """Send records in order; blocks while too many are in flight."""
 
     def close(self) -> None:
-        """See to it that all is safe."""
+        """Wait until all records are stored."""
 
 
 class Topics:
-    """Topics of a cluster, by stream; `event_sources` is the registry's."""
+    """Topics of a cluster, by stream; `event_sources` is the registry topic."""
 
     def __init__(self, cluster: Cluster, topics: Mapping[str, str]) -> None:
-        """Connect. Raises ClusterError when a topic is missing or nobody answers."""
+        """Connect. Raises ClusterError if a topic is missing or no broker answers."""
         for topic in topics.values():
             require(cluster, topic)
         self._topics = topics
@@ -53,7 +53,7 @@ class Topics:
         time.sleep(REGISTRY_DELAY / 1e6)
 
     def send(self, records: Sequence[LiveRecord]) -> None:
-        """Let records go; raises PublishError when Kafka does not take them."""
+        """Send records; raises PublishError if Kafka does not accept them."""
         self._outbox.send(
             [
                 Outgoing(self._topics[each.stream], _bytes(each.text), each.key.encode())
@@ -62,12 +62,12 @@ class Topics:
         )
 
     def close(self) -> None:
-        """Wait until all is safe; raises PublishError when it is not."""
+        """Wait until all records are acknowledged; raises PublishError if any is not."""
         self._outbox.flush()
 
 
 class Folder:
-    """Files of a folder that grow; the records of one key are in one file."""
+    """Growing files of a folder; all records of a key are in one file."""
 
     def __init__(self, folder: Path, files: int) -> None:
         """Open `files` files per stream to append to; raises OSError."""
@@ -83,13 +83,13 @@ class Folder:
         self._count = files
 
     def register(self, sources: Sequence[Mapping[str, object]]) -> None:
-        """Write event_sources.json, unless there is one."""
+        """Write event_sources.json unless it exists."""
         path = self._folder / "event_sources.json"
         if not path.exists():
             path.write_text(json.dumps(sources, indent=1) + "\n", encoding="utf-8", newline="\n")
 
     def send(self, records: Sequence[LiveRecord]) -> None:
-        """Append lines, whole ones only."""
+        """Append whole lines."""
         texts: dict[tuple[str, int], list[str]] = {}
         for each in records:
             home = each.stream, crc32(each.key.encode()) % self._count
@@ -109,5 +109,5 @@ def source_key(source: Mapping[str, object]) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """Encode a line; a faulty one may hold a byte that is no UTF-8."""
+    """Encode a line; a faulty one may contain a byte that is invalid UTF-8."""
     return text.encode("utf-8", "surrogateescape")

@@ -1,7 +1,7 @@
-"""The identifiers of users and their devices, and which of them a record shows, as JSON text.
+"""The identifiers of users and their devices, and those that a record carries, as JSON text.
 
-A person has a uid2, a rampid, an email and a phone, or some of these; a device has an id5 or a
-maid, and an address and browser. Another device of the same person shares only what is personal.
+A person has some or all of uid2, rampid, email and phone; a device has an id5 or a maid, an IP
+address and a browser. The devices of a person share only the personal identifiers.
 """
 
 from base64 import b64encode
@@ -39,7 +39,7 @@ _DEVICES_MAX: Final = 8  # devices of one user are numbered below this
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How often a stream shows an identifier that its user has (0 to 1)."""
+    """How often the records of a stream carry an identifier that their user has (0 to 1)."""
 
     stream: str
     uid2: float
@@ -57,10 +57,10 @@ IN_EVENTS: Final = Shown("event", 0.55, 0.45, 0.6, 0.5, 0.75, 0.3, 0.4)
 
 @dataclass(frozen=True, slots=True)
 class Carriers:
-    """Who shows identifiers: parallel arrays, one entry per record.
+    """Users and devices behind records: parallel arrays, one entry per record.
 
-    `number` decides what is shown, so a click shows what its impression showed. The devices of a
-    `bot` show everything, and so does a record that must be recognised.
+    `number` determines the identifiers carried, so a click carries those of its impression. Records
+    of a `bot` carry all identifiers, and so do records that must be recognised.
     """
 
     number: Ints
@@ -87,7 +87,7 @@ def user_match_members(
 def click_members(draws: Draws, number: Ints, landed: Flags, *, cookie: bool) -> list[str]:
     """Write the click id of each record that `landed` from a click, with a comma behind it.
 
-    With `cookie`, an fbclid is told the way a landing page keeps it: in an `_fbc` cookie value.
+    With `cookie`, an fbclid is written as a landing page stores it: in an `_fbc` cookie value.
     """
     types = draws.pick("click id type", number, _CLICK_ID_WEIGHTS)
     prefix = ["", "", "fb.1.1774000000000." if cookie else ""]
@@ -101,7 +101,7 @@ def click_members(draws: Draws, number: Ints, landed: Flags, *, cookie: bool) ->
 
 
 def _shows(draws: Draws, carriers: Carriers, shown: Shown, kind: str, owners: float) -> Flags:
-    """Return which records show this kind: its owner has one, and the record carries it."""
+    """Return a mask of records that carry this kind, which their user must also have."""
     owns = draws.chance(f"has {kind}", carriers.user, owners)
     tells = draws.chance(f"{shown.stream} {kind}", carriers.number, getattr(shown, kind))
     return (owns & tells) | carriers.bot
@@ -143,7 +143,7 @@ def _tokens(draws: Draws, person: Ints) -> list[str]:
 
 
 def _maids(draws: Draws, device: Ints) -> list[str]:
-    """Write advertising ids; one phone in a hundred has switched its own off (all zeros)."""
+    """Write advertising ids; one phone in a hundred has it disabled (all zeros)."""
     off = draws.chance("no maid", device, 0.01).tolist()
     first, second = draws.hexes("maid", device), draws.hexes("maid rest", device)
     return [
@@ -153,7 +153,7 @@ def _maids(draws: Draws, device: Ints) -> list[str]:
 
 
 def _hashed(kind: str, person: Ints, shows: Flags) -> list[str]:
-    """Write the SHA-256 of a made-up address or number for the records that show it."""
+    """Write the SHA-256 of a made-up address or number for the records that carry it."""
     raw = {"email": "user%d@example.com", "phone": "+1202555%07d"}[kind]
     return [
         f'"hashed_{kind}":"{sha256((raw % user).encode()).hexdigest()}",' if yes else ""

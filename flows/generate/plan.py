@@ -1,8 +1,8 @@
-"""Who saw, clicked and bought what, and when: numbers only, block by block.
+"""Plans which user sees, clicks and buys what, and when, as numeric columns, block by block.
 
-A block is a stretch of the log's time. Its sessions (bursts of impressions by one user, some of
-them clicked) cause visits (page views that may end in a purchase), in the block or days later.
-Times are milliseconds since the epoch. Nothing here knows how a record is written.
+A block is a period of the log's time. Its sessions (bursts of impressions by one user, some of them
+clicked) cause visits (page views that may end in a purchase), in the block or days later. Times are
+milliseconds since the epoch. Records are written elsewhere.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _QUARTERS: Final = np.array([0, 9, 14, 19, 24]) * _HOUR
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What happens in one stretch of time, `until` which nothing of a later block arrives."""
+    """The records of one period; no record of a later block arrives before `until`."""
 
     touches: Rows
     events: Rows
@@ -40,7 +40,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
-    """One block's share of the time, in ms, and of the records of one stream, as slots."""
+    """The period of one block, in ms, and its share of a stream's records, as slots."""
 
     start: int
     end: int
@@ -48,7 +48,7 @@ class _Stretch:
 
 
 def plan(draws: Draws, spec: GenerateSpec) -> Iterator[Block]:
-    """Yield the blocks in order of time; the last reaches to the end of time."""
+    """Yield the blocks in order of time; the last one has no upper bound."""
     records = max(spec.impressions, spec.events)
     count = max(1, -(-records // _BLOCK_RECORDS), -(-spec.days // _BLOCK_DAYS))
     bots = _bots_by_block(draws, spec, count)
@@ -79,7 +79,7 @@ def _bots_by_block(draws: Draws, spec: GenerateSpec, blocks: int) -> Ints:
 
 
 def _daytime(times: Ints) -> Ints:
-    """Move evenly spread times, each within its day and none past another, into waking hours."""
+    """Move evenly spread times into waking hours, within their day and keeping their order."""
     days, within = np.divmod(times, _DAY)
     quarter, into = np.divmod(within, _DAY // 4)
     lengths = np.diff(_QUARTERS)[quarter]
@@ -88,7 +88,7 @@ def _daytime(times: Ints) -> Ints:
 
 
 def _starts(draws: Draws, purpose: str, slots: Ints, share: float) -> Ints:
-    """Cut slots into runs; give each slot the first slot of its run."""
+    """Split slots into runs; return the first slot of each slot's run."""
     starts = draws.chance(purpose, slots, share)
     starts[:1] = True
     firsts: Ints = np.maximum.accumulate(np.where(starts, slots, slots[:1]))
@@ -156,7 +156,7 @@ def _events(draws: Draws, spec: GenerateSpec, stretch: _Stretch, touches: Rows) 
 
 
 def _causes(draws: Draws, rows: Rows, touches: Rows) -> None:
-    """Let sessions of the block cause most visits, clicks far more often than views."""
+    """Attribute most visits to sessions of the block, to clicks far more often than to views."""
     rows["cause"] = -1
     touches = touches[touches["copy"] == 0]
     pools = (touches[~touches["click"] & ~touches["bot"]], touches[touches["click"]])
@@ -170,7 +170,7 @@ def _causes(draws: Draws, rows: Rows, touches: Rows) -> None:
 
 
 def _spree_buyer(rows: Rows, spree: Rows) -> None:
-    """Let the bot buy once, after its spree: the visit whose candidates hit the limits."""
+    """Let the bot buy once, after its spree, so that this visit's candidates exceed the limits."""
     if len(spree) and len(rows):
         last, buyer = spree[np.argmax(spree["time"])], rows["visit"] == rows["visit"][0]
         for same in ("user", "device", "advertiser", "click"):
@@ -180,7 +180,7 @@ def _spree_buyer(rows: Rows, spree: Rows) -> None:
 
 
 def _cause(draws: Draws, rows: Rows, caused: Ints, touches: Rows) -> None:
-    """Continue these touches in these rows: one visit, possibly on another device."""
+    """Set rows to visits caused by these touches, possibly on another device."""
     visits = rows["visit"][caused]
     for same in ("user", "device", "advertiser", "click"):
         rows[same][caused] = touches[same]
@@ -195,7 +195,7 @@ def _cause(draws: Draws, rows: Rows, caused: Ints, touches: Rows) -> None:
 
 
 def _people(draws: Draws, spec: GenerateSpec, rows: Rows, first: Ints, purpose: str) -> None:
-    """Return each run of rows a user (some are more active), a device and an advertiser."""
+    """Set user (some are more active), device and advertiser of each run of rows."""
     ceiling = 1 + draws.below(f"{purpose} active", first, spec.people)
     often = draws.chance(f"{purpose} often", first, 0.3)
     rows["user"] = draws.below(f"{purpose} user", first, np.where(often, ceiling, spec.people))
@@ -209,7 +209,7 @@ def _faults(draws: Draws, stream: str, slots: Ints, share: float, kinds: int) ->
 
 
 def _lag(draws: Draws, stream: str, slots: Ints, share: float, longest: int) -> Ints:
-    """Draw how long each record is on its way: seconds, or up to `longest` for the late ones."""
+    """Draw the delay of each record: seconds, or up to `longest` for late ones."""
     late = draws.chance(f"{stream} late", slots, share)
     prompt = 50 + draws.below(f"{stream} lag", slots, 3 * _SECOND)
     return prompt + late * draws.below(f"{stream} delay", slots, longest)

@@ -1,4 +1,4 @@
-"""The columns of planned records, and the numbers that stand for words in them.
+"""The columns of planned records, and the numeric codes in them.
 
 Times are milliseconds since the epoch.
 """
@@ -17,7 +17,7 @@ _RECORD: Final = [(name, np.int64) for name in ("time", "arrival", "slot", "user
     ("fault", np.int64),  # 0 none, else 1 + the position in the list of faults
 ]
 TOUCH: Final = np.dtype([*_RECORD, ("number", np.int64), ("click", np.bool_), ("bot", np.bool_)])
-"""One record of the impression stream; a click has the `number` of the impression it was on."""
+"""One record of the impression stream; a click has the `number` of its impression."""
 EVENT: Final = np.dtype(
     [
         *_RECORD,

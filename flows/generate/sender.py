@@ -1,4 +1,4 @@
-"""Sends live records at a steady rate, to topics of a cluster or to files of a folder."""
+"""Sends live records at a steady rate to topics of a cluster or to files of a folder."""
 
 import sys
 import time
@@ -22,10 +22,10 @@ from flows.kafka.topics import cluster_of
 from flows.settings.load import load_settings
 
 TICK_SECONDS: Final = 0.05
-"""Between two sends: to make records costs some milliseconds, be it one or a hundred."""
+"""Seconds between sends: generating one record costs as much as a hundred, some milliseconds."""
 
 CATCH_UP_SECONDS_MAX: Final = 1.0
-"""Of records that are made up for after a stop; what is missing beyond them shows in the rate."""
+"""Seconds of backlog that are sent after a stall; more than that is skipped and lowers the rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +54,21 @@ class Driven:
 
 
 class Pace:
-    """How many records are due, from now on."""
+    """Computes how many records are due, starting now."""
 
     def __init__(self, rate: float, seconds: float | None = None) -> None:
-        """Let `rate` records become due per second, for so many seconds or without end."""
+        """Make `rate` records due per second, for `seconds` or without end."""
         self._rate = rate
         self._started = self._at = time.monotonic()
         self._end = None if seconds is None else self._started + seconds
         self._owed = 0.0
 
     def goes_on(self) -> bool:
-        """Return whether records will become due."""
+        """Return whether more records will become due."""
         return self._end is None or self._at < self._end
 
     def due(self) -> int:
-        """Count what became due since the last time."""
+        """Return the number of records that became due since the last call."""
         now = time.monotonic() if self._end is None else min(time.monotonic(), self._end)
         passed, self._at = min(now - self._at, CATCH_UP_SECONDS_MAX), now
         self._owed += passed * self._rate
@@ -81,7 +81,7 @@ class Pace:
         time.sleep(max(0.0, self._at + TICK_SECONDS - time.monotonic()))
 
     def seconds(self) -> float:
-        """Return how long it has been going."""
+        """Return the seconds since the start."""
         return self._at - self._started
 
 
@@ -93,7 +93,7 @@ def drive(
     stopping: Callable[[], bool] = lambda: False,
     on_progress: Callable[[Driven], None] = lambda _: None,
 ) -> Driven:
-    """Send as many records as are due, or until asked to stop; tell what was sent.
+    """Send records as they become due, until the end or `stopping`; return what was sent.
 
     `on_progress` is called after each send.
     """
@@ -109,7 +109,7 @@ def drive(
 
 
 KAFKA: Final = "kafka"
-"""What names the topics of the settings, where else a folder is named."""
+"""The target that means the topics of the settings; any other target is a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Drive:
 
 
 def send(job: Drive, stopping: Callable[[], bool]) -> Driven:
-    """Send until the time is over or it is asked to stop; tell what was sent.
+    """Send until the time is over or `stopping`; return what was sent.
 
     Raises SettingsError, ClusterError, PublishError, ValueError or OSError.
     """
@@ -159,7 +159,7 @@ def _outlet(job: Drive) -> Outlet:
 
 @contextmanager
 def _shown() -> Iterator[Callable[[Driven], None]]:
-    """Yield what shows how it goes on a terminal, in one line."""
+    """Yield a function that shows the progress in one line on a terminal."""
     console = Console(stderr=True)
     if not sys.stderr.isatty():
         yield lambda _: None

@@ -1,4 +1,4 @@
-"""What to generate, and what was planted: values only, no chance and no files."""
+"""What to generate, and what was generated: plain values, without randomness or files."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -11,12 +11,12 @@ _USERS_MIN = 25
 
 
 class SpecError(OperatorError, ValueError):
-    """What is to be generated makes no sense; the message says why."""
+    """The specification of a log is invalid; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerateSpec:
-    """The size and the troubles of a synthetic log. Shares run from 0 to 1.
+    """The size and the faults of a synthetic log. Shares are between 0 and 1.
 
     `impressions` counts records (lines) of the impression stream, clicks among them; `events`
     counts events, not envelopes. Both include the bad records and the duplicates.
@@ -39,7 +39,7 @@ class GenerateSpec:
     truth: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse sizes that mean nothing; SpecError says which."""
+        """Validate the sizes; raises SpecError."""
         for name in ("advertisers", "days", "files", "envelope_size"):
             _check(name, getattr(self, name) >= 1, "at least 1", getattr(self, name))
         for name in ("seed", "events", "impressions"):
@@ -50,7 +50,7 @@ class GenerateSpec:
 
     @property
     def people(self) -> int:
-        """How many users there are, bots apart."""
+        """The number of users, without bots."""
         return self.users or max(_USERS_MIN, self.impressions // _USER_IMPRESSIONS)
 
     @property
@@ -62,7 +62,7 @@ class GenerateSpec:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """How much of what was planted. Duplicates, rejected, test and the rest never overlap."""
+    """Counts of the generated records. Duplicates, rejected, test and the rest never overlap."""
 
     seed: int
     impressions: dict[str, int] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What both streams write alike: names, times, identity blocks, faults."""
+"""JSON text that both streams share: names, times, identity blocks, faults."""
 
 import json
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ def advertiser_name(advertiser: int) -> str:
 
 
 def domain(advertiser: int) -> str:
-    """Return the domain the n-th advertiser's website and app live under."""
+    """Return the domain of the n-th advertiser's website and app."""
     return f"shop{advertiser + 1}.example"
 
 
 def currency(advertiser: int) -> str:
-    """Return the currency the n-th advertiser sells and buys in."""
+    """Return the currency of the n-th advertiser."""
     return CURRENCIES[advertiser % len(CURRENCIES)]
 
 
@@ -41,12 +41,12 @@ def event_names(draws: Draws, slots: Ints) -> list[str]:
 
 
 def user_match(members: str) -> str:
-    """Wrap the members of a user_match, a comma before it; without any there is none."""
+    """Return a user_match with these members and a comma before it; empty without members."""
     return f',"user_match":{{{members[:-1]}}}' if members else ""
 
 
 def sent_time(rows: Rows) -> Ints:
-    """Return the times as written: a changed copy is a second off."""
+    """Return the times as written: a changed copy differs by a second."""
     shifted: Ints = rows["time"] + (rows["copy"] == CHANGED) * _SECOND
     return shifted
 
@@ -58,7 +58,7 @@ def stamps(times: Ints) -> list[str]:
 
 
 def received_members(draws: Draws, times: Ints, numbers: Ints) -> list[str]:
-    """Write received_at with a comma before it; a few records come without."""
+    """Write received_at with a comma before it; a few records have none."""
     lacking = draws.chance("no received_at", numbers, _NO_RECEIVED_AT).tolist()
     return [
         "" if none else f',"received_at":"{stamp}Z"'

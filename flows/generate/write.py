@@ -1,4 +1,4 @@
-"""The log as files: records in order of arrival, envelopes, the registry, the truth."""
+"""Writes a log as files: both streams in order of arrival, the registry, and the truth."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -31,11 +31,11 @@ _LATENESS_MS: Final = 120_000
 def generate_log(
     folder: Path, spec: GenerateSpec, *, on_progress: Callable[[int], None] | None = None
 ) -> Truth:
-    """Write a log into a folder (made when absent) and return what was planted in it.
+    """Write a log into a folder (created if missing) and return the counts of its records.
 
     Writes events-NN.ndjson, impressions-NN.ndjson, event_sources.json, truth.json and, on demand,
     truth.ndjson: the impression behind each conversion that has one. Calls `on_progress` with the
-    number of records after each block. Raises FileExistsError when the folder has streams already.
+    number of records after each block. Raises FileExistsError if the folder already has streams.
     """
     _refuse_other_streams(folder)
     truth = Truth(spec.seed)
@@ -53,7 +53,7 @@ def generate_log(
 
 @contextmanager
 def _whole_or_not_at_all(folder: Path) -> Iterator[None]:
-    """Make a folder; where its log cannot be finished, take back what was written of it."""
+    """Create a folder; if the block fails, remove what was written to it."""
     before = set(folder.iterdir()) if folder.is_dir() else None
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -74,7 +74,7 @@ def _refuse_other_streams(folder: Path) -> None:
 
 
 class _Writer:
-    """Open files of one log, and the counts of what went into them."""
+    """The open files of one log, and the counts of what was written."""
 
     def __init__(self, folder: Path, spec: GenerateSpec, truth: Truth, stack: ExitStack) -> None:
         self.draws = Draws(spec.seed)
@@ -132,7 +132,7 @@ class _Writer:
 
 
 def _order(draws: Draws, arrivals: Ints, numbers: Ints) -> Ints:
-    """Sort by arrival, but let a few lines slip behind later ones."""
+    """Return the order by arrival, with a few lines moved behind later ones."""
     slips = draws.chance("slips", numbers, _OUT_OF_ORDER)
     behind = slips * draws.below("slips by", numbers, _LATENESS_MS)
     return np.lexsort((numbers, arrivals + behind))
@@ -156,7 +156,7 @@ def _add(counts: dict[str, int], **more: int) -> None:
 
 
 def _causes(draws: Draws, events: Rows) -> Iterator[str]:
-    """Return the impression behind each sound event that has one, and whether it was a click."""
+    """Yield the impression behind each valid event that has one, and whether it was a click."""
     sound = (events["fault"] == 0) & (events["copy"] == 0) & ~events["test"]
     rows = events[sound & (events["cause"] >= 0) & (events["source"] != UNREGISTERED)]
     columns = zip(

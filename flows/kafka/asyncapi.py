@@ -1,7 +1,7 @@
-"""The topics as an AsyncAPI 3 document: what is in them, how it is keyed and how long it stays.
+"""Describes the topics as an AsyncAPI 3 document: contents, keys and retention.
 
-Schemas come from the models that the job itself reads and writes by, names and retention from the
-settings, so that the document says what holds.
+Schemas are generated from the models that the job itself uses, names and retention from the
+settings, so the document cannot deviate from them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ KAFKA: Final = "0.5.0"
 """Version of AsyncAPI's bindings for Kafka."""
 
 _KEYWORDS: Final = {"ge": "minimum", "le": "maximum"}
-"""Limits that pydantic spells its own way where one of our functions converts the value first."""
+"""JSON Schema's names of limits that pydantic leaves in its own spelling after a converter."""
 
 _REPLAYED: Final = {REPLAY_OF: "Place of the rejection, where a dead letter was sent again"}
 _LENIENT: Final = (
@@ -39,7 +39,7 @@ _LENIENT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A topic as the document shows it; `name` is also that of its setting."""
+    """A topic as the document shows it; `name` is also the name of its setting."""
 
     name: str
     action: str
@@ -180,21 +180,21 @@ def _headers(headers: Mapping[str, str]) -> dict[str, Any]:
 
 
 class _Wire(GenerateJsonSchema):
-    """JSON Schema of what is on the wire: a decimal that is read is a number there."""
+    """Generates the JSON Schema of the wire format, in which a decimal is a number."""
 
     def decimal_schema(self, schema: Any) -> dict[str, Any]:  # noqa: ANN401, ARG002  pydantic's own
         return {"type": "number"}
 
 
 def _schemas() -> dict[str, Any]:
-    """Return the schemas of all models, without those that only a converted value has."""
+    """Return the schemas of all models, without those of converted values."""
     _, told = models_json_schema(
         [(model, "validation") for model in MODELS],
         schema_generator=_Wire,
         ref_template=SCHEMAS + "{model}",
     )
     schemas = {name: _plain(schema) for name, schema in told["$defs"].items()}
-    # The contract judges events one by one, so that one may be refused without the others.
+    # The contract judges events one by one, so one can be refused without the others.
     schemas["Envelope"] = schemas.pop("EnvelopeModel")
     schemas["Envelope"]["properties"]["events"]["items"] = {"$ref": f"{SCHEMAS}Event"}
     used = {channel.schema for channel in CHANNELS} | set(_references(schemas))
@@ -202,7 +202,7 @@ def _schemas() -> dict[str, Any]:
 
 
 def _plain(node: Any) -> Any:  # noqa: ANN401  any part of a schema
-    """Leave out pydantic's titles and defaults, and spell limits as JSON Schema does."""
+    """Remove pydantic's titles and defaults, and spell limits as JSON Schema does."""
     if isinstance(node, list):
         return [_plain(each) for each in node]
     if not isinstance(node, dict):

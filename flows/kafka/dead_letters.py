@@ -1,6 +1,6 @@
-"""What operators do with dead letters: look at them, and give them back once the fault is mended.
+"""Lists dead letters, and sends them back to their topics once the fault is fixed.
 
-A payload is never shown: it may hold personal data.
+A payload is never shown, because it may contain personal data.
 """
 
 from collections.abc import Iterator
@@ -17,17 +17,17 @@ from flows.kafka.topics import cluster_of
 from flows.settings.model import Settings
 
 HEADERS: Final = ("at", "topic", "partition", "offset", "code", "bytes", "message")
-"""The columns of a list of dead letters."""
+"""The columns of the list of dead letters."""
 
 SEND_AT_ONCE: Final = 100
-"""Dead letters that are handed over together."""
+"""The number of dead letters sent in one batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which dead letters are meant: those with one of the codes and one of the offsets.
+    """A selection of dead letters by partition, codes and offsets.
 
-    Empty means all; `partition` is one of a topic, like `adcp.events.v1-3`.
+    Empty means all; `partition` includes the topic, like `adcp.events.v1-3`.
     """
 
     codes: frozenset[str] = frozenset()
@@ -35,7 +35,7 @@ class Selection:
     offsets: frozenset[int] = frozenset()
 
     def has(self, letter: Letter) -> bool:
-        """Return whether a dead letter is meant."""
+        """Return whether a dead letter is selected."""
         return (
             (not self.codes or letter.code in self.codes)
             and self.partition in (None, partition_name(letter.topic, letter.partition))
@@ -45,9 +45,9 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Replayable:
-    """What a selection found, and how much of it can be given back.
+    """How many dead letters a selection found, and how many of them can be sent again.
 
-    `incomplete` were too large to be kept, `foreign` come from topics that are not ours.
+    `incomplete` ones were too large to be stored whole; `foreign` ones are from other topics.
     """
 
     whole: int = 0
@@ -58,7 +58,7 @@ class Replayable:
 def latest(settings: Settings, selection: Selection, limit: int) -> list[tuple[str, ...]]:
     """Return the latest dead letters, newest first, as rows of `HEADERS`. Raises ClusterError."""
     reader = DeadLetterReader(cluster_of(settings.kafka), settings.kafka.topics.dead_letters)
-    # Rows, not letters: payloads must not pile up.
+    # Keep rows, not letters: payloads would accumulate in memory.
     rows = (_row(letter) for letter in reader.read() if selection.has(letter))
     return nlargest(limit, rows)
 
@@ -70,10 +70,10 @@ def _row(letter: Letter) -> tuple[str, ...]:
 
 
 class DeadLetterReplay:
-    """Gives dead letters back to their topics: first it looks which, then it sends them."""
+    """Sends dead letters back to their topics, in two steps: `look` counts, `send` sends."""
 
     def __init__(self, settings: Settings, selection: Selection) -> None:
-        """Take the cluster and the topics of the settings."""
+        """Use the cluster and the topics of the settings."""
         self._cluster: Cluster = cluster_of(settings.kafka)
         topics = settings.kafka.topics
         self._ours = frozenset({topics.events, topics.impressions})
@@ -81,7 +81,7 @@ class DeadLetterReplay:
         self._reader = DeadLetterReader(self._cluster, topics.dead_letters)
 
     def look(self) -> Replayable:
-        """Count what is meant; raises ClusterError."""
+        """Count the selected dead letters; raises ClusterError."""
         found = Replayable()
         for letter in self._selected():
             if letter.topic not in self._ours:
@@ -93,9 +93,9 @@ class DeadLetterReplay:
         return found
 
     def send(self) -> int:
-        """Send what was found, and give its number once all is safe.
+        """Send what `look` found, and return the number once Kafka has acknowledged all.
 
-        Those refused again meanwhile are not met. Raises ClusterError or PublishError.
+        Dead letters added since `look` are not sent. Raises ClusterError or PublishError.
         """
         outbox, sent, records = Outbox(self._cluster), 0, list[Outgoing]()
         for letter in self._selected():

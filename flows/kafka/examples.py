@@ -1,6 +1,6 @@
-"""One document of each topic, as the description of the topics shows it.
+"""Example documents of each topic, for the AsyncAPI document.
 
-Tests hold them against the contract; none of the identifiers belongs to anybody.
+Tests check them against the contract. All identifiers are made up.
 """
 
 from typing import Any, Final

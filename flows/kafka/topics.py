@@ -1,4 +1,4 @@
-"""The topics that Tributary reads and writes, as the settings have them."""
+"""The topics that Tributary reads and writes, as planned by the settings."""
 
 from typing import Final
 
@@ -12,14 +12,14 @@ from flows.settings.kafka import KafkaSettings
 from flows.settings.model import Settings
 
 RECORD_OVERHEAD: Final = 1024 * 1024
-"""What Kafka may add to a document of the largest size: key, headers, the frame of a batch."""
+"""The bytes that Kafka may add to a document: key, headers, and batch overhead."""
 
 RETENTION_RESERVE: Final = parse_duration("7d")
-"""How much longer raw records are kept than their credit needs, so that there is a week to notice
-that a result has to be made anew."""
+"""Retention of raw records beyond what attribution needs, so that there is a week to notice that a
+result has to be recomputed."""
 
 OUTPUT_RETENTION: Final = parse_duration("30d")
-"""How long consumers of conversions and dead letters have to fetch them."""
+"""Retention of conversions and dead letters."""
 
 
 def cluster_of(kafka: KafkaSettings) -> Cluster:
@@ -31,9 +31,9 @@ def cluster_of(kafka: KafkaSettings) -> Cluster:
 
 
 def planned_topics(settings: Settings) -> list[Topic]:
-    """Return every topic with what it needs."""
+    """Return every topic with its configuration."""
     names, partitions = settings.kafka.topics, settings.kafka.partitions
-    # A cluster's own limit is 1 MB; an envelope, or a conversion of many credits, may be larger.
+    # Kafka's default limit is 1 MB; an envelope, or a conversion of many credits, may be larger.
     large = {"max.message.bytes": str(MAX_DOCUMENT_BYTES + RECORD_OVERHEAD)}
     raw = _kept_for(raw_retention(settings.policy))
     output = _kept_for(OUTPUT_RETENTION)
@@ -47,7 +47,7 @@ def planned_topics(settings: Settings) -> list[Topic]:
 
 
 def raw_retention(policy: Policy) -> int:
-    """Return how long a raw record may still earn credit, and a reserve, in microseconds."""
+    """Return how long a raw record may still earn credit, plus a reserve, in microseconds."""
     clicks = [policy.post_click, *map(policy.post_click_of, EVENT_TYPES)]
     views = [policy.post_view, *map(policy.post_view_of, EVENT_TYPES)]
     longest = max(*clicks, *views, policy.dedup_window)
@@ -55,14 +55,14 @@ def raw_retention(policy: Policy) -> int:
 
 
 def create(settings: Settings) -> list[str]:
-    """Make the topics that are missing; give their names. Raises ClusterError."""
+    """Create missing topics and return their names. Raises ClusterError."""
     cluster = cluster_of(settings.kafka)
     planned = planned_topics(settings)
     return create_topics(cluster, planned, replication=settings.kafka.replication)
 
 
 def check(settings: Settings) -> list[str]:
-    """Return one line per topic that is missing or not as planned. Raises ClusterError."""
+    """Return one line per topic that is missing or differs from the plan. Raises ClusterError."""
     return check_topics(cluster_of(settings.kafka), planned_topics(settings))
 
 

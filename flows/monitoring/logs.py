@@ -1,6 +1,6 @@
-"""What a continuous run says of itself on stderr: words on a terminal, else JSON lines.
+"""Logging of a continuous run to stderr: text on a terminal, otherwise JSON lines.
 
-One line per change of the whole, never per record, and never an identifier.
+One line per change in the state of the run; never one per record, and never an identifier.
 """
 
 import logging
@@ -14,16 +14,16 @@ import structlog
 _STAMP: Final = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
 SPARING_SECONDS: Final = 10.0
-"""Between two lines of a kind that librdkafka says again and again."""
+"""Seconds between two lines of one kind from librdkafka, which repeats itself."""
 
 _LIBRARY: Final = "%s [%s] %s"
-"""How its lines are put together: kind, client, and what happened."""
+"""The format of librdkafka's lines: kind, client, and message."""
 
 
 class _Stderr:
-    """Stderr as it is when something is written: a status line on a terminal stands in for it.
+    """The current `sys.stderr` at each write: the status line of a terminal replaces it.
 
-    What it does not take is lost: a log on a full disk, or whose reader has gone, ends no run.
+    Failed writes are dropped: a full disk, or a reader that has gone, must not end the run.
     """
 
     def write(self, text: str) -> None:
@@ -36,16 +36,16 @@ class _Stderr:
 
 
 class _Forwarding(logging.Handler):
-    """What the connectors and librdkafka say, as a line like all others."""
+    """Passes log records of the connectors and librdkafka on to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger("tributary").log(record.levelno, record.getMessage())
 
 
 class _Sparing(logging.Filter):
-    """Lets each kind of librdkafka's lines through now and then, and all others always.
+    """Limits the rate of each kind of librdkafka's lines; passes all others.
 
-    While a broker is away, every client says so every second.
+    While a broker is down, every client reports it every second.
     """
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class _Sparing(logging.Filter):
 
 
 def set_up_logs(*, terminal: bool | None = None) -> None:
-    """Choose how lines look; without `terminal`, by whether stderr is one."""
+    """Configure logging; `terminal` defaults to whether stderr is one."""
     words = sys.stderr.isatty() if terminal is None else terminal
     render: Any = (
         structlog.dev.ConsoleRenderer(colors=words)

@@ -1,7 +1,7 @@
-"""A port on which a continuous run can be watched: `/metrics` and `/healthz`.
+"""HTTP server of a continuous run for `/metrics` and `/healthz`.
 
-Healthy means that epochs come through: the sink is asked at the end of each, even when nothing
-arrives, so an age of some epochs says that the flow stands.
+A run is healthy while epochs end: each one reaches the sink, even if nothing arrives. If the last
+one was many epochs ago, the flow is stuck.
 """
 
 import sys
@@ -19,25 +19,25 @@ from connectors import metrics
 from connectors.errors import OperatorError
 
 LOOPBACK: Final = "127.0.0.1"
-"""Metrics are for this machine; who wants them elsewhere puts a proxy in front."""
+"""Metrics are served to this machine only; remote access needs a proxy in front."""
 
 COMMIT_AGE_MAX: Final = 60.0
-"""Seconds without an epoch at the sink before a run counts as stuck. An epoch of a run that works
-takes a second; a checkpoint, or a large backlog on a slow disk, takes some."""
+"""Seconds without an epoch at the sink before a run counts as stuck. An epoch normally takes a
+second; a checkpoint, or a large backlog on a slow disk, takes several."""
 
 PORT_MAX: Final = 65_535
 
 ANSWER_SECONDS: Final = 5.0
-"""How long a connection may take to ask."""
+"""Timeout of a connection for sending its request."""
 
 
 class MonitorError(OperatorError):
-    """The port cannot be served; the message says why and what to do."""
+    """The port cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether the run is well, and if not, why."""
+    """Whether the run is healthy, and if not, why."""
 
     status: str
     reason: str | None
@@ -56,9 +56,9 @@ class Health:
 
 @contextmanager
 def serve(port: int, *, age_max: float = COMMIT_AGE_MAX) -> Iterator[int]:
-    """Serve while the block runs; port 0 means any, and the one in use is given.
+    """Serve while the block runs and yield the port; port 0 picks a free one.
 
-    Raises MonitorError when the port is taken.
+    Raises MonitorError if the port is taken.
     """
     with _opened(port, age_max) as server:
         thread = Thread(target=server.serve_forever, args=(0.1,), name="monitor", daemon=True)
@@ -71,7 +71,7 @@ def serve(port: int, *, age_max: float = COMMIT_AGE_MAX) -> Iterator[int]:
 
 
 def check_ports(first: int, count: int) -> None:
-    """See whether every process of a run finds its port; raises MonitorError."""
+    """Check that the port of every process of a run is free; raises MonitorError."""
     for port in range(first, first + count):
         _opened(port, COMMIT_AGE_MAX).server_close()
 
@@ -89,7 +89,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Log nothing about a client that did not wait for the answer."""
+        """Log nothing about a client that closed its connection early."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -116,6 +116,6 @@ def _handler(age_max: float) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name it has
-            """Write no line per request."""
+            """Do not log requests."""
 
     return Handler

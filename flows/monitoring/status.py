@@ -1,7 +1,7 @@
-"""How a continuous run is doing, while it runs: a line on a terminal, else a log line now and then.
+"""Status of a continuous run: a line that is updated on a terminal, otherwise periodic log lines.
 
-Everything is read from the metrics of this process, the one that writes the result. What the sink
-knows is of the whole run; what lanes and steps count, of this process alone, and that is said.
+All values are metrics of this process, the one that writes the result. Those of the sink cover the
+whole run; those of lanes and steps cover this process alone, and the status says so.
 """
 
 import sys
@@ -22,15 +22,15 @@ from connectors import metrics
 LOG: Final = structlog.get_logger("tributary")
 
 LINE_SECONDS: Final = 1.0
-"""Between two looks on a terminal."""
+"""Seconds between two updates on a terminal."""
 
 LOG_SECONDS: Final = 10.0
-"""Between two log lines where there is no terminal."""
+"""Seconds between two log lines without a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A run at one moment; what is not known yet is None."""
+    """The status of a run at one moment; values not yet known are None."""
 
     records_per_second: float
     lag_seconds: float | None
@@ -52,16 +52,16 @@ class Status:
 
 
 class Observer:
-    """Looks at the metrics; a rate is that since the look before."""
+    """Reads the metrics; rates are measured since the previous reading."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, *, processes: int = 1) -> None:
-        """Begin to count records now."""
+        """Start counting records now."""
         self._processes = processes
         self._clock = clock
         self._at, self._records = clock(), metrics.total(metrics.RECORDS_READ)
 
     def look(self) -> Status:
-        """Return the state of things."""
+        """Return the current status."""
         now, records = self._clock(), metrics.total(metrics.RECORDS_READ)
         rate = (records - self._records) / max(now - self._at, 1e-3)
         self._at, self._records = now, records
@@ -82,9 +82,9 @@ class Observer:
 def shown_status(
     *, terminal: bool | None = None, every: float | None = None, processes: int = 1
 ) -> Iterator[None]:
-    """Show how the run is doing while the block runs, from a thread of its own.
+    """Show the status while the block runs, from a thread of its own.
 
-    Without `terminal` it is what stderr says; `every` is the number of seconds between two looks.
+    `terminal` defaults to whether stderr is one; `every` is the interval in seconds.
     """
     on_terminal = sys.stderr.isatty() if terminal is None else terminal
     stop = Event()

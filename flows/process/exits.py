@@ -1,9 +1,9 @@
-"""Ends the process where the run cannot go on, with one sentence instead of the engine's panic.
+"""Ends the process when the run cannot continue, with a message instead of the engine's panic.
 
-State on disk is safe at any moment, so the quickest way out is also the cleanest: no exception
-travels through the engine, nothing is closed, nothing is flushed. What needs an operator is told
-in a sentence and exits with BROKEN; what time mends, in a sentence and with FAILED; anything else
-is our own fault, and a traceback.
+State on disk is consistent at any moment, so the process exits at once: no exception passes through
+the engine, nothing is closed or flushed. A fault for the operator prints a message and exits with
+BROKEN, a transient one prints a message and exits with FAILED; anything else is a bug and prints a
+traceback.
 """
 
 import os
@@ -28,16 +28,16 @@ STORE_OUT_OF_REACH: Final = (
     "code: DatabaseBusy",
     "code: DatabaseLocked",
 )
-"""Words by which the engine says that its store cannot be written, whatever is in it."""
+"""Parts of the engine's errors when its recovery store cannot be written."""
 
 ROOM_BYTES: Final = 1 << 20
-"""With less room than this for the store, that is what has ended a process."""
+"""If the store's disk has less room than this, the full disk counts as the cause."""
 
 PEER_GONE: Final = ("Send thread panic", "Recv thread panic")
-"""Words by which it says that another process of the run has ended, who has told why."""
+"""Parts of its errors when another process of the run, which has reported the cause, has ended."""
 
 STORE_DAMAGED: Final = ("code: DatabaseCorrupt", "code: NotADatabase")
-"""Words by which it says that its store is not what it wrote."""
+"""Parts of its errors when the recovery store is damaged."""
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
@@ -53,10 +53,10 @@ def end(error: BaseException) -> NoReturn:
 
 @contextmanager
 def quiet_engine(store: Path) -> Iterator[None]:
-    """Run the engine without its panics on the screen; its own failures end the process too.
+    """Run the engine without its panics on the screen; its failures end the process with a message.
 
-    They come from its store, or from the other processes of the run. What it writes to stderr is
-    kept, and shown where it is needed to understand a failure.
+    They are caused by its recovery store or by other processes of the run. Its output to stderr is
+    captured, and printed only if it is needed to understand a failure.
     """
     with _scratch() as said, os.fdopen(os.dup(2), "w", buffering=1) as screen:
         before, sys.stderr = sys.stderr, screen
@@ -72,7 +72,7 @@ def quiet_engine(store: Path) -> Iterator[None]:
 
 
 def _scratch() -> IO[bytes]:
-    """Open a nameless file, in memory where that can be: the disk for such may be the full one."""
+    """Open an unnamed file, in memory if possible: the disk of temporary files may be full."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("said"), "w+b", buffering=0)
     return TemporaryFile(buffering=0)
@@ -81,7 +81,7 @@ def _scratch() -> IO[bytes]:
 def _end_engine(error: BaseException, store: Path, said: str) -> NoReturn:
     words, code = f"{error} {said}", BROKEN
     has_lost_peer = any(sign in words for sign in PEER_GONE)
-    # Of several processes the engine does not say which fault of the store ended one.
+    # With several processes the engine reports a lost peer, not the fault of the store.
     is_full = has_lost_peer and not _takes_more(store)
     if is_full or any(sign in words for sign in STORE_OUT_OF_REACH):
         told = f"tributary: {store} cannot be written; make room or mend the disk, and start again"
@@ -98,7 +98,7 @@ def _end_engine(error: BaseException, store: Path, said: str) -> NoReturn:
 
 
 def _takes_more(store: Path) -> bool:
-    """Return whether the disk of the store has room for an epoch."""
+    """Return whether the store's disk has room for an epoch."""
     try:
         with TemporaryFile(dir=store, buffering=0) as probe:
             return probe.write(bytes(ROOM_BYTES)) == ROOM_BYTES
@@ -108,8 +108,8 @@ def _takes_more(store: Path) -> bool:
 
 def _tell(told: str, code: int) -> NoReturn:
     restore_terminal()
-    # Beside a status line, which would be written once more after it. The code says what to do even
-    # where nobody can be told why.
+    # Not through `sys.stderr`: a status line there would be written once more after the message.
+    # The exit code must be right even if stderr cannot be written.
     with (
         suppress(OSError),
         os.fdopen(os.dup(sys.stderr.fileno()), "w", errors="replace") as screen,
@@ -119,7 +119,7 @@ def _tell(told: str, code: int) -> NoReturn:
 
 
 def guarded(call: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
-    """Call, and leave the process on any error; StopIteration is the engine's word for the end."""
+    """Call, and end the process on any error except StopIteration, the engine's end of input."""
     try:
         return call(*args, **kwargs)
     except StopIteration:

@@ -1,7 +1,7 @@
-"""How a continuous run ends: its exit codes, and the signals that ask for it.
+"""How a continuous run ends: its exit codes and signals.
 
-SIGTERM or SIGINT sets a flag. Lanes that see it read no further; the engine then finishes its
-epoch, everything read is committed, and the process exits with 0. The next start goes on there.
+SIGTERM or SIGINT sets a flag. Lanes then stop reading, the engine finishes its epoch, everything
+read is committed, and the process exits with 0. The next start resumes there.
 """
 
 import os
@@ -15,55 +15,55 @@ from typing import Final
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 FAILED: Final = 1
-"""The exit code when something went wrong that a new start may mend."""
+"""The exit code after a failure that a restart may fix."""
 
 BROKEN: Final = 4
-"""The exit code when an operator has to mend something; starting again would not help."""
+"""The exit code when an operator has to fix something; a restart would not help."""
 
 AT_ONCE: Final = 130
-"""The exit code after a second SIGINT: what a shell gives to a process that SIGINT has ended."""
+"""The exit code after a second SIGINT: the one a shell reports for a process ended by SIGINT."""
 
 SHOW_CURSOR: Final = b"\r\x1b[2K\x1b[?25h"
-"""To a terminal: forget the line that was being shown, and show the cursor again."""
+"""Terminal codes: erase the current line and show the cursor again."""
 
 
 def restore_terminal() -> None:
-    """Undo what a status line that was cut short has done to the screen."""
+    """Erase an unfinished status line and show the cursor again."""
     if sys.stderr.isatty():
-        # Not through the buffer: a signal may have come in the middle of a write.
+        # Not through the buffer: the signal may have interrupted a write.
         os.write(sys.stderr.fileno(), SHOW_CURSOR)
 
 
 class Stopping:
-    """Whether the run was asked to end; call it to know."""
+    """A flag that ends the run once set; call it to read it."""
 
     def __init__(self) -> None:
-        """Start as not asked."""
+        """Start unset."""
         self._is_asked = False
 
     def __call__(self) -> bool:
-        """Return whether the run was asked to end."""
+        """Return whether the run is to end."""
         return self._is_asked
 
     def ask(self) -> None:
-        """Ask the run to end."""
+        """Set the flag."""
         self._is_asked = True
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Take a signal: the first asks, and a SIGINT after it will not wait for the answer."""
+        """Handle a signal: the first sets the flag, and a SIGINT after it ends the process."""
         if self._is_asked and number == signal.SIGINT:
             self.end_at_once()
         self.ask()
 
     def end_at_once(self) -> None:
-        """Leave without draining: the state on disk is safe at any moment."""
+        """Exit without draining: the state on disk is consistent at any moment."""
         restore_terminal()
         os._exit(AT_ONCE)
 
 
 @contextmanager
 def asked_by_signals(stopping: Stopping) -> Iterator[None]:
-    """Let SIGTERM and SIGINT ask; only the main thread may, as with all signals."""
+    """Handle SIGTERM and SIGINT while the block runs; main thread only, as with all signals."""
     before = {number: signal.signal(number, stopping.on_signal) for number in SIGNALS}
     try:
         yield

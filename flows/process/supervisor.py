@@ -1,9 +1,8 @@
-"""Several processes as one: all run, or all are ended and started again together.
+"""Supervises the processes of a run: all run, or all are ended and restarted together.
 
-The engine cannot take a single process back into a running cluster, so one that dies takes the
-others with it; so does one that hangs, for no epoch ends without it. Nothing is lost by that: they
-all go on from the last committed epoch. Here is only when to start, end and give up; what the
-processes do is the caller's.
+A single process cannot rejoin a running Bytewax cluster, so if one dies, all are restarted. The
+same holds if one hangs, because no epoch ends without it. Nothing is lost: all resume from the last
+committed epoch. This module decides when to start, end and give up; the caller defines what runs.
 """
 
 import signal
@@ -20,34 +19,34 @@ from flows.process.stopping import BROKEN, FAILED, Stopping
 Process = subprocess.Popen[bytes]
 
 POLL_SECONDS: Final = 0.05
-"""Between looks at the processes; a restart takes far longer than that."""
+"""Seconds between checks of the processes; a restart takes far longer."""
 
 PULSE_SECONDS: Final = 0.5
-"""Between looks at what changes with every epoch."""
+"""Seconds between readings of the value that changes with every epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How often a run is started again, and how long things may take, in seconds."""
+    """The number of restarts, and time limits in seconds."""
 
     restarts_max: int = 5
-    """A fault that passes is over after one or two restarts; what is left needs a person."""
+    """A transient fault is over after one or two restarts; anything else needs an operator."""
     restart_window: float = 600.0
-    """Restarts longer ago than this do not count: the run has worked since."""
+    """Older restarts do not count: the run has worked since."""
     backoff_min: float = 0.5
-    """Before the first restart; each further one within the window waits twice as long."""
+    """The wait before the first restart; it doubles with each further one within the window."""
     backoff_max: float = 15.0
     drain_max: float = 30.0
-    """For all processes to end after they were asked; a drain takes a few epochs. Shorter than what
-    ends this process waits for it."""
+    """The time for all processes to end after SIGTERM; a drain takes a few epochs. Shorter than
+    service managers wait for this process."""
     silence_max: float = 120.0
-    """Without an epoch, from the start or from the last one, before all start again: twice the time
-    after which the run counts as stuck, and much longer than it takes to load a state."""
+    """The time without an epoch before all are restarted: twice the time after which the run counts
+    as stuck, and much longer than it takes to load a state."""
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How the processes of one start came to their end: an exit code, and what happened."""
+    """How the processes of one start ended: an exit code, and what happened."""
 
     code: int
     told: str = ""
@@ -58,7 +57,7 @@ _WELL: Final = _End(0)
 
 @dataclass(slots=True)
 class _Pulse:
-    """Tells for how long something that changes with every epoch has been the same."""
+    """Measures how long a value that changes with every epoch has been the same."""
 
     look: Callable[[], object]
     last: object = None
@@ -66,7 +65,7 @@ class _Pulse:
     looked_at: float = field(default_factory=time.monotonic)
 
     def silence(self) -> float:
-        """Look now and then; give seconds."""
+        """Return the seconds since the last change, read at most every `PULSE_SECONDS`."""
         now = time.monotonic()
         if now - self.looked_at > PULSE_SECONDS:
             self.looked_at, seen = now, self.look()
@@ -76,7 +75,7 @@ class _Pulse:
 
 
 class Supervisor:
-    """Starts all processes, and starts them again when one dies or hangs, until asked to stop."""
+    """Starts all processes, and restarts them if one dies or hangs, until the run is to end."""
 
     def __init__(
         self,
@@ -87,9 +86,9 @@ class Supervisor:
         pulse: Callable[[], object],
         limits: Limits | None = None,
     ) -> None:
-        """Take what starts the processes; `tell` is given a sentence per restart.
+        """`start` starts the processes; `tell` receives a message per restart.
 
-        `pulse` gives something that is not the same after an epoch.
+        `pulse` returns a value that changes with every epoch.
         """
         self._start = start
         self._stopping = stopping
@@ -99,7 +98,7 @@ class Supervisor:
         self._restarts: deque[float] = deque()
 
     def run(self) -> int:
-        """Run until all processes have ended well, or for good; give the exit code."""
+        """Run until all processes have ended, or one cannot be restarted; return the exit code."""
         while not self._stopping():
             end = self._run_once(self._start())
             if end.code in {0, BROKEN}:
@@ -114,7 +113,7 @@ class Supervisor:
         return 0
 
     def _run_once(self, processes: Sequence[Process]) -> _End:
-        """Watch the processes until all have ended, or one badly; then none is left."""
+        """Watch the processes until all have ended or one has failed, and kill the rest."""
         try:
             return self._watch(processes)
         finally:
@@ -139,12 +138,12 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
 
     def _end(self, codes: Sequence[int]) -> _End:
-        """Judge by the codes of those that have died, of which there may be several at once."""
+        """Return the end for the exit codes of failed processes, possibly several at once."""
         if BROKEN in codes:
-            # One that ended for good took its peers with it, and may be noticed after them.
+            # This process made its peers fail, and they may be noticed before it.
             return _End(BROKEN)
         if self._stopping() and -signal.SIGTERM in codes:
-            # It was asked before it could listen, and without it the others had not begun.
+            # SIGTERM came before its handler was installed, so no process had started reading.
             return _WELL
         return _End(codes[0], f"a process ended with {codes[0]}")
 
@@ -175,12 +174,12 @@ class Supervisor:
 
 
 def end_all(processes: Sequence[Process]) -> None:
-    """End what still runs, at once, and take leave of all: the state on disk is safe."""
+    """Kill the processes that still run and reap all; the state on disk stays consistent."""
     for each in processes:
         if each.poll() is None:
             each.kill()
     for each in processes:
         each.wait()
         if each.stdin is not None:
-            with suppress(BrokenPipeError):  # it died before it had read all that it was told
+            with suppress(BrokenPipeError):  # it died before it had read all of its input
                 each.stdin.close()

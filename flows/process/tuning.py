@@ -1,6 +1,6 @@
-"""What a process that runs the engine does before it starts: defaults of libraries that cost much.
+"""Changes defaults of libraries that cost much time, before the engine starts.
 
-No result depends on any of it.
+No result depends on it.
 """
 
 import ctypes
@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 ALLOCATIONS: Final = 100_000
-"""Objects between two searches for cycles of garbage (the interpreter's default is 700)."""
+"""Allocations between two runs of the cyclic garbage collector (Python's default is 700)."""
 
 KEPT_BYTES: Final = 1 << 30
 """Freed memory that the C library may keep for reuse."""
@@ -21,14 +21,14 @@ _MMAP_THRESHOLD: Final = -3
 
 
 def quiet_panics() -> None:
-    """Let the engine's panics go without its own stack, which says nothing about this program."""
+    """Turn off stack traces of the engine's panics, which say nothing about this program."""
     os.environ["RUST_BACKTRACE"] = "0"
 
 
 def spare_searches() -> None:
-    """Spare Arrow its search for dateutil, done in vain for every list that it converts.
+    """Keep Arrow from searching for dateutil, in vain, for every list that it converts.
 
-    Each takes most of a millisecond: a fifth of what it costs to read a few records.
+    A search takes most of a millisecond, a fifth of the cost of reading a few records.
     """
     if find_spec("dateutil") is None:
         missing: Any = None
@@ -36,9 +36,9 @@ def spare_searches() -> None:
 
 
 def keep_memory() -> None:
-    """Ask the C library to reuse memory: a chunk's arrays else go to the kernel and back each time.
+    """Let the C library reuse memory; otherwise it returns each chunk's arrays to the kernel.
 
-    Worth a tenth of a replay's CPU where the library is glibc, and nothing elsewhere.
+    Saves a tenth of a replay's CPU with glibc; has no effect with other C libraries.
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
@@ -47,10 +47,10 @@ def keep_memory() -> None:
 
 
 def forget_imports() -> None:
-    """Look for garbage among what comes from now on, and not among all that was imported."""
+    """Exclude everything imported so far from garbage collection."""
     gc.freeze()
 
 
 def collect_rarely() -> None:
-    """Look for garbage seldom: what a chunk leaves behind is in no cycles, and is many objects."""
+    """Collect garbage rarely: a chunk allocates many objects, but none of them in cycles."""
     gc.set_threshold(ALLOCATIONS)

@@ -1,8 +1,8 @@
-"""Stops the flow where a log cannot be read or a result not be written, without an engine's crash.
+"""Stops the flow if a log cannot be read or a result cannot be written, without an engine panic.
 
-An exception inside a source or a sink ends in a panic of the engine, with its own words on the
-screen. Here the lanes just end, without a promise that everything was read, and nothing more is
-written; whoever ran the flow asks why.
+An exception inside a source or a sink makes the engine panic and print its own messages. Here the
+lanes end instead, without a final watermark, and nothing more is written; the caller of the flow
+then looks at `failures`.
 """
 
 from collections.abc import Iterable
@@ -25,17 +25,17 @@ Partition = StatefulSourcePartition[DecodedChunk, None]
 
 @dataclass(frozen=True, slots=True)
 class HaltingSource(FixedPartitionedSource[DecodedChunk, None]):
-    """A source whose lanes all end when `failures` has one: a LogError of a lane, for instance."""
+    """A source whose lanes all end once `failures` has an entry, such as a LogError of a lane."""
 
     source: FixedPartitionedSource[DecodedChunk, None]
     failures: Failures = field(default_factory=list)
 
     def list_parts(self) -> list[str]:
-        """Name the lanes."""
+        """Return the names of the lanes."""
         return self.source.list_parts()
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> Partition:
-        """Open one lane; one that cannot be opened ends at once."""
+        """Open a lane; if that fails, it ends at once."""
         try:
             part = self.source.build_part(step_id, for_part, resume_state)
         except LogError as error:
@@ -50,7 +50,7 @@ class _HaltingPartition(Partition):
         self._failures = failures
 
     def next_batch(self) -> Iterable[DecodedChunk]:
-        """Read on, unless some lane has failed."""
+        """Read the next batch, unless some lane has failed."""
         if self._part is None or self._failures:
             raise StopIteration
         try:
@@ -60,27 +60,27 @@ class _HaltingPartition(Partition):
             raise StopIteration from error
 
     def next_awake(self) -> datetime | None:
-        """Ask again when the lane wants to be asked."""
+        """Return the lane's own next poll time."""
         return None if self._part is None else self._part.next_awake()
 
     def snapshot(self) -> None:
-        """Keep nothing: a replay that was stopped starts over."""
+        """Return no state: a replay cannot resume."""
 
 
 @dataclass(frozen=True, slots=True)
 class HaltingSink(FixedPartitionedSink[Rows, int]):
-    """A sink that adds to `failures` why it cannot write `path`, and then takes everything."""
+    """A sink that adds the reason why it cannot write to `failures`, then discards all rows."""
 
     sink: FixedPartitionedSink[Rows, int]
     path: Path
     failures: Failures
 
     def list_parts(self) -> list[str]:
-        """Name the only partition."""
+        """Return the name of the only partition."""
         return self.sink.list_parts()
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "_HaltingWriter":
-        """Open it."""
+        """Open the partition."""
         return _HaltingWriter(self, self.sink.build_part(step_id, for_part, resume_state))
 
 
@@ -91,7 +91,7 @@ class _HaltingWriter(StatefulSinkPartition[Rows, int]):
         self._seq = 0
 
     def write_batch(self, values: list[Rows]) -> None:
-        """Take rows."""
+        """Write rows, unless something has failed."""
         if not self._to.failures:
             self._part.write_batch(values)
 

@@ -1,4 +1,4 @@
-"""The bar that a replay shows on a terminal: bytes of files read, of those there are."""
+"""The progress bar of a replay on a terminal: bytes read of all bytes of the files."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +18,9 @@ from connectors.files.folder import find_files
 
 @contextmanager
 def progress_bar(folder: Path) -> Iterator[Callable[[int], None]]:
-    """Show a bar on stderr while a folder is read; give what to call with bytes read since.
+    """Show a bar on stderr and yield a function to call with the number of bytes just read.
 
-    Raises LogError when the folder holds no log.
+    Raises LogError if the folder has no log.
     """
     total = sum(file.size for file in find_files(folder))
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())

@@ -1,4 +1,4 @@
-"""A bounded run over a folder of files: everything read, everything final, one result file."""
+"""A replay: a bounded run over a folder of files, with final results in one new file."""
 
 import uuid
 from collections.abc import Callable
@@ -38,16 +38,16 @@ from flows.replay.halting import HaltingSink, HaltingSource
 from flows.settings.model import Settings
 
 COMMIT_INTERVAL: Final = timedelta(seconds=30)
-"""Between commits: long enough for large inserts, short enough to bound the rows that wait."""
+"""The time between commits: long enough for large inserts, short enough to bound waiting rows."""
 
 STRIDE: Final = 24 * 3_600_000_000
-"""How far in arrival time (us) the steps advance at once. Nobody waits for a row of a replay, so
-its strides are long; what arrives within one is what its memory is for."""
+"""How far in arrival time (us) the steps advance at once. Latency does not matter in a replay, so
+its strides are long; memory is needed for the records that arrive within one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """What to replay, and how. `progress` is told of bytes of files read, from any thread."""
+    """What to replay, and how. `progress` is called with bytes of files read, from any thread."""
 
     folder: Path
     database: Path
@@ -62,9 +62,9 @@ class ReplayOptions:
 
 @dataclass(frozen=True, slots=True)
 class InputLog:
-    """The raw streams of a folder, the registry they are judged by, and when a replay began.
+    """The raw streams of a folder, their registry, and the start time of the replay.
 
-    That instant is the clock of all its workers, and what the result says of its start.
+    All workers use the start time as their clock, and the result records it.
     """
 
     files: tuple[LogFile, ...]
@@ -73,17 +73,17 @@ class InputLog:
 
     @classmethod
     def of(cls, job: ReplayOptions) -> "InputLog":
-        """Find the log of a job; raises LogError when there is none."""
+        """Find the log of a job; raises LogError if there is none."""
         files = find_files(job.folder)
         registry = load_registry(job.folder, allow_unregistered=job.allow_unregistered)
         return cls(tuple(files), registry, time_ns() // 1_000)
 
     def paths(self, job: ReplayOptions) -> list[Path]:
-        """Name all that is read."""
+        """Return the paths of all files that are read."""
         return [*(file.path for file in self.files), job.folder / REGISTRY]
 
     def source(self, job: ReplayOptions) -> FileSource:
-        """Read the files in as many lanes as the job has workers."""
+        """Return a source of the files with one lane per worker."""
         return FileSource(
             self.files,
             job.workers,
@@ -96,9 +96,9 @@ class InputLog:
 
 
 def replay(job: ReplayOptions) -> None:
-    """Run the flow over a folder, into a result file that is there when all went well.
+    """Run the flow over a folder, into a result file that exists only if all went well.
 
-    Raises LogError when the log cannot be read, DatabaseError when the result cannot be written.
+    Raises LogError if the log cannot be read, DatabaseError if the result cannot be written.
     """
     log = InputLog.of(job)
     source = HaltingSource(log.source(job))
@@ -121,7 +121,7 @@ def replay(job: ReplayOptions) -> None:
 
 
 def record(connection: duckdb.DuckDBPyConnection, job: ReplayOptions, log: InputLog) -> None:
-    """Note in a new result file what it is made of."""
+    """Record the inputs of a replay in its new result file."""
     record_run(
         connection,
         run_id=uuid.uuid4().hex,
@@ -143,12 +143,12 @@ def _inputs(job: ReplayOptions, log: InputLog) -> dict[str, Any]:
 
 
 def _groups(job: ReplayOptions) -> int:
-    """Nothing is kept of a replay, so it may divide its state as it likes."""
+    """Return the number of key groups; a replay persists no state, so any number will do."""
     return job.key_groups or job.workers
 
 
 def wire(job: ReplayOptions, source: Source[DecodedChunk], sink: Sink[Any]) -> Dataflow:
-    """Build the flow of a replay; it has a lane per worker."""
+    """Build the flow of a replay, with a lane per worker."""
     io = Io(
         source,
         sink,

@@ -1,6 +1,6 @@
-"""What a replay found, in a few tables: read from its result file, written as text.
+"""The summary of a replay as text tables, read from its result file.
 
-Only counts and money of the result; how long it took is told by whoever ran it.
+It contains counts and money of the result; the caller adds how long the replay took.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from flows.analysis.sql import open_result
 from flows.text import text_table
 
 CAMPAIGNS_SHOWN: Final = 3
-"""Of each currency; campaign_performance has them all."""
+"""Campaigns shown per currency; campaign_performance has them all."""
 
 _RECORDS: Final = "select coalesce(sum(records), 0)::bigint from commits"
 
@@ -32,7 +32,7 @@ _COUNTED: Final = (
     "rejected",
     "test",
 )
-"""What the columns of _EVENTS are called."""
+"""The names of the columns of _EVENTS."""
 
 _EVENTS: Final = """
 select sum(received)::bigint, sum(attributed)::bigint, sum(click_through)::bigint,
@@ -68,7 +68,7 @@ from delayed_arrivals group by source_partition, source_offset
 order by records desc, source_partition, source_offset"""
 
 PLACES_SHOWN: Final = 3
-"""Of what is odd about arrivals; ignored_arrivals and delayed_arrivals have them all."""
+"""Odd arrivals shown of each sort; ignored_arrivals and delayed_arrivals have them all."""
 
 Rows = list[tuple[Any, ...]]
 
@@ -106,13 +106,13 @@ class Summary:
 
     @property
     def attributed_share(self) -> float | None:
-        """Of the conversions that could be attributed, the part that was; None without any."""
+        """The attributed share of the conversions that could be attributed; None if none could."""
         attributed = self.events["attributed"]
         conversions = attributed + self.events["unattributed"]
         return attributed / conversions if conversions else None
 
     def lines(self, seconds: float) -> Iterator[str]:
-        """Write it all, with how fast it went."""
+        """Yield the lines of the summary, with the throughput."""
         pace = f"{seconds:.1f} s, {self.records / seconds:,.0f} per second"
         yield f"{counted(self.records, 'record')} in {pace}"
         if self.attributed_share is not None:

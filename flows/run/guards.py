@@ -1,7 +1,7 @@
-"""Sources, sinks and keyed steps of a continuous run, as the engine gets them.
+"""Wrappers around the sources, sinks and keyed steps of a continuous run.
 
-Their errors end the process, for a panic of the engine explains nothing. What they keep is sealed
-on its way to the engine's store, and looked over when it comes back.
+Errors end the process with a message, because a panic of the engine explains nothing. Snapshots are
+sealed (`sealed`) on their way to the engine's recovery store, and checked when they are resumed.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ Logic = StatefulBatchLogic[Frame, Advance, Any]
 
 
 def _opened(kept: Sealed | None, kind: type[State]) -> State | None:
-    """Return a snapshot that the engine resumes; None where it starts."""
+    """Return the snapshot that the engine resumes; None on a first start."""
     return None if kept is None else unsealed(kept, kind)
 
 
@@ -39,7 +39,7 @@ class ExitOnErrorSource(Source):
     source: Source
 
     def list_parts(self) -> list[str]:
-        """Name the lanes."""
+        """Return the names of the lanes."""
         return self.source.list_parts()
 
     def build_part(
@@ -74,7 +74,7 @@ class ExitOnErrorSink(Sink):
     sink: Sink
 
     def list_parts(self) -> list[str]:
-        """Name the only partition."""
+        """Return the name of the only partition."""
         return self.sink.list_parts()
 
     def build_part(self, step_id: str, for_part: str, resume_state: Sealed | None) -> SinkPartition:

@@ -1,4 +1,4 @@
-"""What a continuous run reads: a folder of files that grow, or topics; and its event sources."""
+"""The inputs of a continuous run: growing files or Kafka topics, and the event sources."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,10 +29,10 @@ SERVERS: Final = "kafka.bootstrap_servers"
 
 
 class Inputs(Protocol):
-    """Where the raw streams of a run come from, and what goes back there."""
+    """Where the raw streams of a run come from, and which sinks write back there."""
 
     def check(self) -> None:
-        """Look whether it can be read, before any state is made.
+        """Check that the input can be read, before any state is created.
 
         Raises LogError, ClusterError or SettingsError.
         """
@@ -47,26 +47,26 @@ class Inputs(Protocol):
         """Return what lanes follow, by their numbers, if the registry is a topic."""
 
     def log(self) -> InputIdentity:
-        """Return what a state goes on with, and with nothing else."""
+        """Return the identity of the input; a state is resumed only with the same one."""
 
     def noted(self) -> dict[str, Any]:
-        """Return what the result remembers of it; raises ClusterError."""
+        """Return what the result records about the input; raises ClusterError."""
 
     def intakes(self, lanes: int) -> Intakes:
-        """Return what lanes read."""
+        """Return the intakes that the lanes read from."""
 
     def limit(self) -> DeadLetterLimit | None:
-        """Return how many documents may be refused, where dead letters are enabled."""
+        """Return the limit of refused documents; None if dead letters are disabled."""
 
     def dead_letters(self, stopping: Callable[[], bool]) -> Sink | None:
-        """Return what takes refused documents, and waits to be rid of them until `stopping`."""
+        """Return the sink of refused documents; in an outage it retries until `stopping`."""
 
     def publish(self, stopping: Callable[[], bool]) -> Sink | None:
-        """Return what takes attributed conversions, beside the result; waits likewise."""
+        """Return a second sink for attributed conversions, which retries likewise."""
 
 
 def check_inputs(loaded: Loaded, folder: Path | None, sources: Path | None) -> None:
-    """See that just one place is named to read from; raises SettingsError."""
+    """Check that exactly one input is named, folder or topics; raises SettingsError."""
     servers = loaded.settings.kafka.bootstrap_servers
     if folder is None and not servers:
         msg = "nothing to read: name a folder with --data, or brokers in kafka.bootstrap_servers"
@@ -81,7 +81,7 @@ def check_inputs(loaded: Loaded, folder: Path | None, sources: Path | None) -> N
 
 
 def inputs_of(job: RunOptions) -> Inputs:
-    """Return what a run reads: its folder, or without one the topics of its settings."""
+    """Return the inputs of a run: its folder, or without one the topics of its settings."""
     return KafkaInputs(job) if job.folder is None else FolderInputs(job)
 
 
@@ -89,14 +89,14 @@ class FolderInputs:
     """Files of a folder."""
 
     def __init__(self, job: RunOptions) -> None:
-        """Take the folder of a run."""
+        """Use the folder of a run."""
         assert job.folder is not None
         self._job = job
         self._folder = job.folder
         self._follows = not (job.folder / REGISTRY).exists() and (job.folder / FILE).exists()
 
     def check(self) -> None:
-        """Look for the files and the registry."""
+        """Check that the files and the registry exist."""
         list_files(self._folder)
         if not self._follows:
             self._load()
@@ -118,7 +118,7 @@ class FolderInputs:
         return lambda lane: KeptRegistry(state) if lane else RegistryTopic(source, state)
 
     def log(self) -> InputIdentity:
-        """Return the folder by its full name."""
+        """Return the absolute path of the folder."""
         return {"folder": str(self._folder.resolve())}
 
     def noted(self) -> dict[str, Any]:
@@ -126,14 +126,14 @@ class FolderInputs:
         return {**self.log()}
 
     def intakes(self, lanes: int) -> Intakes:
-        """Return the files as they grow."""
+        """Return the intakes of the growing files."""
         return TailIntakes(self._folder, lanes, tell=LOG.warning)
 
     def limit(self) -> None:
-        """Set nothing aside: a refused line stays in its file."""
+        """Return no limit: there are no dead letters, as a refused line stays in its file."""
 
     def dead_letters(self, stopping: Callable[[], bool]) -> None:
-        """Set nothing aside."""
+        """Return no sink: there are no dead letters."""
 
     def publish(self, stopping: Callable[[], bool]) -> None:
         """Publish nothing."""

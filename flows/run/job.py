@@ -1,6 +1,6 @@
-"""What a continuous run is told, and what a start goes on with: values only.
+"""The options of a continuous run, and what a start has prepared: plain values.
 
-They travel from a supervisor to the processes of a run.
+A supervisor sends them, pickled, to the processes of a run.
 """
 
 import time
@@ -18,8 +18,8 @@ from flows.settings.load import Loaded
 class RunOptions:
     """What to run, and how.
 
-    Without a `folder` it reads the topics of its settings. Event sources come from a topic too,
-    unless `sources` names a file or all are let in.
+    Without a `folder` the topics of the settings are read. Event sources come from a topic too,
+    unless `sources` names a file or unregistered sources are allowed.
     """
 
     folder: Path | None
@@ -35,7 +35,7 @@ class RunOptions:
 
 @dataclass(frozen=True, slots=True)
 class ProcessSlot:
-    """The place of a process among those of a run; without addresses it is the only one."""
+    """The number of a process in a run and the addresses of all; none if it is the only one."""
 
     index: int = 0
     addresses: tuple[str, ...] = ()
@@ -43,9 +43,9 @@ class ProcessSlot:
 
 @dataclass(frozen=True, slots=True)
 class PreparedRun:
-    """What a start goes on with: the state as it was made, and the registry as of now.
+    """What a start has prepared: the facts of the state, and the registry as of now.
 
-    `inputs` is what its result remembers of what it reads.
+    `inputs` is what the result records about the input.
     """
 
     facts: StateFacts

@@ -1,4 +1,4 @@
-"""What a continuous run over Kafka needs: topics to read, and sinks for what goes back there."""
+"""The inputs of a continuous run over Kafka: topics to read, and sinks that write to topics."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -28,21 +28,21 @@ from flows.run.job import RunOptions, clock
 from flows.settings.kafka import KafkaSettings
 
 OUTAGE_SECONDS: Final = 5.0
-"""How long nothing may be taken while the run is to end: it should be over within seconds."""
+"""How long an ending run waits while Kafka accepts nothing: it should end within seconds."""
 
 
 class KafkaInputs:
     """Topics of a cluster."""
 
     def __init__(self, job: RunOptions) -> None:
-        """Take the cluster of a run's settings; connects to nothing."""
+        """Use the cluster of a run's settings; does not connect yet."""
         self._job = job
         self._kafka: KafkaSettings = job.settings.settings.kafka
         # Sources come from a topic too, unless a file is named or all are let in.
         self._follows = job.sources is None and not job.allow_unregistered
 
     def check(self) -> None:
-        """Look for the cluster, all topics that are read or written, and the registry."""
+        """Check the cluster, all topics that are read or written, and the registry."""
         names = [*self._streams.values()]
         names += [self._kafka.topics.event_sources] if self._follows else []
         names += [self._kafka.topics.dead_letters] if self._kafka.dead_letters.enabled else []
@@ -79,25 +79,25 @@ class KafkaInputs:
         return load_sources(sources, allow_unregistered=let_in)
 
     def log(self) -> InputIdentity:
-        """Return the topic of each stream; never how to connect."""
+        """Return the topic of each stream, without connection options."""
         return {"topics": self._streams}
 
     def noted(self) -> dict[str, Any]:
-        """Return the topic of each stream, and the first offsets of partitions not yet read."""
+        """Return the topic of each stream, and the earliest offsets of partitions not yet read."""
         begun = self._begun()
         first = beginnings(self._cluster, self._streams.values())
         new = {name: offset for name, offset in first.items() if name not in begun}
         return {**self.log(), "beginnings": new}
 
     def _begun(self) -> set[str]:
-        """Name the partitions that the state has read from."""
+        """Return the partitions that the state has read from."""
         return set(Resumable.read(StateDir(self._job.state).recovery).partitions())
 
     def _topics_begun(self) -> set[str]:
         return {topic_and_number(name)[0] for name in self._begun()}
 
     def intakes(self, lanes: int) -> KafkaIntakes:
-        """Return the partitions of the topics."""
+        """Return the intakes of the partitions."""
         return KafkaIntakes(
             self._cluster,
             self._streams,
@@ -108,21 +108,21 @@ class KafkaInputs:
         )
 
     def limit(self) -> DeadLetterLimit | None:
-        """Return the limit of the settings."""
+        """Return the limit set in the settings."""
         told = self._kafka.dead_letters
         if not told.enabled:
             return None
         return DeadLetterLimit(told.window, told.max_ratio, told.max_consecutive)
 
     def dead_letters(self, stopping: Callable[[], bool]) -> Sink | None:
-        """Return the topic of dead letters."""
+        """Return a sink to the topic of dead letters, if enabled."""
         if not self._kafka.dead_letters.enabled:
             return None
         topic, waits = self._kafka.topics.dead_letters, self._waits(stopping)
         return DeadLetterSink(self._cluster, topic, clock, waits)
 
     def publish(self, stopping: Callable[[], bool]) -> Sink | None:
-        """Return the topic of conversions."""
+        """Return a sink to the topic of conversions, if enabled."""
         if not self._kafka.publish:
             return None
         topic, waits = self._kafka.topics.conversions, self._waits(stopping)
@@ -146,9 +146,9 @@ class KafkaInputs:
 
 
 def until_asked(stopping: Callable[[], bool], note_waiting: Callable[[], None]) -> Patience:
-    """Outlast any outage, unless the run is to end: the next start sends what was not taken.
+    """Retry through any outage, unless the run is to end: the next start sends what is left.
 
-    While it lasts no epoch ends, so that `note_waiting` tells whoever watches that all is well.
+    No epoch ends during an outage, so `note_waiting` keeps the run from counting as stuck.
     """
 
     def waits(waited: float) -> bool:

@@ -1,7 +1,7 @@
 """One of the processes of a run: `python -m flows.run.member`, started by `flows.run.members`.
 
-It is told what to run on its standard input, which stays open for as long as its supervisor lives:
-where it ends, the member ends too, whatever it is doing.
+It reads what to run from standard input, which stays open as long as its supervisor lives: at its
+end the member exits at once.
 """
 
 # ruff: noqa: PLC0415  signals first: to import the rest takes a second
@@ -15,7 +15,7 @@ from flows.process.stopping import AT_ONCE, Stopping, asked_by_signals, restore_
 
 
 def main() -> int:
-    """Be a member, and give the exit code."""
+    """Run a member and return its exit code."""
     stopping = Stopping()
     with asked_by_signals(stopping):
         from flows.monitoring.logs import set_up_logs
@@ -28,7 +28,7 @@ def main() -> int:
 
 
 def _end_with_the_supervisor() -> None:
-    while os.read(sys.stdin.fileno(), 1):  # not through the buffer, which the exit would wait for
+    while os.read(sys.stdin.fileno(), 1):  # unbuffered: the exit would wait for the buffer's lock
         pass
     restore_terminal()
     os._exit(AT_ONCE)

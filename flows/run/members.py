@@ -1,6 +1,6 @@
-"""Starts the processes of one run; what each of them does is `flows.run.member`.
+"""Starts the processes of one run, each as `flows.run.member`.
 
-Members inherit the lock of the state directory, so that nobody else starts while one is left.
+Members inherit the lock of the state directory, so no other run can start while one is left.
 """
 
 import pickle
@@ -25,7 +25,7 @@ def start_members(job: RunOptions, prepared: PreparedRun, lock: int) -> list[Pro
 
 
 def _start(job: RunOptions, prepared: PreparedRun, seat: ProcessSlot, lock: int) -> Process:
-    # A group of its own: an interrupt from the terminal is the supervisor's to pass on.
+    # A process group of its own, so that Ctrl-C in a terminal reaches the supervisor alone.
     member = subprocess.Popen(  # noqa: S603  our own module
         [sys.executable, "-m", MEMBER],
         stdin=subprocess.PIPE,
@@ -33,14 +33,14 @@ def _start(job: RunOptions, prepared: PreparedRun, seat: ProcessSlot, lock: int)
         process_group=0,
     )
     assert member.stdin is not None
-    with suppress(BrokenPipeError):  # it has died, as its exit code will tell
+    with suppress(BrokenPipeError):  # it has died, which its exit code shows
         pickle.dump((job, prepared, seat), member.stdin)
         member.stdin.flush()
     return member
 
 
 def _free_addresses(count: int) -> tuple[str, ...]:
-    """Find ports that nobody listens on now; one taken meanwhile costs a restart."""
+    """Return loopback addresses with ports free now; if one is taken by then, all restart."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

@@ -1,4 +1,4 @@
-"""A continuous run: a log that grows, a state directory and a result file, wired and run."""
+"""Wires and runs a continuous run: growing input, state directory and result file."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,16 +30,16 @@ from flows.run.wiring import Wiring
 LOG: Final = structlog.get_logger("tributary")
 
 NO_BACKUP: Final = timedelta(0)
-"""How much longer than needed the engine keeps snapshots: a running state is not copied."""
+"""How much longer than needed the engine keeps snapshots: a running state is never copied."""
 
 
 @contextmanager
 def prepared_run(job: RunOptions) -> Iterator[tuple[PreparedRun, OpenState]]:
-    """Lock and check the state of a run, or make a new one.
+    """Lock and check the state of a run, or create a new one.
 
-    Raises StateError, DatabaseError, LogError or ClusterError when the run cannot start.
+    Raises StateError, DatabaseError, LogError or ClusterError if the run cannot start.
     """
-    # Before the state is touched: where there is no log, none is made.
+    # Check the input first: without one, no state is created.
     inputs = inputs_of(job)
     inputs.check()
     with open_state(job, inputs.log(), clock()) as opened:
@@ -52,9 +52,9 @@ def prepared_run(job: RunOptions) -> Iterator[tuple[PreparedRun, OpenState]]:
 
 
 def run_until_asked(job: RunOptions, stopping: Stopping) -> int:
-    """Run until asked to stop, and give the exit code.
+    """Run until asked to stop, and return the exit code.
 
-    Raises StateError, DatabaseError, LogError, ClusterError or MonitorError when it cannot start.
+    Raises StateError, DatabaseError, LogError, ClusterError or MonitorError if it cannot start.
     """
     if job.metrics_port is not None:
         check_ports(job.metrics_port, job.processes)
@@ -72,7 +72,7 @@ def run_until_asked(job: RunOptions, stopping: Stopping) -> int:
 def _supervise(
     job: RunOptions, prepared: PreparedRun, stopping: Stopping, opened: OpenState
 ) -> int:
-    """Run in several processes; the state is looked over again before each restart."""
+    """Run in several processes; the state is checked again before each restart."""
 
     def start() -> list[Process]:
         preflight(opened.state, opened.facts, database_seq(job.database, opened.facts.state_id))
@@ -82,7 +82,7 @@ def _supervise(
         pulse = opened.state.pulse
         return Supervisor(start, stopping, tell=LOG.warning, pulse=pulse).run()
     finally:
-        restore_terminal()  # of which a member that was killed took no leave
+        restore_terminal()  # a killed member may have left a status line
 
 
 def _renewed(job: RunOptions, prepared: PreparedRun, opened: OpenState) -> PreparedRun:
@@ -94,7 +94,7 @@ def _renewed(job: RunOptions, prepared: PreparedRun, opened: OpenState) -> Prepa
 
 
 def run_here(job: RunOptions, prepared: PreparedRun, stopping: Stopping, seat: ProcessSlot) -> int:
-    """Run the engine in this process, watched, and give the exit code."""
+    """Run the engine in this process, with metrics and status, and return the exit code."""
     quiet_panics()
     spare_searches()
     forget_imports()

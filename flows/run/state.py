@@ -1,4 +1,4 @@
-"""The state directory as the commands use it: opened for a run, checked, put in order, shown."""
+"""Operations of the commands on a state directory: open it for a run, check, scrub, show."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -30,15 +30,15 @@ from flows.settings.model import DEFAULT
 from flows.text import instant, text_table
 
 STEPS: Final = ("read", "dedup", "count", "match", "credit", "write", "publish", "set_aside")
-"""The steps of the flow that keep something; renaming one would lose what it kept. The last two are
-in the flow only when there is where to send to, which may change."""
+"""The steps of the flow that have snapshots; renaming one would lose its state. The last two are in
+the flow only if they have a topic to send to, which may change between starts."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenState:
-    """A state directory that is this process's to go on with.
+    """A state directory that this process has locked and checked.
 
-    `lock` is the handle of the lock, for children to inherit.
+    `lock` is the file descriptor of the lock, for child processes to inherit.
     """
 
     state: StateDir
@@ -50,10 +50,10 @@ class OpenState:
 
 @contextmanager
 def open_state(job: RunOptions, log: InputIdentity, now: int) -> Iterator[OpenState]:
-    """Lock the state of a run, make it if there is none, and get it and the database ready.
+    """Lock the state of a run, create it if there is none, and prepare it and the database.
 
-    `log` is what it is to read. Raises StateError, or DatabaseError when the database is not this
-    state's.
+    `log` is the input of the run. Raises StateError, or DatabaseError if the database belongs to
+    another state.
     """
     check_place(job.database)
     state = StateDir(job.state)
@@ -67,7 +67,7 @@ def open_state(job: RunOptions, log: InputIdentity, now: int) -> Iterator[OpenSt
             facts = state.read()
             check_facts(state, facts, wanted)
             ready = preflight(state, facts, database_seq(job.database, facts.state_id), log)
-            if not job.database.exists():  # while what is in its way can still be refused
+            if not job.database.exists():  # now, while an obstacle can still refuse the start
                 open_live(job.database, facts.state_id).close()
             yield OpenState(state, facts, ready, is_new, lock)
 
@@ -76,7 +76,7 @@ def open_state(job: RunOptions, log: InputIdentity, now: int) -> Iterator[OpenSt
 def _nothing_left(
     state: StateDir, database: Path | None = None, *, is_new: bool, had_folder: bool
 ) -> Iterator[None]:
-    """Take back a new state, and its new result, where the start is refused after all.
+    """Remove a new state and its new result if the start fails.
 
     The caller holds the lock.
     """
@@ -99,7 +99,7 @@ def _has_run(state: StateDir) -> bool:
 
 
 def init_state(path: Path, loaded: Loaded, *, allow_unregistered: bool, now: int) -> StateFacts:
-    """Make a state; raises StateError where there is one already."""
+    """Create a state; raises StateError if there is one already."""
     state = StateDir(path)
     had_folder = path.exists()
     with state.lock():
@@ -113,16 +113,16 @@ def init_state(path: Path, loaded: Loaded, *, allow_unregistered: bool, now: int
 
 
 def check_state(path: Path, database: Path | None) -> list[str]:
-    """Read every byte of a state; say what is wrong with it, or with the database beside it."""
+    """Read every byte of a state; return the faults of the state and of its database."""
     with _existing(path) as (state, facts):
         seq = resumed_seq_of(state) if database is None else database_seq(database, facts.state_id)
         return list(problems(state, facts, seq, thoroughly=True))
 
 
 def scrub_state(path: Path) -> Scrubbed:
-    """Take out of the engine's store what was never committed, as every start does.
+    """Remove uncommitted epochs from the engine's recovery store, as every start does.
 
-    Raises StateError where a start would, but for the database.
+    Raises StateError if a start would; the database is not checked.
     """
     with _existing(path) as (state, facts):
         for fault in problems(state, facts, resumed_seq_of(state)):
@@ -131,7 +131,7 @@ def scrub_state(path: Path) -> Scrubbed:
 
 
 def show_state(path: Path) -> Iterator[str]:
-    """Return what a state was created with, how far it is, and how large."""
+    """Yield lines on the settings, progress and size of a state."""
     with _existing(path) as (state, facts):
         for fault in store_problems(state, facts):
             raise StateError(fault)
@@ -145,7 +145,7 @@ def show_state(path: Path) -> Iterator[str]:
 
 
 def resumed_seq_of(state: StateDir) -> int:
-    """Return the last commit that a state belongs to; 0 where its store cannot tell."""
+    """Return the number of a state's last commit; 0 if its recovery store cannot be read."""
     try:
         return Resumable.read(state.recovery).seq
     except RecoveryError:
@@ -153,9 +153,9 @@ def resumed_seq_of(state: StateDir) -> int:
 
 
 def sized_for(loaded: Loaded, workers: int) -> Loaded:
-    """Return each worker a lane and a key group, except where somebody set their number.
+    """Return settings with one lane and key group per worker, unless their numbers are set.
 
-    For a state that is not there yet; one that is keeps its sizes.
+    Only for a new state; an existing one keeps its sizes.
     """
     unset = [name for name in ("lanes", "key_groups") if loaded.origins[f"flow.{name}"] == DEFAULT]
     sizes = dict.fromkeys(unset, workers)
@@ -165,7 +165,7 @@ def sized_for(loaded: Loaded, workers: int) -> Loaded:
 
 @contextmanager
 def _existing(path: Path) -> Iterator[tuple[StateDir, StateFacts]]:
-    """Lock a state that is there; nothing is made where there is none."""
+    """Lock an existing state; never create one."""
     state = StateDir(path)
     facts = state.read()
     with state.lock():
@@ -173,7 +173,7 @@ def _existing(path: Path) -> Iterator[tuple[StateDir, StateFacts]]:
 
 
 def _wanted(loaded: Loaded, *, allow_unregistered: bool) -> RequestedConfig:
-    """Ask for the sizes of the flow only where somebody set them: a state has its own."""
+    """Return the requested configuration; sizes only if set explicitly, as a state has its own."""
     flow = loaded.settings.flow
 
     def explicit(name: str) -> int | None:
@@ -229,7 +229,7 @@ def _partitions(resumed: Resumable) -> Iterator[list[str]]:
 
 
 def _instant(microseconds: int) -> str:
-    """Write a time of the job; its ends are no dates."""
+    """Format a time of the job; `START` and `END` are no dates."""
     if microseconds in (START, END):
         return "none yet"
     return instant(UNIX_EPOCH + timedelta(microseconds=microseconds))

@@ -1,4 +1,4 @@
-"""The settings table `[kafka]`: where a cluster is, what its topics are called, and its secrets."""
+"""The settings table `[kafka]`: address of the cluster, names of topics, and secrets."""
 
 import re
 from collections.abc import Mapping
@@ -7,19 +7,19 @@ from typing import Annotated, Final
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 
 OPTIONS: Final = "kafka.options."
-"""What begins a key of librdkafka's own: `kafka.options.security.protocol`."""
+"""The prefix of librdkafka's options: `kafka.options.security.protocol`."""
 
 PARTITIONS_MAX: Final = 1000
-"""Of a topic that we make; far more than lanes could make use of."""
+"""Partitions of a topic that we create; far more than lanes could use."""
 
 WINDOW_MAX: Final = 1_000_000
-"""Records per partition that are looked back on; a byte each."""
+"""Records per partition in the sliding window of the dead letter limit; one byte each."""
 
 MASK: Final = "********"
 
 
 class TopicNames(BaseModel):
-    """What the topics are called; `<domain>.<stream>.v<n>`."""
+    """The names of the topics: `<domain>.<stream>.v<n>`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,9 +31,9 @@ class TopicNames(BaseModel):
 
 
 class DeadLetterSettings(BaseModel):
-    """Whether refused documents are set aside, and how many may be before the job stops.
+    """Whether refused documents go to the dead letter topic, and how many before the job stops.
 
-    The defaults are those of `connectors.dead_letters.limit`, which takes long to import.
+    The defaults repeat those of `connectors.dead_letters.limit`, which is slow to import.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,10 +45,10 @@ class DeadLetterSettings(BaseModel):
 
 
 class KafkaSettings(BaseModel):
-    """Where the raw streams come from when they are not files.
+    """The cluster that raw streams are read from, if they are not files.
 
-    `publish` sends attributed conversions to their topic. `partitions` and `replication` are those
-    of topics that are made; a replication of -1 is the cluster's own. `options` are librdkafka's.
+    `publish` sends attributed conversions to their topic. `partitions` and `replication` apply to
+    topics that we create; a replication of -1 is the cluster's default. `options` are librdkafka's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -81,7 +81,7 @@ TABLES: Final[Mapping[str, type[BaseModel]]] = {
     "topics": TopicNames,
     "dead_letters": DeadLetterSettings,
 }
-"""The tables within the table, but for `options`, which is open."""
+"""The nested tables, except for `options`, which accepts any key."""
 
 _SECRET: Final = re.compile(
     r"(^|\.)(password|passphrase|secret|private\.key\.pem|ssl\.key\.pem|oauthbearer\.config)(\.|$)"
@@ -89,5 +89,5 @@ _SECRET: Final = re.compile(
 
 
 def is_secret(option: str) -> bool:
-    """Return whether an option of librdkafka, or its key in the settings, holds a secret."""
+    """Return whether an option of librdkafka, or its settings key, holds a secret."""
     return _SECRET.search(option) is not None

@@ -1,7 +1,7 @@
-"""What holds, and who said so: `--set`, the environment, a settings file, defaults, in that order.
+"""Loads settings from, in order of precedence: `--set`, the environment, a file, defaults.
 
-The only module that reads the environment or a settings file. It knows the names of the settings
-and where values come from, not what they do: below `flows/` a `Policy` and plain numbers arrive.
+Only this module reads settings from the environment or a file. Code outside `flows/` receives a
+`Policy` and plain numbers.
 """
 
 import os
@@ -19,17 +19,17 @@ from flows.settings.model import DEFAULT, ENVIRONMENT, FLAG, KEYS, PREFIX, TABLE
 from flows.settings.problems import explain_bad, explain_secret, explain_unknown
 
 SETTINGS_FILE: Final = Path("tributary.toml")
-"""Read from the working directory when no other file is named."""
+"""Read from the working directory if no other file is named."""
 
 NO_SETTINGS: Final = frozenset(
     f"{PREFIX}{name}" for name in ("PATH", "DB", "DATA", "STATE", "METRICS_PORT", "FAILPOINT")
 )
-"""What `flows.batch`, `flows.live` and tests say in the environment, beside the settings."""
+"""Environment variables that are no settings, used by `flows.batch`, `flows.live` and tests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings, and for every key that has a value the source it came from.
+    """Settings, and the source of every key that has a value.
 
     `origins` maps `policy.post_click` to `default`, `environment`, `--set` or the name of the file.
     """
@@ -39,17 +39,17 @@ class Loaded:
 
 
 class SettingsError(OperatorError):
-    """Settings that cannot hold; the message has one line per problem."""
+    """The settings are invalid; the message has one line per problem."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         super().__init__("\n".join(problems))
 
 
 def load_settings(*, config: Path | None, overrides: list[str]) -> Loaded:
-    """Lay the sources over each other.
+    """Merge the sources of settings and validate the result.
 
-    `config` is a TOML file that must exist; without it `tributary.toml` is read where there is one.
-    `overrides` are texts like `policy.post_click=7d`; of one key the last counts.
+    `config` is a TOML file that must exist; without it `tributary.toml` is read if it exists.
+    `overrides` are texts like `policy.post_click=7d`; if a key is repeated, the last one counts.
     Raises SettingsError, which names every unknown key and every bad value with its source.
     """
     file = config or SETTINGS_FILE
@@ -69,7 +69,7 @@ def load_settings(*, config: Path | None, overrides: list[str]) -> Loaded:
 
 
 def render_config(loaded: Loaded) -> list[tuple[str, str, str]]:
-    """Return (key, value, origin) of every setting, the value as `--set` would take it."""
+    """Return (key, value, origin) of every setting, with the value as `--set` accepts it."""
     return [
         (key, ",".join(value) if isinstance(value, list) else str(value), loaded.origins[key])
         for key, value in _dump(loaded.settings).items()
@@ -106,8 +106,8 @@ def _read_file(file: Path, *, must_exist: bool) -> dict[str, Any]:
         tree = tomllib.loads(content.decode())
     except ValueError as error:
         raise SettingsError([f"{file}: is not TOML: {error}"]) from error
-    # A number goes on as its text, as in the other sources: a bare 30 would pass for microseconds
-    # where a duration belongs, and `true` for 1.
+    # Numbers are converted to text, as in the other sources: otherwise a bare 30 would be accepted
+    # as a duration in microseconds, and `true` as 1.
     return {
         key: value if isinstance(value, str | list | dict) else _as_text(key, value)
         for key, value in _flatten(tree)
@@ -137,12 +137,12 @@ def _assignments(overrides: list[str]) -> dict[str, str]:
 
 
 def _read_texts(texts: dict[str, str]) -> dict[str, Any]:
-    """Return texts as values; a key that does not exist stays in, to be complained about."""
+    """Return texts as values; unknown keys are kept, so that validation reports them."""
     known = {key: text for key, text in texts.items() if key in KEYS | TABLES}
     unknown = {key: text for key, text in texts.items() if key not in known}
     if not known:
         return unknown
-    # pydantic-settings takes 70 ms to import: only a command that has such a source pays for it.
+    # pydantic-settings takes 70 ms to import, so import it only if there is such a source.
     from flows.settings.texts import read_assignments  # noqa: PLC0415
 
     return unknown | dict(_flatten(read_assignments(Settings, known)))

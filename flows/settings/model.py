@@ -1,6 +1,6 @@
-"""Which settings there are, and the sources that a value may come from.
+"""The settings: their names, types and limits, and the sources that a value may come from.
 
-Knows names and what a value may be; reads nothing.
+Nothing here reads a file or the environment.
 """
 
 from typing import Annotated, Final
@@ -14,28 +14,28 @@ from flows.settings import kafka as kafka_settings
 from flows.settings.kafka import OPTIONS, KafkaSettings
 
 PREFIX: Final = "TRIBUTARY_"
-"""What begins the name of a setting in the environment."""
+"""The prefix of environment variables for settings."""
 
 DEFAULT: Final = "default"
 ENVIRONMENT: Final = "environment"
 FLAG: Final = "--set"
 
 KEY_GROUPS_MAX: Final = 4096
-"""More groups than any cluster has workers; each costs a frame whenever the watermark moves."""
+"""More groups than a cluster has workers; each costs a frame whenever the watermark moves."""
 
 LANES_MAX: Final = 256
-"""A lane is a partition of the engine, paid for in every epoch; files share lanes at no cost."""
+"""Each lane is an engine partition with a cost per epoch; files can share a lane at no cost."""
 
 PositiveDuration = Annotated[Duration, Field(gt=0)]
 
 
 class FlowSettings(BaseModel):
-    """How the job runs; unlike the policy, nothing here shows in a result."""
+    """How the job runs; unlike the policy, these settings do not affect results."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # Each lane and each group costs some milliseconds of fixed time whenever the watermark moves,
-    # however few rows there are; `run` makes a new state with as many as it has workers.
+    # Each lane and each group costs some milliseconds whenever the watermark moves, however few
+    # rows there are; `run` creates a new state with as many of each as it has workers.
     key_groups: Annotated[int, Field(ge=1, le=KEY_GROUPS_MAX)] = 1
     lanes: Annotated[int, Field(ge=1, le=LANES_MAX)] = 1
     watermark_interval: PositiveDuration = parse_duration("100ms")
@@ -44,7 +44,7 @@ class FlowSettings(BaseModel):
 
 
 class Settings(BaseModel):
-    """All settings: the policy that is stored with every run, and how and where the job runs."""
+    """All settings: the policy, which is stored with every run, and how and where the job runs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,10 +68,10 @@ KEYS: Final = frozenset(
         for name in model.model_fields
     }
 )
-"""Every setting there is, in full: `policy.windows.purchase.post_click`. Options of librdkafka come
-on top, as `kafka.options.<name>`."""
+"""The full key of every setting, such as `policy.windows.purchase.post_click`. In addition there
+are options of librdkafka, as `kafka.options.<name>`."""
 
 TABLES: Final = frozenset(
     key.rsplit(".", depth)[0] for key in KEYS for depth in range(1, key.count(".") + 1)
 ) | {OPTIONS.removesuffix(".")}
-"""What holds settings and is none itself: `policy.windows.purchase`, `policy.windows`, `policy`."""
+"""The keys of tables: `policy.windows.purchase`, `policy.windows`, `policy`."""

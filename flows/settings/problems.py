@@ -1,6 +1,6 @@
-"""What is said of settings that cannot hold: where, what was expected and what was got.
+"""Error messages for invalid settings: where, what was expected and what was got.
 
-Spells a setting as its source does. Is told what is wrong; finds nothing out itself.
+They spell a setting as its source does. The checks themselves are elsewhere.
 """
 
 from collections.abc import Mapping
@@ -26,13 +26,13 @@ def explain_unknown(key: str, origin: str) -> str:
 
 
 def explain_secret(key: str, origin: str) -> str:
-    """Return where a secret belongs that was found where others can read it."""
+    """Return a message for a secret found where others can read it: where it belongs."""
     place = _spell(key, ENVIRONMENT)
     return f"{_place(key, origin)}: a secret, which others could read there; set {place} instead"
 
 
 def explain_bad(error: ErrorDetails, origins: Mapping[str, str]) -> str:
-    """Return what, where, expected and got; the policy's own messages already end in `got`."""
+    """Return a message with place, expected and got; the policy's messages already have `got`."""
     path = ".".join(str(part) for part in error["loc"])
     key = next((key for key in origins if path == key or path.startswith(f"{key}.")), path)
     place = _place(key, origins.get(key, DEFAULT))

@@ -1,7 +1,7 @@
-"""Settings given as text, one key each: what the environment and `--set` have in common.
+"""Converts settings given as text, from the environment or `--set`, into nested values.
 
-Apart from `load.py` because pydantic-settings is slow to import. Knows how a text becomes
-a value; not which keys exist, what a value may be, or where the text came from.
+Separate from `load.py` because pydantic-settings is slow to import. The values are not validated
+here.
 """
 
 import json
@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource
 
 
 class _Source(EnvSettingsSource):
-    """Lists may be written with commas: `click,uid2` for `["click", "uid2"]`."""
+    """Also accepts lists written with commas: `click,uid2` for `["click", "uid2"]`."""
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ANN401, ARG002  the signature is the base's
         try:
@@ -27,7 +27,7 @@ def read_assignments(model: type[BaseModel], texts: dict[str, str]) -> dict[str,
 
     The text of a table or a list may be JSON: `policy.windows={"lead": {"post_click": "7d"}}`.
     """
-    # Of a settings class the source only looks at the fields, which any model has.
+    # The source only uses the fields of a settings class, and any model has those.
     source = _Source(
         cast("type[BaseSettings]", model), case_sensitive=True, env_nested_delimiter="."
     )

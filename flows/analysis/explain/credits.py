@@ -1,4 +1,4 @@
-"""A conversion in words: what it was worth, what it matched, and who earns what."""
+"""Describes a conversion: its value, its candidates, and the credit of each touchpoint."""
 
 from itertools import pairwise
 from typing import Final
@@ -10,7 +10,7 @@ from flows.text import instant, text_table
 
 
 def summary_and_credits(conversion: Row, credits_: list[Row]) -> list[str]:
-    """Yield the paragraphs of a conversion; `credits_` are in the order of their rank."""
+    """Return the paragraphs of a conversion; `credits_` are in the order of their rank."""
     if not credits_:
         return [_summary(conversion, credits_)]
     return [

@@ -1,6 +1,6 @@
-"""`tributary explain`: what became of an event, and which rule put every touchpoint in its place.
+"""`tributary explain`: the outcome of an event, and the rule behind the rank of each touchpoint.
 
-Reads the result file, and the log for what nearly matched. Kinds of identifiers are told, never the
+Reads the result file, and the log for near misses. The output has kinds of identifiers, never the
 identifiers.
 """
 
@@ -23,7 +23,7 @@ from flows.settings.kafka import KafkaSettings
 
 
 class UnknownEventError(OperatorError):
-    """No event of the result file has that id; the message says where else it may be."""
+    """The result file has no event with that id; the message says where else it may be."""
 
 
 _CONVERSIONS: Final = """from result.conversions where event_id = $id
@@ -39,11 +39,11 @@ def explain(
     *,
     kafka: KafkaSettings | None = None,
 ) -> str:
-    """Explain every event of that id, with near misses where the log can be read.
+    """Explain every event with that id, including near misses if the log can be read.
 
-    The log is looked for where the run found it (topics on the cluster of `kafka`), or in
-    `folder`. Raises `UnknownEventError`, and
-    `ResultError` when the file, or a folder that was named, cannot be read.
+    The log is read from `folder`, or from where the run read it (topics: on the cluster of
+    `kafka`). Raises `UnknownEventError`, and `ResultError` if the result file or `folder` cannot be
+    read.
     """
     if not event_id.strip():
         msg = "the event id is empty; name one as it was sent, such as txn_abc123"
@@ -61,7 +61,7 @@ def explain(
 def _why_unread(
     connection: duckdb.DuckDBPyConnection, folder: Path | None, kafka: KafkaSettings | None
 ) -> str | None:
-    """Decode the log; say why it cannot be read, when nobody insists on it."""
+    """Decode the log; return why it cannot be read, unless `folder` was given (then raise)."""
     run = RecordedRun.last_of(connection)
     try:
         if folder is None and run.folder is not None and not run.folder.is_dir():

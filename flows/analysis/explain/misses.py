@@ -1,6 +1,6 @@
-"""Near misses in words: records that share an identifier with an event, and what kept each out.
+"""Describes near misses: records that share an identifier with an event, and why each failed.
 
-Kinds of identifiers are told, never the identifiers.
+The output has kinds of identifiers, never the identifiers.
 """
 
 from datetime import timedelta
@@ -15,7 +15,7 @@ from flows.text import instant, text_table
 
 
 def told_misses(connection: duckdb.DuckDBPyConnection, conversion: Row, credits_: list[Row]) -> str:
-    """Yield the latest near misses of a conversion as a table."""
+    """Return the latest near misses of a conversion as a table."""
     place = EventPlace(
         conversion.source_partition, conversion.source_offset, conversion.source_index
     )
@@ -41,7 +41,7 @@ def _exclusion(miss: NearMiss, conversion: Row) -> str:
 
 
 def _by(missed: timedelta | None) -> str:
-    """Windows and delays are half-open: what misses by nothing stands exactly on the edge."""
+    """Format by how much a record missed; zero is possible, as windows and delays are half-open."""
     return f"{missed} too late" if missed else "exactly on the edge, which is outside"
 
 

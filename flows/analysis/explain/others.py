@@ -1,4 +1,4 @@
-"""Events that are no conversions, in words: copies, refused events and tests."""
+"""Describes events that are no conversions: repeats, refused events and tests."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -16,7 +16,7 @@ _TESTS: Final = "from result.test_events where event_id = $id order by received_
 
 
 def other_outcomes(connection: duckdb.DuckDBPyConnection, event_id: str) -> Iterator[str]:
-    """Yield every event of that id that became no conversion."""
+    """Yield a description of every event with that id that is no conversion."""
     for duplicate in rows(connection, _DUPLICATES, event_id):
         content = "different" if duplicate.is_changed else "the same"
         yield (

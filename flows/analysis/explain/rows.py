@@ -1,4 +1,4 @@
-"""Rows of a result file by the names of their columns, and how an event's own are written."""
+"""Rows of a result file with columns as attributes, and the title and place of an event."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,14 +17,14 @@ class Row:
 
 
 def rows(connection: duckdb.DuckDBPyConnection, sql: str, event_id: str) -> list[Row]:
-    """Return the rows that a query finds for `$id`."""
+    """Return the rows of a query with the parameter `$id`."""
     answer = connection.execute(sql, {"id": event_id})
     names = [name for name, *_ in answer.description or ()]
     return [Row(dict(zip(names, row, strict=True))) for row in answer.fetchall()]
 
 
 def title(event: Row) -> str:
-    """Name an event."""
+    """Return the title of an event."""
     source = event.event_source_id or "an unknown source"
     return f"{event.event_type or 'event'} {event.event_id} of {event.advertiser_id}/{source}"
 
