@@ -6,15 +6,14 @@ texts for the same situations.
 
 import dataclasses
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
 class CallProblem:
-    """A refused call. `field` names what is wrong in the request, `details` is for programs."""
+    """A refused call, with its HTTP status. `field` names what is wrong in the request, `details` is for programs."""
 
-    status: HTTPStatus
+    status: int
     code: str
     message: str
     field: str | None = None
@@ -24,26 +23,24 @@ class CallProblem:
 
 def bad_json(message: str) -> CallProblem:
     """Refuse a body that is no JSON object."""
-    return CallProblem(HTTPStatus.BAD_REQUEST, "BAD_REQUEST", message)
+    return CallProblem(400, "BAD_REQUEST", message)
 
 
 def invalid(message: str, where: str | None, **details: object) -> CallProblem:
     """Refuse a request whose frame is not sound."""
-    return CallProblem(HTTPStatus.BAD_REQUEST, "VALIDATION_ERROR", message, where, details)
+    return CallProblem(400, "VALIDATION_ERROR", message, where, details)
 
 
 UNAUTHORIZED: Final = CallProblem(
-    HTTPStatus.UNAUTHORIZED,
+    401,
     "UNAUTHORIZED",
     "no valid API key: send Authorization: Bearer scope3_... or x-scope3-api-key",
 )
 
-NOT_PERMITTED: Final = CallProblem(
-    HTTPStatus.FORBIDDEN, "ACCESS_DENIED", "the API key has no right to do this"
-)
+NOT_PERMITTED: Final = CallProblem(403, "ACCESS_DENIED", "the API key has no right to do this")
 
 NOT_FOUND: Final = CallProblem(
-    HTTPStatus.NOT_FOUND,
+    404,
     "NOT_FOUND",
     "no such advertiser or event source for this API key; register sources with "
     "event-sources/sync first",
@@ -51,7 +48,7 @@ NOT_FOUND: Final = CallProblem(
 """Of what does not exist and of what belongs to another: the answer does not tell them apart."""
 
 NOT_JSON: Final = CallProblem(
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    415,
     "UNSUPPORTED_MEDIA_TYPE",
     "Content-Type must be application/json",
 )
@@ -60,7 +57,7 @@ NOT_JSON: Final = CallProblem(
 def too_large(limit: int) -> CallProblem:
     """Refuse a body beyond the limit."""
     return CallProblem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        413,
         "PAYLOAD_TOO_LARGE",
         f"a body is at most {limit} bytes, unpacked; send fewer events per call",
         details={"limit_bytes": limit},
@@ -70,7 +67,7 @@ def too_large(limit: int) -> CallProblem:
 def unavailable(message: str, retry_after_seconds: int = 1) -> CallProblem:
     """Refuse for now: nothing of the call was kept, and it may be sent again."""
     return CallProblem(
-        HTTPStatus.SERVICE_UNAVAILABLE,
+        503,
         "SERVICE_UNAVAILABLE",
         message,
         retry_after_seconds=retry_after_seconds,

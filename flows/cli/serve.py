@@ -30,9 +30,9 @@ def serve(
     config: Config = None,
     overrides: Overrides = None,
 ) -> None:
-    """Serve the log-event and Conversion API; an answer of 200 means that the events are stored.
+    """Serve the HTTP API in front of the folder of a log.
 
-    Runs until SIGTERM or Ctrl-C. Make API keys with `tributary keys create`.
+    An answer of 200 means that the events are stored. Runs until SIGTERM or Ctrl-C. Make API keys with `tributary keys create`.
     """
     from flows.monitoring.logs import set_up_logs
     from flows.serve.serve import ServeOptions
