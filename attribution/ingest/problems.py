@@ -11,7 +11,7 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class CallProblem:
-    """A refused call, with its HTTP status. `field` names what is wrong in the request, `details` is for programs."""
+    """A refused call. `status` is that of HTTP, `field` names what is wrong in the request."""
 
     status: int
     code: str

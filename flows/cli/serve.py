@@ -32,7 +32,8 @@ def serve(
 ) -> None:
     """Serve the HTTP API in front of the folder of a log.
 
-    An answer of 200 means that the events are stored. Runs until SIGTERM or Ctrl-C. Make API keys with `tributary keys create`.
+    An answer of 200 means that the events are stored. Runs until SIGTERM or Ctrl-C. Make API keys
+    with `tributary keys create`.
     """
     from flows.monitoring.logs import set_up_logs
     from flows.serve.serve import ServeOptions

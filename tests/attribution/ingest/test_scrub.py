@@ -1,0 +1,55 @@
+"""No raw personal data is left in what is stored, and the verdict on it is the same."""
+
+import json
+from typing import Any
+
+import pytest
+
+from attribution.contract.document import JsonObject, dump_json, read_document
+from attribution.contract.event import judge_event
+from attribution.ingest.scrub import scrubbed
+from attribution.policy import Policy
+from tests.support import raw
+
+
+def document(**match: object) -> JsonObject:
+    event = raw.event(user_match={**raw.UID2, **match})
+    read = read_document(json.dumps(raw.envelope(event)).encode())
+    assert isinstance(read, JsonObject)
+    return read
+
+
+@pytest.mark.parametrize(
+    ("match", "secret"),
+    [
+        ({"email": "jane@example.com"}, "jane"),
+        ({"Phone": "+1 212 555 0000"}, "212"),
+        ({"hashed_email": "jane@example.com"}, "jane"),
+        ({"hashed_phone": "+12125550000"}, "2125550000"),
+        ({"hashed_email": "Jane Doe"}, "Jane"),
+        ({"address": {"street": "Elm Street"}}, "Elm"),
+    ],
+)
+def test_what_was_sent_in_the_clear_is_replaced(match: dict[str, Any], secret: str) -> None:
+    before = document(**match)
+    after, is_changed = scrubbed(before)
+    assert is_changed
+    text = dump_json(after)
+    assert secret in dump_json(before)
+    assert secret not in text
+    again = read_document(text.encode())
+    assert isinstance(again, JsonObject)
+    verdicts = [judge_event(each["events"][0], policy=Policy()) for each in (before, again)]  # type: ignore[index]
+    assert verdicts[0] == verdicts[1]
+
+
+def test_a_sound_document_is_left_as_it_is() -> None:
+    before = document(hashed_email="ab" * 32)
+    assert scrubbed(before) == (before, False)
+
+
+def test_every_copy_of_a_repeated_key_is_replaced() -> None:
+    line = b'{"events":[{"user_match":{"email":"a@b.c","email":"d@e.f"}}]}'
+    read = read_document(line)
+    assert isinstance(read, JsonObject)
+    assert "@" not in dump_json(scrubbed(read)[0])

@@ -1,0 +1,73 @@
+"""The API over real HTTP, in a thread, with a key for everything."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from attribution.policy import Policy
+from connectors.api.app import Api, build_app
+from connectors.api.calls import LogEvents
+from connectors.api.guard import Guard
+from connectors.api.keys import KeyStore
+from connectors.api.sources import Sources
+from connectors.registry.growing import SourceFile
+from connectors.spool.writer import Spool
+from tests.support.brokers.broker import free_port
+
+
+@dataclass
+class Served:
+    """A running API: its folder, its keys, and a client that sends the first of them."""
+
+    folder: Path
+    keys: KeyStore
+    client: httpx.Client
+    spool: Spool
+
+    def log(self, document: object, advertiser: str = "adv", **options: Any) -> httpx.Response:  # noqa: ANN401  as httpx takes them
+        """Send a call of log-event."""
+        path = f"/api/buyer/advertisers/{advertiser}/log-event"
+        return self.client.post(path, json=document, **options)
+
+    def stored(self) -> list[bytes]:
+        """Return the stored lines."""
+        files = sorted(self.folder.glob("events-api*.ndjson"))
+        return [line for file in files for line in file.read_bytes().splitlines()]
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    keys = KeyStore(tmp_path / "api.sqlite")
+    _, secret = keys.create("tests")
+    spool = Spool(tmp_path, "events", lambda _error: None)
+    sources = Sources(SourceFile(tmp_path, delay=10_000))
+    calls = LogEvents(sources, spool, Policy())
+    app = build_app(Api(Guard(keys), calls, sources))
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    headers = {"Authorization": f"Bearer {secret}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20) as client:
+        yield Served(tmp_path, keys, client, spool)
+    server.should_exit = True
+    thread.join()
+    spool.close()
+
+
+@pytest.fixture
+def registered(served: Served) -> Served:
+    """Give the API with one source, `src` of advertiser `adv`."""
+    path = "/api/buyer/advertisers/adv/event-sources/sync"
+    done = served.client.post(path, json={"event_sources": [{"event_source_id": "src"}]})
+    assert done.status_code == 200, done.text
+    return served

@@ -1,0 +1,90 @@
+"""What the API says of each event is what the stream makes of it, for sound and broken calls."""
+
+import asyncio
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from attribution.policy import Policy
+from connectors.api.calls import LogEvents
+from connectors.api.guard import ProblemError
+from connectors.api.sources import Sources
+from connectors.registry.growing import DELAY, SourceFile
+from connectors.spool.writer import Receipt, Spool
+from flows.generate.spec import GenerateSpec
+from flows.generate.write import generate_log
+from flows.replay.replay import ReplayOptions, replay
+from flows.settings.model import Settings
+from tests.fuzz.mutate import mutated
+
+CALLS = 1_500
+Refused = dict[tuple[str, int, int], str]
+"""The code of each refused event, by file, line and index."""
+
+
+def sent(tmp_path: Path, seed: int) -> list[tuple[str, bytes]]:
+    """Return calls by advertiser, some of them broken, and register their sources."""
+    spec = GenerateSpec(seed=seed, events=6_000, impressions=10, bad=0.2, files=1)
+    generate_log(tmp_path / "generated", spec)
+    sources = json.loads((tmp_path / "generated/event_sources.json").read_bytes())
+    (tmp_path / "log").mkdir()
+    SourceFile(tmp_path / "log").append(sources)
+    time.sleep(DELAY / 1e6 + 0.1)
+    lines = (tmp_path / "generated/events-00.ndjson").read_bytes().splitlines()[:CALLS]
+    advertisers = [source["advertiser_id"] for source in sources]
+    chance = random.Random(seed)  # noqa: S311  reproducible, not secret
+    calls = mutated(chance, lines, lines)
+    return [(_advertiser(call, chance.choice(advertisers)), call) for call in calls]
+
+
+def _advertiser(call: bytes, other: str) -> str:
+    try:
+        named = json.loads(call)["advertiser_id"]
+    except (ValueError, KeyError, TypeError):
+        return other
+    return named if isinstance(named, str) else other
+
+
+async def accepted(folder: Path, calls: list[tuple[str, bytes]]) -> tuple[int, Refused]:
+    """Send all calls; return how many events were stored, and which of them are refused."""
+    failures: list[OSError] = []
+    spool = Spool(folder, "events", failures.append)
+    taker = LogEvents(Sources(SourceFile(folder)), spool, Policy())
+    stored, refused = 0, Refused()
+    for advertiser, call in calls:
+        try:
+            answer = await taker.take(advertiser, call, validate_only=False)
+        except ProblemError:
+            continue
+        receipt = answer.receipt
+        assert isinstance(receipt, Receipt)
+        stored += answer.verdict.received
+        if not answer.verdict.is_test:
+            for failure in answer.verdict.failures:
+                index = int(failure.message.rpartition("/events/")[2].split("/")[0].rstrip(")"))
+                refused[receipt.partition, receipt.offset, index] = failure.code
+    spool.close()
+    assert failures == []
+    return stored, refused
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_verdicts_agree(tmp_path: Path, seed: int) -> None:
+    calls = sent(tmp_path, seed)
+    stored, refused = asyncio.run(accepted(tmp_path / "log", calls))
+    (tmp_path / "log/impressions.ndjson").write_bytes(b"")
+    result = tmp_path / "result.duckdb"
+    replay(ReplayOptions(folder=tmp_path / "log", database=result, settings=Settings()))
+    with duckdb.connect(result, read_only=True) as connection:
+        rows: list[tuple[Any, ...]] = connection.execute(
+            "select source_partition, source_offset, source_index, code from rejections"
+        ).fetchall()
+        received = connection.execute("select sum(received)::bigint from match_stats").fetchone()
+    assert received == (stored,)
+    assert {(file, line, index): code for file, line, index, code in rows} == refused
+    assert len(refused) > 100

@@ -1,0 +1,100 @@
+"""Accepted documents on disk: in order, whole, and once."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from connectors.spool import writer
+from connectors.spool.writer import Spool, SpoolError, SpoolFullError, stamped
+from tests.support.raw import DAY, since_epoch
+
+
+def opened(folder: Path, failures: list[OSError] | None = None) -> Spool:
+    return Spool(folder, "events", (failures if failures is not None else []).append)
+
+
+def lines_of(folder: Path) -> list[bytes]:
+    return [
+        line for path in sorted(folder.glob("*.ndjson")) for line in path.read_bytes().splitlines()
+    ]
+
+
+def test_what_was_acknowledged_lies_where_the_receipt_says(tmp_path: Path) -> None:
+    spool = opened(tmp_path)
+    with ThreadPoolExecutor(8) as senders:
+        documents = [json.dumps({"n": number}).encode() for number in range(500)]
+        receipts = list(senders.map(lambda each: spool.append(each).result(10), documents))
+    spool.close()
+    lines = {path.name: path.read_bytes().splitlines() for path in tmp_path.glob("*.ndjson")}
+    for document, receipt in zip(documents, receipts, strict=True):
+        found = json.loads(lines[receipt.partition][receipt.offset])
+        assert found["n"] == json.loads(document)["n"]
+    stamps = [json.loads(line)["received_at"] for line in lines_of(tmp_path)]
+    assert stamps == sorted(stamps)
+    assert len(stamps) == 500
+
+
+def test_the_stamp_comes_first_so_that_no_sender_sets_it() -> None:
+    line = stamped(b' {"received_at":"1999-01-01T00:00:00Z"}', since_epoch(DAY))
+    assert line.startswith(b'{"received_at":"2026-04-02T00:00:00.000000Z",')
+    assert line.endswith(b"}\n")
+
+
+def test_an_unfinished_line_of_a_crash_is_cut_but_not_that_of_another(tmp_path: Path) -> None:
+    mine, other = tmp_path / "events-api0-1.ndjson", tmp_path / "events-api1-1.ndjson"
+    for path in (mine, other):
+        path.write_bytes(b'{"a":1}\n{"b"')
+    spool = opened(tmp_path)
+    assert mine.read_bytes() == b'{"a":1}\n'
+    assert other.read_bytes() == b'{"a":1}\n{"b"'
+    second = opened(tmp_path)
+    assert second.append(b'{"c":1}').result(10).partition.startswith("events-api1-")
+    spool.close()
+    second.close()
+
+
+def test_files_are_closed_when_they_are_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "FILE_BYTES_MAX", 1)
+    spool = opened(tmp_path)
+    names = {spool.append(b'{"a":1}').result(10).partition for _ in range(3)}
+    spool.close()
+    assert names == {path.name for path in tmp_path.glob("*.ndjson")}
+    assert len(names) == 3
+
+
+def test_a_full_queue_refuses_and_takes_again_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "QUEUE_BYTES_MAX", 100)
+    spool = opened(tmp_path)
+    with pytest.raises(SpoolFullError):
+        spool.append(b" " * 101)
+    assert spool.append(b'{"a":1}').result(10).offset == 0
+    spool.close()
+
+
+def test_after_a_failed_write_nothing_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures: list[OSError] = []
+    spool = opened(tmp_path, failures)
+
+    def fails(descriptor: int) -> None:
+        raise OSError(28, f"No space left on device ({descriptor})")
+
+    monkeypatch.setattr("os.fdatasync", fails)
+    with pytest.raises(OSError, match="No space left"):
+        spool.append(b'{"a":1}').result(10)
+    with pytest.raises(SpoolFullError):
+        spool.append(b'{"b":1}')
+    assert len(failures) == 1
+    spool.close()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SpoolError, match="none cannot be written: No such file"):
+        opened(tmp_path / "none")

@@ -1,0 +1,168 @@
+"""`tributary up` as a person uses it, and what is left of it after kill -9."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli.app import app
+from tests.chaos.job import PATIENCE, wait_until
+from tests.support import raw
+from tests.support.brokers.broker import free_port
+
+EMAIL = "jane@example.com"
+
+
+class Up:
+    """A running installation."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.said = folder.with_suffix(".out")
+        self.start()
+        assert wait_until(lambda: "scope3_" in self.said.read_text())
+        secret = self.said.read_text().partition("shown only now: ")[2].split()[0]
+        self.client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self.port}/api/buyer/advertisers/12345",
+            headers={"Authorization": f"Bearer {secret}"},
+            timeout=PATIENCE,
+        )
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "flows", "up", str(self.folder)]
+        with self.said.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port)], stdout=output, stderr=output
+            )
+
+    def answers(self) -> bool:
+        try:
+            return self.client.get("/event-sources").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def register(self) -> None:
+        assert wait_until(self.answers), self.said.read_text()
+        body = {"event_sources": [{"event_source_id": "website_pixel"}]}
+        assert self.client.post("/event-sources/sync", json=body).status_code == 200
+
+    def send(self, *events: dict[str, Any]) -> httpx.Response:
+        body = {"event_source_id": "website_pixel", "events": list(events)}
+        return self.client.post("/log-event", json=body)
+
+    def parts(self) -> dict[str, int]:
+        """Return the processes of the API and the job, by their command."""
+        found = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            if parent == self.process.pid and len(words) > 3:
+                found[words[3].decode()] = int(entry.name)
+        return found
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(PATIENCE)
+
+    def outcomes(self) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.folder / "result.duckdb"), read_only=True) as connection:
+            return connection.execute("select event_id, outcome from conversions").fetchall()
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    up = Up(tmp_path / "up")
+    try:
+        yield up
+    finally:
+        for process in up.parts().values():
+            os.kill(process, signal.SIGKILL)
+        up.process.kill()
+        up.process.wait()
+        up.client.close()
+
+
+def sold(event_id: str, **match: object) -> dict[str, Any]:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    event = raw.event(event_id, custom_data={"value": 89.99, "currency": "USD"})
+    return event | {"event_time": now, "user_match": {"click_id": "c1", **match}}
+
+
+def test_from_an_empty_folder_to_a_conversion(up: Up) -> None:
+    up.register()
+    answer = up.send(sold("one", email=EMAIL), sold("two"))
+    assert (answer.status_code, answer.json()["events_processed"]) == (200, 2)
+    up.client.post("/event-sources/sync", json={"event_sources": [{"event_source_id": "new"}]})
+    body = {"event_source_id": "new", "events": [sold("three")]}
+    assert up.client.post("/log-event", json=body).status_code == 200
+    time.sleep(2)
+    assert up.end() == 0, up.said.read_text()
+    assert sorted(up.outcomes()) == [(name, "unattributed") for name in ("one", "three", "two")]
+    done = CliRunner().invoke(app, ["verify", "--db", str(up.folder / "result.duckdb")])
+    assert done.exit_code == 0, done.output
+    for path in up.folder.rglob("*"):
+        assert not path.is_file() or EMAIL.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.long
+def test_what_was_acknowledged_counts_once_whatever_is_killed(up: Up) -> None:
+    up.register()
+    acknowledged: list[str] = []
+    stopping = threading.Event()
+
+    def send_on(sender: int) -> None:
+        number = 0
+        while not stopping.is_set():
+            number += 1
+            name = f"{sender}-{number}"
+            try:
+                if up.send(sold(name)).status_code == 200:
+                    acknowledged.append(name)
+            except httpx.HTTPError:
+                time.sleep(0.05)
+
+    senders = [threading.Thread(target=send_on, args=(each,)) for each in range(4)]
+    for sender in senders:
+        sender.start()
+    for killed in ("serve", "run", "serve", "run", "serve"):
+        time.sleep(1.5)
+        os.kill(up.parts()[killed], signal.SIGKILL)
+        assert wait_until(up.answers), up.said.read_text()
+    time.sleep(1)
+    stopping.set()
+    for sender in senders:
+        sender.join()
+    time.sleep(3)
+    assert up.end() == 0, up.said.read_text()
+    counted = Counter(name for name, _ in up.outcomes())
+    assert [name for name in acknowledged if counted[name] != 1] == []
+    assert max(counted.values()) == 1
+    assert len(acknowledged) > 100
+    done = CliRunner().invoke(app, ["verify", "--db", str(up.folder / "result.duckdb")])
+    assert done.exit_code == 0, done.output
+
+
+def test_a_job_that_needs_an_operator_ends_all(tmp_path: Path) -> None:
+    (tmp_path / "up/state").mkdir(parents=True)
+    (tmp_path / "up/state/photo.jpg").write_text(json.dumps({}))
+    command = [sys.executable, "-m", "flows", "up", str(tmp_path / "up"), "--port"]
+    done = subprocess.run(
+        [*command, str(free_port())], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "photo.jpg" in done.stderr
