@@ -9,7 +9,7 @@ from tests.fuzz.campaign import fuzz
 from tests.fuzz.mutate import mutated
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_mutated_lines_have_one_outcome_each(tmp_path: Path, seed: int) -> None:
     findings = fuzz(tmp_path, seed, 3_000, lambda _: None)
     assert findings.is_clean, "\n".join(findings.shown)

@@ -43,7 +43,11 @@ def delete_with_log(job: Job) -> None:
 
 @pytest.mark.parametrize(
     ("spoil", "options"),
-    [(delete, ()), (delete_with_log, ()), (delete_with_log, ("--processes", "2"))],
+    [
+        (delete, ()),
+        (delete_with_log, ()),
+        pytest.param(delete_with_log, ("--processes", "2"), marks=pytest.mark.long),
+    ],
 )
 def test_a_deleted_result_is_written_once_more(
     ran: Job, spoil: Callable[[Job], None], options: tuple[str, ...]
@@ -102,10 +106,10 @@ def test_a_deleted_result_without_its_folder_cannot_be_saved(job: Job) -> None:
     ("name", "options"),
     [
         ("", ()),
-        ("", ("--processes", "2")),
-        ("/recovery", ()),
-        ("/lock", ()),
-        ("/state.json", ()),
+        pytest.param("", ("--processes", "2"), marks=pytest.mark.long),
+        pytest.param("/recovery", (), marks=pytest.mark.long),
+        pytest.param("/lock", (), marks=pytest.mark.long),
+        pytest.param("/state.json", (), marks=pytest.mark.long),
         ("/segments", ()),
     ],
 )

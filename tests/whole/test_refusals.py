@@ -223,6 +223,7 @@ def ended_at_once(*words: str) -> tuple[int, str]:
     return done.returncode, said
 
 
+@pytest.mark.long
 def test_of_several_processes_one_says_that_the_disk_is_full(job: Job) -> None:
     assert runs_until(job, has(1)), "there is a result, which takes more than the limit"
     append(job, *(f"e{at}" for at in range(2_000)))

@@ -63,7 +63,7 @@ def test_a_pipe_and_empty_files_that_come_and_go_disturb_nothing(job: Job) -> No
     assert runs_until(job, has(2))
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("processes", ["1", pytest.param("2", marks=pytest.mark.long)])
 def test_the_log_says_from_where_it_goes_on_and_that_it_was_drained(
     job: Job, processes: str
 ) -> None:

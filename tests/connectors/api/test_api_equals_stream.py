@@ -73,7 +73,7 @@ async def accepted(folder: Path, calls: list[tuple[str, bytes]]) -> tuple[int, R
     return stored, refused
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_verdicts_agree(tmp_path: Path, seed: int) -> None:
     calls = sent(tmp_path, seed)
     stored, refused = asyncio.run(accepted(tmp_path / "log", calls))

@@ -19,6 +19,7 @@ LIMIT: Final = "256MB"
 """The log and the touchpoints that count fit in it; thirty million pairs do not."""
 
 
+@pytest.mark.long
 def test_a_hot_key_is_verified_in_little_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
