@@ -28,7 +28,9 @@ def bytewax_run(database: Path, *, workers: int) -> "subprocess.CompletedProcess
     )
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize(
+    "workers", [pytest.param(1, marks=pytest.mark.long), 2, pytest.param(3, marks=pytest.mark.long)]
+)
 def test_any_number_of_workers(workers: int, tmp_path: Path) -> None:
     done = bytewax_run(tmp_path / "result.duckdb", workers=workers)
     assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)

@@ -135,6 +135,7 @@ def _limit(limits: dict[int, tuple[int, int]]) -> None:
         resource.setrlimit(which, limit)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("words", "size"), FULL, ids=str)
 def test_a_full_disk(words: tuple[str, ...], size: int, place: Path) -> None:
     said = refused(place, words, size=size)
@@ -148,6 +149,7 @@ def test_what_is_not_there_or_something_else(words: tuple[str, ...], place: Path
     assert refused(place, words).startswith("tributary: ")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", CLOSED, ids=" ".join)
 def test_a_folder_in_which_nothing_may_be_made(words: tuple[str, ...], place: Path) -> None:
     place.chmod(0o555)
