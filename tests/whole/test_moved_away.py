@@ -72,6 +72,7 @@ def test_a_renamed_result_is_to_be_put_back(ran: Job) -> None:
     assert runs_until(ran, has(602))
 
 
+@pytest.mark.long
 def test_a_replaced_result_is_saved_beside(ran: Job) -> None:
     append(ran, "later")
 

@@ -49,6 +49,7 @@ def test_a_drain_commits_what_was_read_and_the_next_start_goes_on(job: Job) -> N
     assert "Traceback" not in job.said
 
 
+@pytest.mark.long
 def test_a_pipe_and_empty_files_that_come_and_go_disturb_nothing(job: Job) -> None:
     job.start()
     job.wait_until_it_writes()
@@ -117,6 +118,7 @@ def test_every_process_needs_a_port(job: Job) -> None:
             assert not job.state.exists()
 
 
+@pytest.mark.long
 def test_every_process_answers_for_its_health(job: Job) -> None:
     first = two_ports()
     job.start("--metrics-port", str(first), "--processes", "2")

@@ -244,6 +244,7 @@ def test_what_is_idle_is_carried_and_what_comes_below_counts_later(bench: Bench)
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arrival", [None, -HOUR])
 def test_records_that_do_not_move_time_on_do_not_stop_it_either(
     bench: Bench, arrival: int | None

@@ -403,6 +403,7 @@ def test_an_event_is_judged_by_the_registry_of_its_arrival(job: FollowingJob) ->
     assert code == 0, said
 
 
+@pytest.mark.long
 def test_an_event_from_ahead_is_judged_by_the_registry_of_its_reading(job: FollowingJob) -> None:
     """It takes its partition along, for good; what is registered later is known all the same."""
     registered = Registered(job.topics.servers, job.topics["event_sources"], StateDir(job.state))

@@ -125,6 +125,7 @@ def test_files_grow_and_a_replay_attributes_them(tmp_path: Path) -> None:
     assert 0.2 < len(attributed) / len(tables["conversions"]) < 0.8
 
 
+@pytest.mark.long
 def test_topics_get_what_the_job_reads(bootstrap_servers: str) -> None:
     topics = Topics(bootstrap_servers)
     topics.create()

@@ -140,6 +140,7 @@ def test_a_start_goes_on_where_the_last_one_ended(job: KafkaJob) -> None:
     assert f"{job.topics['events']}-0 ends at offset 3, and the result is made of all" in said
 
 
+@pytest.mark.long
 def test_a_run_that_was_drained_leaves_no_lag(job: KafkaJob) -> None:
     """Of the last epoch too the group is told, though no lane is there any more when it is over."""
     job.topics.send("events", sold("one"))
@@ -153,6 +154,7 @@ def test_a_run_that_was_drained_leaves_no_lag(job: KafkaJob) -> None:
     assert committed_of(job) == dict(positions)
 
 
+@pytest.mark.long
 def test_too_many_dead_letters_end_the_run(job: KafkaJob) -> None:
     job.topics.send("events", *[b"{"] * 50)
     job.start("--set", "kafka.dead_letters.max_consecutive=20")
