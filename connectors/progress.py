@@ -10,38 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
-import numpy as np
 import pyarrow as pa
 
-from attribution.columnar.columns import timestamps
 from attribution.decoded import Decoded, FutureRecords, LateRecords
 from connectors.decoding.arrivals import NONE, ReadTimes
+from connectors.decoding.part_rows import part_rows
 
 
 def late_record_rows(decoded: Decoded) -> pa.RecordBatch:
-    """Return the rows of table `late_records` for a chunk."""
-    late_records = [(part.partition, part.late) for part in decoded.parts if part.late]
-    columns = {
-        "stream": [decoded.stream] * len(late_records),
-        "source_partition": pa.array([partition for partition, _ in late_records], pa.string()),
-        "first_offset": [late.first_offset for _, late in late_records],
-        "last_offset": [late.last_offset for _, late in late_records],
-        "received_at": timestamps(np.array([late.received_at for _, late in late_records])),
-    }
-    return pa.RecordBatch.from_pydict(columns)
+    """Return the rows of table `late_records` for a chunk that has any."""
+    found = [(part.partition, part.late) for part in decoded.parts if part.late]
+    return part_rows(decoded.stream, found)
 
 
 def future_record_rows(decoded: Decoded) -> pa.RecordBatch:
-    """Return the rows of table `future_records` for a chunk."""
-    noted = [(part.partition, part.future) for part in decoded.parts if part.future]
-    columns = {
-        "stream": [decoded.stream] * len(noted),
-        "source_partition": pa.array([partition for partition, _ in noted], pa.string()),
-        "first_offset": [future.first_offset for _, future in noted],
-        "last_offset": [future.last_offset for _, future in noted],
-        "read_at": timestamps(np.array([future.read_at for _, future in noted])),
-    }
-    return pa.RecordBatch.from_pydict(columns)
+    """Return the rows of table `future_records` for a chunk that has any."""
+    found = [(part.partition, part.future) for part in decoded.parts if part.future]
+    return part_rows(decoded.stream, found)
 
 
 def read_offset_rows(stream: str, next_offsets: Mapping[str, int]) -> pa.RecordBatch:

@@ -1,14 +1,16 @@
-"""Parses times: RFC 3339 text, seconds optional, into whole microseconds since the epoch (UTC).
+"""Times as RFC 3339 text (seconds optional) and as whole microseconds since the epoch (UTC).
 
 Nothing here reads a clock.
 """
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
 FUTURE_TOLERANCE: Final = 24 * 3_600_000_000
 """A day: no time zone mistake is larger, and hardly any clock is off by more."""
+
+UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _GRAMMAR: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d|60)(?:\.(\d+))?)?"
@@ -53,6 +55,12 @@ def parse_time(text: object) -> ParsedTime | None:
         seconds += offset if sign == "-" else -offset
     microseconds = seconds * 1_000_000 + (int(fraction[:6].ljust(6, "0")) if fraction else 0)
     return ParsedTime(microseconds, clamped) if _EARLIEST <= microseconds <= _LATEST else None
+
+
+def write_time(microseconds: int) -> str:
+    """Return microseconds since the epoch as `2026-04-26T14:30:00.000000Z`."""
+    moment = UNIX_EPOCH + timedelta(microseconds=microseconds)
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def is_in_future(event_time: int, *, received_at: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 
 from attribution.contract.document import Unreadable, read_document
 from attribution.ingest.problems import (
@@ -20,7 +20,6 @@ from attribution.ingest.problems import (
     bad_json,
     invalid,
 )
-from connectors.api import metrics
 from connectors.api.calls import Answer, LogEvents
 from connectors.api.guard import Guard, ProblemError, read_body
 from connectors.api.keys import ApiKey
@@ -33,7 +32,13 @@ BUYER: Final = (
 )
 RECEIPT: Final = "Tributary-Receipt"
 
-Handler = Callable[[Request], Awaitable[Response]]
+METRICS: Final = CollectorRegistry()
+"""Metrics of the API; they never hold an identifier, a key or a payload."""
+
+# Refusals rise: a sender has changed. 503 rises: the disk is full or slow.
+CALLS: Final = Counter(
+    "tributary_api_calls", "Calls by route and status", ["route", "status"], registry=METRICS
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +173,7 @@ async def _answered(
         response = await answer()
     except ProblemError as error:
         response = _refused(error.problem, texts or {})
-    metrics.CALLS.labels(route, response.status_code).inc()
+    CALLS.labels(route, response.status_code).inc()
     return response
 
 
@@ -189,4 +194,4 @@ async def _healthy() -> dict[str, str]:
 
 
 async def _metrics() -> Response:
-    return Response(generate_latest(metrics.REGISTRY), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(METRICS), media_type=CONTENT_TYPE_LATEST)

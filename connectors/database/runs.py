@@ -4,15 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 import duckdb
 
+from attribution.contract.times import UNIX_EPOCH
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.release import release
-
-UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def record_run(  # noqa: PLR0913  the columns of a row
@@ -41,9 +40,9 @@ def record_run(  # noqa: PLR0913  the columns of a row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """One start of a continuous run, as its result file remembers it.
+    """One start of a continuous run, as recorded in its result file.
 
-    `inputs` say what is read: `folder` and `allow_unregistered`, or topics.
+    `inputs` are `folder` and `allow_unregistered`, or topics.
     """
 
     run_id: str

@@ -8,16 +8,16 @@ from connectors.database.runs import Start
 
 
 class WatermarkTracker:
-    """What lanes and key groups have promised; START for those that have not spoken yet."""
+    """The watermarks of lanes and key groups; START for those not received yet."""
 
     def __init__(self, start: Start) -> None:
         """Expect every lane and every key group."""
         origins = {**dict.fromkeys(STREAMS, start.lanes), "credit": start.key_groups}
         self._watermarks = Watermarks(origins)
 
-    def take(self, promised: Mapping[tuple[str, int], int]) -> None:
-        """Note promises, by who gave them."""
-        for (port, origin), watermark in promised.items():
+    def take(self, watermarks: Mapping[tuple[str, int], int]) -> None:
+        """Update watermarks, by port and origin."""
+        for (port, origin), watermark in watermarks.items():
             self._watermarks.observe(Frame(port, origin, watermark, {}))
 
     def of(self, port: str) -> list[int]:
@@ -26,10 +26,10 @@ class WatermarkTracker:
 
     @property
     def watermark(self) -> int:
-        """Nothing will be received below it any more."""
+        """The watermark of the result: every record below it has been read."""
         return min(min(self.of(stream)) for stream in STREAMS)
 
     @property
     def settled(self) -> int:
-        """Every conversion received before it is final."""
+        """The time before which every conversion received is final."""
         return min(self.of("credit"))

@@ -8,7 +8,6 @@ may contain personal data. When it is sent again, a header refers to the refused
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 
 from attribution.columnar.columns import Mask
 from attribution.contract.document import MAX_DOCUMENT_BYTES
+from attribution.contract.times import write_time
 from attribution.decoded import Decoded
 from connectors.intake import Documents, Headers, Origins
 from connectors.kafka.producer import Outgoing
@@ -47,7 +47,6 @@ HEADERS: Final = {
 }
 """The headers of every dead letter; only the last may be missing."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _PLACE: Final = re.compile(r"([A-Za-z0-9._-]{1,249})/([0-9]{1,9})/([0-9]{1,18})")
 
 LETTERS: Final = pa.schema(
@@ -141,14 +140,13 @@ def resent_records_of(documents: Documents) -> pa.RecordBatch | None:
 
 def outgoing(row: Mapping[str, Any], topic: str, now: int) -> Outgoing:
     """Return the record of a dead letter, from a row of `LETTERS`; `now` is in microseconds."""
-    at = (_EPOCH + timedelta(microseconds=now)).isoformat(timespec="microseconds")
     ours = {
         REASON: row["code"],
         MESSAGE: row["message"],
         TOPIC: row["topic"],
         PARTITION: row["partition"],
         OFFSET: row["offset"],
-        AT: at.replace("+00:00", "Z"),
+        AT: write_time(now),
         OMITTED: row["omitted"],
     }
     headers = [(each["name"], each["value"]) for each in row["headers"]]

@@ -10,10 +10,11 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from attribution.columnar.columns import Ints, timestamps
+from attribution.columnar.columns import Ints
 from attribution.columnar.frames import START
 from attribution.decoded import Decoded, Delayed
 from connectors.decoding.arrivals import Times
+from connectors.decoding.part_rows import part_rows
 
 FAR: Final = 3_600_000_000
 """Delay (us) from which a record is reported."""
@@ -44,25 +45,12 @@ class Delays:
 
 
 def ignored_rows(decoded: Decoded) -> pa.RecordBatch:
-    """Return the rows of table `ignored_arrivals` for a chunk."""
+    """Return the rows of table `ignored_arrivals` for a chunk that has any."""
     found = [(part.partition, part.ignored) for part in decoded.parts if part.ignored]
-    columns = {
-        "stream": [decoded.stream] * len(found),
-        "source_partition": pa.array([partition for partition, _ in found], pa.string()),
-        "first_offset": [ignored.first_offset for _, ignored in found],
-        "records": [ignored.records for _, ignored in found],
-    }
-    return pa.RecordBatch.from_pydict(columns)
+    return part_rows(decoded.stream, found)
 
 
 def delayed_rows(decoded: Decoded) -> pa.RecordBatch:
-    """Return the rows of table `delayed_arrivals` for a chunk."""
+    """Return the rows of table `delayed_arrivals` for a chunk that has any."""
     found = [(part.partition, delayed) for part in decoded.parts for delayed in part.delayed]
-    columns = {
-        "stream": [decoded.stream] * len(found),
-        "source_partition": pa.array([partition for partition, _ in found], pa.string()),
-        "source_offset": [delayed.source_offset for _, delayed in found],
-        "received_at": timestamps(np.array([delayed.received_at for _, delayed in found])),
-        "records": [delayed.records for _, delayed in found],
-    }
-    return pa.RecordBatch.from_pydict(columns)
+    return part_rows(decoded.stream, found)

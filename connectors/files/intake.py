@@ -105,7 +105,7 @@ class TailIntake:
             self._files.look_around()
 
     def poll(self, held: Collection[str]) -> list[Documents]:
-        """Return new lines, a chunk or two at most, first of files that were not at their end."""
+        """Return new lines, at most a chunk or two; files that were not at their end come first."""
         self._doubts.dispel()
         mine = [
             (name, file)

@@ -10,7 +10,7 @@ from connectors.hashing import DEFAULT_SALTS, Salts
 from connectors.registry.follow import Followed
 
 Clock = Callable[[], int]
-"""Gives the time in microseconds since the epoch."""
+"""Returns the time in microseconds since 1970."""
 
 
 def _ignore(_stream: str, _records: int, _watermark: int) -> None:
@@ -19,12 +19,12 @@ def _ignore(_stream: str, _records: int, _watermark: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What lanes decode and promise by; durations are in microseconds.
+    """The settings by which lanes decode and advance watermarks; durations are in microseconds.
 
-    Documents refused as a whole become dead letters where `dead_letters` sets a limit to them.
-    `follow` gives, for its number, the registry that a lane follows: it judges events by that one,
-    while it is up to date. One of the lanes gives its news, for there is one table.
-    `on_read` is told stream, documents and promise of all that a lane gives, from any thread.
+    Documents refused as a whole become dead letters if `dead_letters` limits their number.
+    `follow` returns the registry that a lane follows, by the lane's number; the lane judges events
+    by it while it is up to date. Only one lane reports changes, because there is one table.
+    `on_read` is called with stream, documents and watermark of each chunk, from any thread.
     """
 
     policy: Policy

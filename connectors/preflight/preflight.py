@@ -90,9 +90,9 @@ def preflight(
     `database_seq` is the last commit in the database; None if there is no file. `log` is the input
     of the run; None if it needs no check. Raises StateError.
     """
-    for fault in problems(state, facts, database_seq):
+    resumed = resumable(state, facts)
+    for fault in _problems(state, resumed, database_seq or 0):
         raise StateError(fault)
-    resumed = Resumable.read(state.recovery)
     for fault in [] if log is None else other_log(state, resumed, log):
         raise StateError(fault)
     try:
@@ -118,19 +118,41 @@ def problems(
 ) -> Iterator[str]:
     """Yield a sentence for each reason not to resume the state; `thoroughly` reads every byte."""
     try:
-        if found := list(store_problems(state, facts)):
-            yield from found
-            return
-        resumed = Resumable.read(state.recovery)
-        yield from _database_problems(state, resumed.seq, database_seq or 0)
-        for manifest in resumed.manifests():
-            yield from (faults if thoroughly else absent)(state.segments, manifest)
+        found, resumed = _read(state, facts)
+        yield from found
+        if resumed is not None:
+            yield from _problems(state, resumed, database_seq or 0, thoroughly=thoroughly)
     except StateError as error:
         yield str(error)
 
 
-def store_problems(state: StateDir, facts: StateFacts) -> Iterator[str]:
-    """Yield the problems of everything except the batches; raises StateError."""
+def resumable(state: StateDir, facts: StateFacts) -> Resumable:
+    """Return what a start would resume; raises StateError unless it is complete."""
+    found, resumed = _read(state, facts)
+    if resumed is None:
+        raise StateError(found[0])
+    return resumed
+
+
+def _read(state: StateDir, facts: StateFacts) -> tuple[list[str], Resumable | None]:
+    """Read the store once: what is wrong with it, or what a start would resume."""
+    if found := list(_store_problems(state)):
+        return found, None
+    resumed = Resumable.read(state.recovery)
+    found = [f"{state.path} {problem}" for problem in resumed.problems(facts)]
+    return found, None if found else resumed
+
+
+def _problems(
+    state: StateDir, resumed: Resumable, database_seq: int, *, thoroughly: bool = False
+) -> Iterator[str]:
+    yield from _database_problems(state, resumed.seq, database_seq)
+    for manifest in resumed.manifests():
+        yield from (faults if thoroughly else absent)(state.segments, manifest)
+
+
+def _store_problems(state: StateDir) -> Iterator[str]:
+    """Yield what is wrong with the files of a state, batches excepted; raises StateError."""
     if found := list(_out_of_reach(state)):
         yield from found
     elif not state.recovery.is_complete():
@@ -138,8 +160,6 @@ def store_problems(state: StateDir, facts: StateFacts) -> Iterator[str]:
     else:
         state.recovery.check()
         yield from _halves(state)
-        resumed = Resumable.read(state.recovery)
-        yield from (f"{state.path} {problem}" for problem in resumed.problems(facts))
 
 
 def _out_of_reach(state: StateDir) -> Iterator[str]:

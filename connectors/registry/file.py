@@ -14,7 +14,7 @@ REGISTRY: Final = "event_sources.json"
 
 
 def load_registry(folder: Path, *, allow_unregistered: bool) -> Registry:
-    """Read the event sources of a folder; raises LogError where they are missing or wrong.
+    """Read the event sources of a folder; raises LogError if they are missing or invalid.
 
     They are in `event_sources.json`, or in the file that grows in its place.
     """

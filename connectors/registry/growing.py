@@ -10,12 +10,11 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from attribution.contract.document import Unreadable, read_document
-from attribution.contract.times import parse_time
+from attribution.contract.times import parse_time, write_time
 from attribution.registry import Registry, following
 from connectors.registry.kept import TopicOffsets, Versions
 from connectors.registry.messages import UnreadableMessage, read_message
@@ -31,28 +30,27 @@ LOOK_INTERVAL: Final = 100_000
 CREATED: Final = 1
 """The kind of a time stamp that its writer set, as in Kafka."""
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-
-@dataclass(frozen=True, slots=True)
 class SourceLine:
     """One line of the file, as a message of the registry topic."""
 
-    line: bytes
-    at: int
+    def __init__(self, line: bytes, at: int) -> None:
+        """Read the line, which begins at byte `at`; one that is no object has no key."""
+        document = read_document(line)
+        fields = {} if isinstance(document, Unreadable) else document
+        written = parse_time(fields.get("received_at"))
+        self._key = f"{fields.get('advertiser_id')}/{fields.get('event_source_id')}".encode()
+        self._value = None if fields.get("deleted") is True else line
+        self._at = at
+        self._written_ms = 0 if written is None else written.microseconds // 1_000
 
     def key(self) -> bytes | None:
         """Return `advertiser_id/event_source_id`."""
-        document = read_document(self.line)
-        if isinstance(document, Unreadable):
-            return None
-        return f"{document.get('advertiser_id')}/{document.get('event_source_id')}".encode()
+        return self._key
 
     def value(self) -> bytes | None:
-        """Return the line, or None where it deletes."""
-        document = read_document(self.line)
-        is_deletion = not isinstance(document, Unreadable) and document.get("deleted") is True
-        return None if is_deletion else self.line
+        """Return the line, or None if it deletes."""
+        return self._value
 
     def partition(self) -> int:
         """Return 0: there is one file."""
@@ -60,18 +58,11 @@ class SourceLine:
 
     def offset(self) -> int:
         """Return the byte at which the line begins."""
-        return self.at
-
-    def received_at(self) -> int:
-        """Return when the line was written (us); 0 where it does not say."""
-        document = read_document(self.line)
-        given = None if isinstance(document, Unreadable) else document.get("received_at")
-        time_ = parse_time(given)
-        return 0 if time_ is None else time_.microseconds
+        return self._at
 
     def timestamp(self) -> tuple[int, int]:
-        """Return when it was written (ms)."""
-        return CREATED, self.received_at() // 1_000
+        """Return when it was written (ms); 0 if it does not say."""
+        return CREATED, self._written_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +88,7 @@ class SourceFile:
         with self.path.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             now = time.time_ns() // 1_000
-            at = (EPOCH + timedelta(microseconds=now)).isoformat(timespec="microseconds")
-            stamp = {"received_at": at.replace("+00:00", "Z")}
+            stamp = {"received_at": write_time(now)}
             file.write(
                 b"".join(json.dumps({**stamp, **each}).encode() + b"\n" for each in documents)
             )

@@ -75,7 +75,7 @@ class Words:
         self._last.clear()
 
     def hear(self, message: SourceMessage) -> bool:
-        """Take in a message; False where another partition has a later word of its key."""
+        """Record a message; return False if another partition has a later one of its key."""
         key, partition = message.key(), message.partition()
         assert partition is not None
         word = Word(partition, message.timestamp()[1], message.value() is not None)

@@ -29,11 +29,11 @@ from connectors.registry.kept import TopicOffsets
 BATCH_MESSAGES: Final = 1000
 
 REGISTRY_DELAY: Final = 5_000_000
-"""From a message to its effect (us): longer than it takes to be read, even of a topic whose leader
-is just being elected."""
+"""Delay (us) from a message to its effect: longer than it takes to read it, even during a leader
+election."""
 
 LOOK_INTERVAL: Final = 1_000_000
-"""Between two questions whether there is more (us); each answer is kept, which takes a sync."""
+"""Interval (us) of requests for the end of the topic; each one ends with a save and its sync."""
 
 GROUP: Final = "tributary-registry"
 """Group name of the consumer, which commits no offsets."""

@@ -38,7 +38,7 @@ WAIT_SECONDS: Final = 0.1
 
 
 def known_registry(state: StateDir, source: Source, now: int) -> Registry:
-    """Return the versions that a state knows; a state that has not read the topic reads it whole.
+    """Return the versions of a state; a state that has not read the topic reads it whole.
 
     Raises StateError or ClusterError.
     """
@@ -53,7 +53,7 @@ def known_registry(state: StateDir, source: Source, now: int) -> Registry:
 
 
 def read_whole(source: Source) -> tuple[Registry, TopicOffsets]:
-    """Read a topic to its present end: the sources there are, for all time, and how far that was.
+    """Read a topic to its end; return its sources, in effect for all time, and the offsets.
 
     Raises ClusterError.
     """
@@ -86,7 +86,7 @@ class RegistryTopic:
     """The registry in the lane that reads the topic and saves it for all other lanes."""
 
     def __init__(self, source: Source, state: StateDir) -> None:
-        """Go on from what a state knows. Raises ClusterError or StateError."""
+        """Resume from the versions of a state. Raises ClusterError or StateError."""
         known = load_versions(state) or Known({})
         self._source = source
         self._state = state
@@ -154,7 +154,7 @@ class RegistryTopic:
         self._versions[key] = following(self._versions.get(key, ()), version, max(instants))
 
     def _settle(self, now: int) -> None:
-        """Keep what was heard, and that it is all there is to know until the delay has passed."""
+        """Save the versions, and the horizon: a delay after the end was requested."""
         if not self._is_whole:
             for key in [each for each in self._versions if not self._words.tell_of(each)]:
                 self._change(key, None, now)  # its deletion may be compacted away
@@ -172,13 +172,13 @@ class RegistryTopic:
 
 
 def _said_at(message: SourceMessage, now: int) -> int:
-    """Return when a message was sent; a clock ahead of ours must not delay a version."""
+    """Return when a message was sent, at most `now`: a clock ahead must not delay a version."""
     kind, milliseconds = message.timestamp()
     return now if kind == TIMESTAMP_NOT_AVAILABLE else min(milliseconds * 1000, now)
 
 
 def _change(source: Source, message: SourceMessage, known: Versions) -> Change | None:
-    """Read a message; one that says nothing of use is told of in the log, by its place."""
+    """Read a message; an invalid one is ignored, and its offset is logged."""
     read = read_message(message.key(), message.value(), known)
     if isinstance(read, UnreadableMessage):
         place = f"{source.topic}-{message.partition()} offset {message.offset()}"

@@ -5,18 +5,18 @@ never runs backwards in a file, writes what waits, syncs once, and then answers 
 """
 
 import fcntl
-import json
 import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import IO, Final
 
+from attribution.contract.times import write_time
 from connectors.errors import OperatorError
 
 QUEUE_BYTES_MAX: Final = 256 << 20
@@ -34,8 +34,6 @@ SLOTS_MAX: Final = 64
 
 FREE_BYTES_MIN: Final = 64 << 20
 """With less room on the disk, calls are refused for now."""
-
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SpoolError(OperatorError):
@@ -171,9 +169,8 @@ class Spool:
 
 def stamped(document: bytes, received_at: int) -> bytes:
     """Return a JSON object as a line that begins with its arrival: the first of equal keys."""
-    text = (EPOCH + timedelta(microseconds=received_at)).isoformat(timespec="microseconds")
-    stamp = json.dumps(text.replace("+00:00", "Z")).encode()
-    return b'{"received_at":' + stamp + b"," + document.lstrip()[1:] + b"\n"
+    stamp = write_time(received_at).encode()
+    return b'{"received_at":"' + stamp + b'",' + document.lstrip()[1:] + b"\n"
 
 
 def _take_slot(folder: Path, stream: str) -> tuple[int, IO[bytes]]:

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any, Final, Self
 from uuid import uuid4
 
+from attribution.contract.times import UNIX_EPOCH
 from attribution.policy import Policy
 from connectors.hashing import Salts, hash_check
 from connectors.release import release
@@ -16,8 +17,6 @@ FORMAT: Final = 3
 """Format version of state.json and of all other files in the state directory."""
 
 SALT_BYTES: Final = 16
-
-UNIX_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _new_salts() -> Salts:

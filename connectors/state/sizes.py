@@ -10,7 +10,7 @@ import pyarrow as pa
 from connectors.metrics import STATE_BYTES, STATE_ROWS, epoch_ended
 
 STATE_SIZE_SECONDS: Final = 5.0
-"""Between two looks at the size of a group's state: adding it up costs more than the rest here."""
+"""Interval of measuring a group's state, which costs more than all other metrics."""
 
 _looked: Final[dict[tuple[str, int], float]] = {}
 
@@ -18,7 +18,7 @@ _sizes: Final[dict[str, dict[int, tuple[int, int]]]] = defaultdict(dict)
 
 
 def state_size(step: str, group: int, state: Mapping[str, Iterable[pa.RecordBatch]]) -> None:
-    """Note how large the state of a key group is, now and then; the metric is the step's sum."""
+    """Measure the state of a key group every STATE_SIZE_SECONDS; the metric is the step's sum."""
     epoch_ended()
     now = time.monotonic()
     if now - _looked.get((step, group), -STATE_SIZE_SECONDS) < STATE_SIZE_SECONDS:

@@ -53,6 +53,7 @@ def create(
 @reporting
 def list_keys(folder: Folder) -> None:
     """List the keys, without their secrets."""
+    from attribution.contract.times import write_time
     from connectors.api.keys import KeyStore
     from flows.serve.serve import KEYS
     from flows.text import text_table
@@ -63,8 +64,8 @@ def list_keys(folder: Folder) -> None:
             key.name,
             ", ".join(sorted(key.advertisers)) or "all",
             ", ".join(sorted(key.rights)),
-            _instant(key.created_at),
-            "" if key.revoked_at is None else _instant(key.revoked_at),
+            write_time(key.created_at),
+            "" if key.revoked_at is None else write_time(key.revoked_at),
         ]
         for key in KeyStore(folder / KEYS).all()
     ]
@@ -85,9 +86,3 @@ def revoke(
         typer.echo(f"tributary: no valid key {key}; list them with: tributary keys list", err=True)
         raise typer.Exit(MISTAKEN)
     typer.echo(f"revoked {key}")
-
-
-def _instant(microseconds: int) -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

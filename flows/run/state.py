@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from attribution.columnar.frames import END, START
+from attribution.contract.times import UNIX_EPOCH
 from connectors.database.ownership import check_place, database_seq, open_live
 from connectors.preflight.input_log import InputIdentity
 from connectors.preflight.preflight import (
@@ -16,12 +17,12 @@ from connectors.preflight.preflight import (
     check_facts,
     preflight,
     problems,
-    store_problems,
+    resumable,
 )
 from connectors.preflight.resume import Resumable
 from connectors.state.directory import StateDir
 from connectors.state.errors import RecoveryError, StateError
-from connectors.state.facts import UNIX_EPOCH, StateFacts
+from connectors.state.facts import StateFacts
 from connectors.state.manifests import StepState
 from connectors.state.recovery import Scrubbed
 from flows.run.job import RunOptions
@@ -133,9 +134,7 @@ def scrub_state(path: Path) -> Scrubbed:
 def show_state(path: Path) -> Iterator[str]:
     """Yield lines on the settings, progress and size of a state."""
     with _existing(path) as (state, facts):
-        for fault in store_problems(state, facts):
-            raise StateError(fault)
-        resumed = Resumable.read(state.recovery)
+        resumed = resumable(state, facts)
         yield from _about(facts, resumed)
         yield ""
         yield text_table(_SIZES, [_size(step, groups) for step, groups in resumed.groups.items()])

@@ -64,7 +64,7 @@ def serve(options: ServeOptions) -> None:
 
 
 def _end_broken(error: OSError) -> None:
-    """End the process: after a failed sync nobody knows what is on the disk."""
+    """End the process: after a failed sync the content of the disk is unknown."""
     LOG.error("the log cannot be written", reason=str(error.strerror))
     sys.stderr.flush()
     os._exit(BROKEN)

@@ -111,7 +111,7 @@ SOMETHINGS = [
         ("ip_ua", lambda value: {"client_ip": "198.51.100.4", "client_user_agent": value}),
     ],
 )
-def test_a_placeholder_is_carried_with_a_warning_and_matches_nobody(
+def test_a_placeholder_is_carried_with_a_warning_and_gives_no_match_key(
     kind: str, shape: Callable[[str], dict[str, Any]], value: str
 ) -> None:
     record = accept(user_match=shape(value))

@@ -66,7 +66,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def registered(served: Served) -> Served:
-    """Give the API with one source, `src` of advertiser `adv`."""
+    """Return the API with one source, `src` of advertiser `adv`."""
     path = "/api/buyer/advertisers/adv/event-sources/sync"
     done = served.client.post(path, json={"event_sources": [{"event_source_id": "src"}]})
     assert done.status_code == 200, done.text

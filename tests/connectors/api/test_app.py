@@ -123,7 +123,7 @@ def test_a_foreign_advertiser_is_answered_like_one_that_does_not_exist(
     _, secret = registered.keys.create("one", advertisers=["mine"], rights=["write"])
     headers = {"Authorization": f"Bearer {secret}"}
     foreign = registered.log(call(raw.event()), headers=headers)
-    absent = registered.log(call(raw.event()), advertiser="nobody", headers=headers)
+    absent = registered.log(call(raw.event()), advertiser="unknown", headers=headers)
     assert (foreign.status_code, foreign.content) == (404, absent.content)
     listing = registered.client.get("/api/buyer/advertisers/mine/event-sources", headers=headers)
     assert listing.status_code == 403, "it may write only"

@@ -100,7 +100,7 @@ def test_the_last_line_needs_no_feed(tmp_path: Path) -> None:
     assert names(path, 100) == [["a"], ["b"]]
 
 
-def test_a_line_beyond_the_limit_costs_nobody_else(tmp_path: Path) -> None:
+def test_a_line_beyond_the_limit_costs_no_other_line(tmp_path: Path) -> None:
     write_log(tmp_path, impressions=[impression("a"), b"?", impression("b")])
     path = tmp_path / "impressions.ndjson"
     path.write_bytes(path.read_bytes().replace(b"?", b'"' + b"x" * (MAX_DOCUMENT_BYTES + 9) + b'"'))
@@ -248,7 +248,7 @@ def test_a_stream_without_files_is_said(tmp_path: Path) -> None:
 
 
 def forbid(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    """Let nobody open a path, as its mode does for all but the superuser."""
+    """Refuse to open a path, as its mode does for every user but root."""
     really = os.open
 
     def refuse(opened: str | Path, *rest: int) -> int:

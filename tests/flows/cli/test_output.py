@@ -1,4 +1,4 @@
-"""Standard output that nobody reads, and one that takes nothing."""
+"""Standard output with a closed reader, and standard output that cannot be written."""
 
 import shutil
 import subprocess
@@ -77,7 +77,7 @@ def test_output_that_is_closed(words: tuple[str, ...], folder: Path) -> None:
     assert flows(*words, folder=folder, to=">&-") == (0, "")
 
 
-def test_a_difference_is_one_whoever_reads(folder: Path) -> None:
+def test_a_difference_is_one_with_a_closed_reader(folder: Path) -> None:
     copy = folder / "spoiled"
     copy.write_bytes((folder / "result").read_bytes())
     with duckdb.connect(copy) as connection:

@@ -1,0 +1,38 @@
+"""`tributary keys`: made, listed without secrets, and revoked."""
+
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from connectors.api.keys import KeyStore
+from flows.cli.app import app
+from flows.serve.serve import KEYS
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(app, ["keys", *map(str, words)])
+
+
+def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
+    assert run("list", tmp_path).stdout == "no API keys\n"
+    made = run("create", tmp_path, "--name", "shop", "--advertiser", "adv", "--right", "write")
+    secret = made.stdout.split()[0]
+    key = KeyStore(tmp_path / KEYS).find(secret)
+    assert key is not None
+    assert (key.name, key.advertisers, key.rights) == (
+        "shop",
+        frozenset({"adv"}),
+        frozenset({"write"}),
+    )
+    listed = run("list", tmp_path).stdout
+    assert key.id in listed
+    assert secret not in listed
+    assert run("revoke", tmp_path, key.id).exit_code == 0
+    assert KeyStore(tmp_path / KEYS).find(secret) is None
+    assert run("revoke", tmp_path, key.id).exit_code == 2
+
+
+def test_an_unknown_right_is_refused(tmp_path: Path) -> None:
+    refused = run("create", tmp_path, "--right", "own")
+    assert refused.exit_code == 2
+    assert "--right is one of write, read, admin, not own" in refused.stderr
