@@ -15,7 +15,7 @@ from attribution.policy import Policy
 from attribution.vocabulary import Warn
 from connectors.api.guard import ProblemError
 from connectors.api.sources import Sources
-from connectors.spool.writer import Receipt, Spool, SpoolFullError
+from connectors.spool.store import Receipt, Store, StoreFullError
 
 IN_THREAD_BYTES: Final = 100_000
 """Bodies from this size on are judged in a worker thread, beside the calls of others."""
@@ -50,10 +50,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class LogEvents:
-    """Takes calls: `sources` decide what is known, `spool` makes it durable."""
+    """Takes calls: `sources` decide what is known, `store` makes it durable."""
 
     sources: Sources
-    spool: Spool
+    store: Store
     policy: Policy
 
     async def take(self, advertiser_id: str, body: bytes, *, validate_only: bool) -> Answer:
@@ -64,11 +64,11 @@ class LogEvents:
             verdict, line = self._judge(advertiser_id, body)
         if validate_only:
             return Answer(verdict, None)
-        if not self.spool.has_room():
+        if not self.store.has_room():
             raise ProblemError(unavailable("the disk is nearly full", retry_after_seconds=60))
         try:
-            receipt = await asyncio.wrap_future(self.spool.append(line))
-        except (SpoolFullError, OSError) as error:
+            receipt = await asyncio.wrap_future(self.store.append(line, advertiser_id))
+        except (StoreFullError, OSError) as error:
             raise ProblemError(unavailable("nothing can be stored now; send it again")) from error
         return Answer(verdict, receipt)
 

@@ -18,6 +18,7 @@ from typing import IO, Final
 
 from attribution.contract.times import write_time
 from connectors.errors import OperatorError
+from connectors.spool.store import Receipt, StoreFullError
 
 QUEUE_BYTES_MAX: Final = 256 << 20
 """Of documents that wait; beyond it a call is refused for now."""
@@ -38,19 +39,6 @@ FREE_BYTES_MIN: Final = 64 << 20
 
 class SpoolError(OperatorError):
     """The folder cannot be written to; the message says why and what to do."""
-
-
-class SpoolFullError(Exception):
-    """Too much waits to be written, or the disk is nearly full: try again later."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """Where a document lies: the name of its file, and its line from 0."""
-
-    partition: str
-    offset: int
-    received_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +69,15 @@ class Spool:
         self._thread = Thread(target=self._run, name=f"spool {stream}", daemon=True)
         self._thread.start()
 
-    def append(self, document: bytes) -> "Future[Receipt]":
+    def append(self, document: bytes, key: str) -> "Future[Receipt]":
         """Take one JSON object on one line; the result is there when it is synced.
 
-        Raises SpoolFullError where it cannot be taken now.
+        All keep their order, whatever their `key`. Raises StoreFullError where too much waits.
         """
+        del key
         with self._counting:
             if self._is_broken or self._waiting_bytes + len(document) > QUEUE_BYTES_MAX:
-                raise SpoolFullError
+                raise StoreFullError
             self._waiting_bytes += len(document)
         waiting = _Waiting(document, Future())
         self._queue.put(waiting)
@@ -151,7 +140,9 @@ class Spool:
         first = self._lines
         self._lines += len(lines)
         self._bytes += sum(map(len, lines))
-        return [Receipt(self._name, first + at, self._stamp) for at in range(len(lines))]
+        return [
+            Receipt(self._stream, self._name, first + at, self._stamp) for at in range(len(lines))
+        ]
 
     def _current_file(self) -> IO[bytes]:
         now = time.time()

@@ -12,8 +12,9 @@ import pytest
 import uvicorn
 
 from attribution.policy import Policy
-from connectors.api.app import Api, build_app
+from connectors.api.app import build_app
 from connectors.api.calls import LogEvents
+from connectors.api.context import Api
 from connectors.api.guard import Guard
 from connectors.api.keys import KeyStore
 from connectors.api.sources import Sources

@@ -15,7 +15,8 @@ from connectors.api.calls import LogEvents
 from connectors.api.guard import ProblemError
 from connectors.api.sources import Sources
 from connectors.registry.growing import DELAY, SourceFile
-from connectors.spool.writer import Receipt, Spool
+from connectors.spool.store import Receipt
+from connectors.spool.writer import Spool
 from flows.generate.spec import GenerateSpec
 from flows.generate.write import generate_log
 from flows.replay.replay import ReplayOptions, replay

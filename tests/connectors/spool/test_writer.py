@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from connectors.spool import writer
-from connectors.spool.writer import Spool, SpoolError, SpoolFullError, stamped
+from connectors.spool.store import StoreFullError
+from connectors.spool.writer import Spool, SpoolError, stamped
 from tests.support.raw import DAY, since_epoch
 
 
@@ -25,7 +26,7 @@ def test_what_was_acknowledged_lies_where_the_receipt_says(tmp_path: Path) -> No
     spool = opened(tmp_path)
     with ThreadPoolExecutor(8) as senders:
         documents = [json.dumps({"n": number}).encode() for number in range(500)]
-        receipts = list(senders.map(lambda each: spool.append(each).result(10), documents))
+        receipts = list(senders.map(lambda each: spool.append(each, "adv").result(10), documents))
     spool.close()
     lines = {path.name: path.read_bytes().splitlines() for path in tmp_path.glob("*.ndjson")}
     for document, receipt in zip(documents, receipts, strict=True):
@@ -50,7 +51,7 @@ def test_an_unfinished_line_of_a_crash_is_cut_but_not_that_of_another(tmp_path: 
     assert mine.read_bytes() == b'{"a":1}\n'
     assert other.read_bytes() == b'{"a":1}\n{"b"'
     second = opened(tmp_path)
-    assert second.append(b'{"c":1}').result(10).partition.startswith("events-api1-")
+    assert second.append(b'{"c":1}', "adv").result(10).partition.startswith("events-api1-")
     spool.close()
     second.close()
 
@@ -60,7 +61,7 @@ def test_files_are_closed_when_they_are_large(
 ) -> None:
     monkeypatch.setattr(writer, "FILE_BYTES_MAX", 1)
     spool = opened(tmp_path)
-    names = {spool.append(b'{"a":1}').result(10).partition for _ in range(3)}
+    names = {spool.append(b'{"a":1}', "adv").result(10).partition for _ in range(3)}
     spool.close()
     assert names == {path.name for path in tmp_path.glob("*.ndjson")}
     assert len(names) == 3
@@ -71,9 +72,9 @@ def test_a_full_queue_refuses_and_takes_again_later(
 ) -> None:
     monkeypatch.setattr(writer, "QUEUE_BYTES_MAX", 100)
     spool = opened(tmp_path)
-    with pytest.raises(SpoolFullError):
-        spool.append(b" " * 101)
-    assert spool.append(b'{"a":1}').result(10).offset == 0
+    with pytest.raises(StoreFullError):
+        spool.append(b" " * 101, "adv")
+    assert spool.append(b'{"a":1}', "adv").result(10).offset == 0
     spool.close()
 
 
@@ -88,9 +89,9 @@ def test_after_a_failed_write_nothing_is_taken(
 
     monkeypatch.setattr("os.fdatasync", fails)
     with pytest.raises(OSError, match="No space left"):
-        spool.append(b'{"a":1}').result(10)
-    with pytest.raises(SpoolFullError):
-        spool.append(b'{"b":1}')
+        spool.append(b'{"a":1}', "adv").result(10)
+    with pytest.raises(StoreFullError):
+        spool.append(b'{"b":1}', "adv")
     assert len(failures) == 1
     spool.close()
 

@@ -1,0 +1,60 @@
+"""What the routes work with, and what each of them asks of its caller."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response
+
+from attribution.contract.document import JsonObject, Unreadable, read_document
+from attribution.ingest.problems import NOT_FOUND, NOT_PERMITTED, bad_json
+from connectors.api.calls import LogEvents
+from connectors.api.guard import Guard, ProblemError, read_body
+from connectors.api.keys import ApiKey
+from connectors.api.sources import Sources
+from connectors.spool.store import Receipt
+
+BUYER: Final = (
+    "/api/buyer/advertisers/{advertiser_id}",
+    "/api/v2/buyer/advertisers/{advertiser_id}",
+)
+RECEIPT: Final = "Tributary-Receipt"
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """What the routes work with; `is_wrapped` puts successful answers into `data`."""
+
+    guard: Guard
+    calls: LogEvents
+    sources: Sources
+    is_wrapped: bool = False
+
+    def caller(self, request: Request, right: str, advertiser_id: str) -> ApiKey:
+        """Return the key of a call that may do this; raises ProblemError."""
+        key = self.guard.caller(request.headers)
+        if not key.may(right, advertiser_id):
+            raise ProblemError(NOT_FOUND if key.may(right) else NOT_PERMITTED)
+        return key
+
+    def only_advertiser(self, request: Request, right: str) -> str:
+        """Return the one advertiser that the key of a call belongs to; raises ProblemError."""
+        key = self.guard.caller(request.headers)
+        if len(key.advertisers) != 1 or not key.may(right):
+            raise ProblemError(NOT_PERMITTED)
+        (advertiser_id,) = key.advertisers
+        return advertiser_id
+
+    def answer(self, content: dict[str, Any], receipt: Receipt | None = None) -> Response:
+        """Return a successful answer; `receipt` says where the call is stored."""
+        headers = {} if receipt is None else {RECEIPT: str(receipt)}
+        wrapped = {"data": content, "error": None} if self.is_wrapped else content
+        return JSONResponse(wrapped, headers=headers)
+
+
+async def read_object(request: Request) -> JsonObject:
+    """Return the body of a call as a JSON object; raises ProblemError."""
+    document = read_document(await read_body(request))
+    if isinstance(document, Unreadable):
+        raise ProblemError(bad_json(document.message))
+    return document
