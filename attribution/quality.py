@@ -11,7 +11,7 @@ from attribution.columnar.columns import Array
 from attribution.policy import Policy
 from attribution.vocabulary import KIND_CODES, Warn
 
-_QUALITY_STEPS: Final = 1e12
+QUALITY_STEPS: Final = 1e12
 """A quality has twelve decimals, so qualities can be summed exactly as decimals."""
 
 
@@ -25,7 +25,7 @@ def match_quality(carries: int, policy_weights: tuple[tuple[str, float], ...]) -
     for kind, weight in policy_weights:
         if carries >> KIND_CODES[kind] & 1:
             missed *= 1.0 - weight
-    return floor((1.0 - missed) * _QUALITY_STEPS + 0.5) / _QUALITY_STEPS
+    return floor((1.0 - missed) * QUALITY_STEPS + 0.5) / QUALITY_STEPS
 
 
 def quality(carries: int, policy: Policy) -> float:

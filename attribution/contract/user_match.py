@@ -20,6 +20,9 @@ from attribution.vocabulary import CLICK_ID_TYPE_ALIASES, UID_KINDS, Warn
 MAX_USER_AGENT: Final = 512
 """Code points of a user agent that are used; the rest does not distinguish devices."""
 
+UID_LENGTH_MAX: Final = 512
+"""Code points of the value of a uid."""
+
 DEFAULT_CLICK_ID_TYPE: Final = "sc3clid"
 UNMATCHED_UID_TYPES: Final = frozenset({"publisher_first_party", "world_id_nullifier", "other"})
 """Uid types of AdCP that never match: carried without a warning."""
@@ -87,7 +90,7 @@ class Uid(Shape):
     """A universal id; one that claims to be a hashed email must look like one."""
 
     type: Annotated[str, Field(min_length=1, max_length=64)]
-    value: Annotated[str, Field(min_length=1, max_length=512)]
+    value: Annotated[str, Field(min_length=1, max_length=UID_LENGTH_MAX)]
 
     @model_validator(mode="after")
     def _hash(self) -> "Uid":

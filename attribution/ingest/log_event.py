@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from attribution.contract.event import judge_event
+from attribution.contract.times import FUTURE_TOLERANCE
 from attribution.contract.verdicts import Envelope, EventRecord, Rejection
 from attribution.policy import Policy
-from attribution.quality import quality
+from attribution.quality import QUALITY_STEPS, quality
 from attribution.registry import SourceVersion, judge_source
 from attribution.vocabulary import KIND_CODES, Warn
 
@@ -45,25 +46,52 @@ class CallVerdict:
         return self.received - len(self.failures)
 
 
-def judge_call(envelope: Envelope, source: SourceVersion, policy: Policy) -> CallVerdict:
-    """Judge every event of a sound envelope, by the contract and by its source."""
+def judge_call(
+    envelope: Envelope, source: SourceVersion, policy: Policy, *, received_at: int
+) -> CallVerdict:
+    """Judge every event of a sound envelope, by the contract and by its source.
+
+    `received_at` is in us.
+    """
     failures: list[PartialFailure] = []
     warnings: Counter[Warn] = Counter()
-    total = 0.0
+    total = 0
     for index, verdict in enumerate(_verdicts(envelope, source, policy)):
         if isinstance(verdict, Rejection):
-            failures.append(_failure(index, verdict))
-        else:
-            warnings.update(verdict.warnings)
-            total += quality(sum(1 << KIND_CODES[kind] for kind in verdict.carries), policy)
-    accepted = len(envelope.events) - len(failures)
+            failures.append(
+                partial_failure(
+                    index, verdict.record_id, verdict.code, verdict.message, verdict.field
+                )
+            )
+            continue
+        warnings.update(verdict.warnings)
+        if verdict.event_time > received_at + FUTURE_TOLERANCE:
+            warnings[Warn.EVENT_TIME_IN_FUTURE] += 1
+        carries = sum(1 << KIND_CODES[kind] for kind in verdict.carries)
+        total += round(quality(carries, policy) * QUALITY_STEPS)
     return CallVerdict(
         received=len(envelope.events),
         failures=tuple(failures),
         warnings=warnings,
-        match_quality=round(total / accepted, 4) if accepted else 0.0,
+        match_quality=mean_quality(total, len(envelope.events) - len(failures)),
         is_test=(envelope.test_event_code or source.test_event_code) is not None,
     )
+
+
+def mean_quality(total: int, accepted: int) -> float:
+    """Return the match quality of a call: the mean of its accepted events; 0 without any.
+
+    `total` is in steps of 1 / QUALITY_STEPS, so that it is exact in any order of summing.
+    """
+    return round(total / QUALITY_STEPS / accepted, 4) if accepted else 0.0
+
+
+def partial_failure(
+    index: int, record_id: str | None, code: str, message: str, field: str | None
+) -> PartialFailure:
+    """Return a refused event; its message ends with the JSON pointer of the faulty field."""
+    place = f"/events/{index}" + _pointer(field)
+    return PartialFailure(record_id or f"event_{index}", code, f"{message} (at {place})")
 
 
 def _verdicts(
@@ -72,12 +100,6 @@ def _verdicts(
     for event in envelope.events:
         verdict = judge_event(event, policy=policy)
         yield verdict if isinstance(verdict, Rejection) else judge_source(source, verdict)
-
-
-def _failure(index: int, rejection: Rejection) -> PartialFailure:
-    place = f"/events/{index}" + _pointer(rejection.field)
-    event_id = rejection.record_id or f"event_{index}"
-    return PartialFailure(event_id, rejection.code, f"{rejection.message} (at {place})")
 
 
 def _pointer(field: str | None) -> str:

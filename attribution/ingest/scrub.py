@@ -5,11 +5,14 @@ removed too, before the document is kept.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from attribution.contract.document import JsonObject
-from attribution.contract.user_match import RAW_PII_KEYS
+from attribution.contract.user_match import RAW_PII_KEYS, UID_LENGTH_MAX
 
 HASHES: Final = ("hashed_email", "hashed_phone")
 
@@ -17,39 +20,106 @@ _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _EMAIL: Final = re.compile(r".*@", re.DOTALL)
 _PHONE: Final = re.compile(r"\s*\+\s*\(?[0-9]", re.DOTALL)
 
+_KEY: Final = r"\s*:\s*"
+_NO_HASH: Final = r'(?:[^"\sn]|"[0-9a-f]{0,63}[^0-9a-f]|"[0-9a-f]{64}[^"])'
+_NO_FLAT_OBJECTS: Final = r"(?:[^\[\sn]|\[\s*(?:\{[^{}]*\}[\s,]*)*(?:\{[^{}]*\{|[^{\]\s,]))"
+_SUSPICIOUS: Final = "|".join(
+    (
+        f'"(?i:{"|".join(sorted(RAW_PII_KEYS))})"{_KEY}',
+        # A hash that is none: not a text, too short, of other characters, or too long.
+        f'"(?:{"|".join(HASHES)})"{_KEY}{_NO_HASH}',
+        # A hashed email among the uids, uids that are no array of flat objects, a block that is no
+        # object, a letter that is escaped.
+        r'"(?i:hashed_email)"\s*[,}]',
+        f'"uids"{_KEY}{_NO_FLAT_OBJECTS}',
+        f'"user_match"{_KEY}[^{{\\sn]',
+        r"\\u00[2-7]",
+    )
+)
+
+
+def is_surely_clean(body: bytes) -> bool:
+    """Return whether the text of a document shows that it holds nothing to scrub.
+
+    It reads no JSON and takes a hundredth of the time; a text it doubts may be clean all the same.
+    """
+    return not pc.match_substring_regex(pa.array([body], pa.binary()), _SUSPICIOUS)[0].as_py()
+
 
 def scrubbed(document: JsonObject) -> tuple[JsonObject, bool]:
     """Return a log-event document without raw personal data, and whether it held any."""
-    events = document.get("events")
-    if not isinstance(events, list):
-        return document, False
-    clean = [_event(each) if isinstance(each, JsonObject) else each for each in events]
-    if all(new is old for new, old in zip(clean, events, strict=True)):
-        return document, False
-    return _with(document, {"events": clean}), True
+    clean = _changed(document, _of_document)
+    return clean, clean is not document
 
 
-def _event(event: JsonObject) -> JsonObject:
-    match = event.get("user_match")
-    if not isinstance(match, JsonObject):
-        return event
-    tokens = {key: token for key, value in match.pairs if (token := _token(key, value))}
-    return _with(event, {"user_match": _with(match, tokens)}) if tokens else event
+def _of_document(key: str, value: object) -> object:
+    if key == "events" and isinstance(value, list):
+        clean = [_changed(each, _of_event) for each in value]
+        is_same = all(new is old for new, old in zip(clean, value, strict=True))
+        return value if is_same else clean
+    return _without_raw_pii(key, value)
 
 
-def _token(key: str, value: object) -> str | None:
-    """Return what stands for a value that must not be kept; None for any other."""
-    if key.lower() in RAW_PII_KEYS and value is not None:
-        return f"redacted:{key.lower()}"
-    if key not in HASHES or not isinstance(value, str) or _HASH.fullmatch(value):
-        return None
+def _of_event(key: str, value: object) -> object:
+    if key != "user_match" or value is None:
+        return _without_raw_pii(key, value)
+    return _changed(value, _of_match) if isinstance(value, JsonObject) else "redacted"
+
+
+def _of_match(key: str, value: object) -> object:
+    if key == "uids" and value is not None:
+        return _uids(value)
+    if key in HASHES:
+        return _hash(value)
+    return _changed(_without_raw_pii(key, value), _without_raw_pii)
+
+
+def _uids(value: object) -> object:
+    if not isinstance(value, list):
+        return "redacted"
+    clean = [_uid(each) for each in value]
+    is_same = all(new is old for new, old in zip(clean, value, strict=True))
+    return value if is_same else clean
+
+
+def _uid(given: object) -> object:
+    if not isinstance(given, JsonObject):
+        return "redacted"
+    kind = given.get("type")
+    if not isinstance(kind, str) or kind.lower() != "hashed_email":
+        return given
+    return _changed(given, lambda key, value: _uid_hash(value) if key == "value" else value)
+
+
+def _uid_hash(value: object) -> object:
+    """Return what stands for the value of a uid; one that is no text of its length has no hash."""
+    is_text = isinstance(value, str) and 1 <= len(value) <= UID_LENGTH_MAX
+    return _hash(value) if is_text else None
+
+
+def _without_raw_pii(key: str, value: object) -> object:
+    is_raw = key.lower() in RAW_PII_KEYS and value is not None
+    return f"redacted:{key.lower()}" if is_raw else value
+
+
+def _hash(value: object) -> object:
+    """Return a hash as it is, and a token of the same verdict for what is none."""
+    if value is None or (isinstance(value, str) and _HASH.fullmatch(value)):
+        return value
+    if not isinstance(value, str):
+        return "redacted"
     if _EMAIL.match(value):
         return "redacted@email"
     return "+0 redacted phone" if _PHONE.match(value) else "redacted"
 
 
-def _with(given: JsonObject, changed: Mapping[str, object]) -> JsonObject:
-    """Return an object with other values of some keys, wherever those stand."""
-    changed_object = JsonObject([(key, changed.get(key, value)) for key, value in given.pairs])
-    changed_object.has_halves = given.has_halves
-    return changed_object
+def _changed(given: object, change: Callable[[str, object], object]) -> object:
+    """Return an object with changed values, wherever their keys stand; itself if none changes."""
+    if not isinstance(given, JsonObject):
+        return given
+    pairs = [(key, change(key, value)) for key, value in given.pairs]
+    if all(new is old for (_, new), (_, old) in zip(pairs, given.pairs, strict=True)):
+        return given
+    clean = JsonObject(pairs)
+    clean.has_halves = given.has_halves
+    return clean

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,15 +11,18 @@ from attribution.contract.envelope import judge_envelope
 from attribution.contract.verdicts import Refusal
 from attribution.ingest.log_event import CallVerdict, judge_call
 from attribution.ingest.problems import NOT_FOUND, CallProblem, bad_json, invalid, unavailable
-from attribution.ingest.scrub import scrubbed
+from attribution.ingest.scrub import is_surely_clean, scrubbed
 from attribution.policy import Policy
 from attribution.vocabulary import Warn
+from connectors.api.bulk import BulkJudge
 from connectors.api.guard import ProblemError
 from connectors.api.sources import Sources
 from connectors.spool.store import Receipt, Store, StoreFullError
 
-IN_THREAD_BYTES: Final = 100_000
-"""Bodies from this size on are judged in a worker thread, beside the calls of others."""
+WHITESPACE: Final = b" \t\r\n"
+
+BULK_BYTES_MIN: Final = 8_000
+"""Bodies from this size on, of some ten events, are judged by the bulk decoder."""
 
 WARNING_TEXTS: Final = {
     Warn.RAW_PII_DROPPED: "raw personal data was dropped; send only hashed identifiers",
@@ -54,25 +58,33 @@ class LogEvents:
 
     sources: Sources
     store: Store
+    bulk: BulkJudge
     policy: Policy
 
     async def take(self, advertiser_id: str, body: bytes, *, validate_only: bool) -> Answer:
         """Judge a call, and keep it; raises ProblemError."""
-        if len(body) >= IN_THREAD_BYTES:
-            verdict, line = await asyncio.to_thread(self._judge, advertiser_id, body)
-        else:
-            verdict, line = self._judge(advertiser_id, body)
+        verdict, document = await self._judged(advertiser_id, body)
         if validate_only:
             return Answer(verdict, None)
         if not self.store.has_room():
             raise ProblemError(unavailable("the disk is nearly full", retry_after_seconds=60))
         try:
-            receipt = await asyncio.wrap_future(self.store.append(line, advertiser_id))
+            receipt = await asyncio.wrap_future(self.store.append(document, advertiser_id))
         except (StoreFullError, OSError) as error:
             raise ProblemError(unavailable("nothing can be stored now; send it again")) from error
         return Answer(verdict, receipt)
 
-    def _judge(self, advertiser_id: str, body: bytes) -> tuple[CallVerdict, bytes]:
+    async def _judged(self, advertiser_id: str, body: bytes) -> tuple[CallVerdict, bytes]:
+        """Return the verdict on a call, and the document to keep; both ways agree."""
+        if len(body) < BULK_BYTES_MIN:
+            return self._judge_one_by_one(advertiser_id, body)
+        if body.startswith(b"{") and is_surely_clean(body):
+            verdict = await asyncio.wrap_future(self.bulk.judge(_prefixed(advertiser_id, body)))
+            if verdict is not None:
+                return verdict, _prefixed(advertiser_id, _one_line(body))
+        return await asyncio.to_thread(self._judge_one_by_one, advertiser_id, body)
+
+    def _judge_one_by_one(self, advertiser_id: str, body: bytes) -> tuple[CallVerdict, bytes]:
         document = _document(body)
         named = JsonObject([("advertiser_id", advertiser_id), *document.pairs])
         envelope = judge_envelope(named)
@@ -83,7 +95,8 @@ class LogEvents:
             raise ProblemError(NOT_FOUND)
         clean, is_changed = scrubbed(document)
         text = dump_json(clean).encode() if is_changed else _one_line(body)
-        verdict = judge_call(envelope, source, self.policy)
+        now = time.time_ns() // 1_000
+        verdict = judge_call(envelope, source, self.policy, received_at=now)
         return verdict, _prefixed(advertiser_id, text)
 
 
@@ -102,7 +115,7 @@ def _refused(refusal: Refusal) -> CallProblem:
 
 def _one_line(body: bytes) -> bytes:
     """Return a valid JSON object without line feeds: they stand between its tokens only."""
-    return body.strip().replace(b"\n", b" ").replace(b"\r", b" ")
+    return body.strip(WHITESPACE).replace(b"\n", b" ").replace(b"\r", b" ")
 
 
 def _prefixed(advertiser_id: str, document: bytes) -> bytes:

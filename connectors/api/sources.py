@@ -41,13 +41,13 @@ class Sources:
     def find(self, advertiser_id: str, event_source_id: str) -> SourceVersion | None:
         """Return the version of a source that is valid now."""
         now = time.time_ns() // 1_000
-        return self._current().lookup(advertiser_id, event_source_id, at=now)
+        return self.registry().lookup(advertiser_id, event_source_id, at=now)
 
     def of(self, advertiser_id: str) -> list[SourceVersion]:
         """Return the sources of an advertiser that are not deleted, by id."""
         latest = (
             versions[-1]
-            for (advertiser, _), versions in sorted(self._current().versions.items())
+            for (advertiser, _), versions in sorted(self.registry().versions.items())
             if advertiser == advertiser_id
         )
         return [each for each in latest if each.valid_to == END_OF_TIME]
@@ -78,7 +78,8 @@ class Sources:
             await asyncio.sleep(self.file.delay / 1e6 + SETTLE_SECONDS)
         return results
 
-    def _current(self) -> Registry:
+    def registry(self) -> Registry:
+        """Return all versions of all sources."""
         path = self.file.path
         size = path.stat().st_size if path.exists() else 0
         if size != self._size:

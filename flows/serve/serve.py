@@ -11,6 +11,7 @@ import uvicorn
 
 from attribution.policy import Policy
 from connectors.api.app import build_app
+from connectors.api.bulk import BulkJudge
 from connectors.api.calls import LogEvents
 from connectors.api.context import Api
 from connectors.api.guard import Guard
@@ -47,8 +48,9 @@ def serve(options: ServeOptions) -> None:
     """
     sources = Sources(SourceFile(options.folder))
     spool = Spool(options.folder, "events", _end_broken)
+    bulk = BulkJudge(sources.registry, options.policy)
     try:
-        calls = LogEvents(sources, spool, options.policy)
+        calls = LogEvents(sources, spool, bulk, options.policy)
         guard = Guard(KeyStore(options.folder / KEYS))
         app = build_app(Api(guard, calls, sources, options.is_wrapped))
         uvicorn.run(
@@ -61,6 +63,7 @@ def serve(options: ServeOptions) -> None:
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
     finally:
+        bulk.close()
         spool.close()
 
 

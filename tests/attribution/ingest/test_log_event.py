@@ -12,6 +12,8 @@ from attribution.registry import SourceVersion
 from attribution.vocabulary import Warn
 from tests.support import raw
 
+NOW = int(raw.START.timestamp()) * 1_000_000
+
 
 def judged(*events: object, source: dict[str, Any] | None = None, **fields: Any) -> CallVerdict:  # noqa: ANN401  any field
     envelope = judge_envelope(raw.envelope(*events, **fields))
@@ -19,7 +21,7 @@ def judged(*events: object, source: dict[str, Any] | None = None, **fields: Any)
     version = SourceVersion(
         advertiser_id="adv", event_source_id="src", name="src", **(source or {})
     )
-    return judge_call(envelope, version, Policy())
+    return judge_call(envelope, version, Policy(), received_at=NOW)
 
 
 def test_a_sound_call_is_processed_whole() -> None:
@@ -88,3 +90,8 @@ def test_without_an_accepted_event_quality_is_0() -> None:
 )
 def test_a_test_call_says_so(fields: dict[str, Any], source: dict[str, Any]) -> None:
     assert judged(raw.event(), source=source, **fields).is_test
+
+
+def test_an_event_of_the_future_is_warned_of() -> None:
+    verdict = judged(raw.event(event_time="2099-01-01T00:00:00Z"))
+    assert verdict.warnings == {Warn.EVENT_TIME_IN_FUTURE: 1}

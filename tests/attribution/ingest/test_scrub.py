@@ -7,7 +7,7 @@ import pytest
 
 from attribution.contract.document import JsonObject, dump_json, read_document
 from attribution.contract.event import judge_event
-from attribution.ingest.scrub import scrubbed
+from attribution.ingest.scrub import is_surely_clean, scrubbed
 from attribution.policy import Policy
 from tests.support import raw
 
@@ -28,10 +28,17 @@ def document(**match: object) -> JsonObject:
         ({"hashed_phone": "+12125550000"}, "2125550000"),
         ({"hashed_email": "Jane Doe"}, "Jane"),
         ({"address": {"street": "Elm Street"}}, "Elm"),
+        ({"ext": {"Last_Name": "Doe"}}, "Doe"),
+        ({"uids": [{"type": "Hashed_Email", "value": "jane@example.com"}]}, "jane"),
+        ({"uids": [{"type": "hashed_email", "value": "j@e" * 200}]}, "j@e"),
+        ({"uids": ["jane@example.com"]}, "jane"),
+        ({"uids": "jane@example.com"}, "jane"),
+        ({"hashed_phone": 12125550000}, "2125550000"),
     ],
 )
 def test_what_was_sent_in_the_clear_is_replaced(match: dict[str, Any], secret: str) -> None:
     before = document(**match)
+    assert not is_surely_clean(dump_json(before).encode())
     after, is_changed = scrubbed(before)
     assert is_changed
     text = dump_json(after)
@@ -44,8 +51,27 @@ def test_what_was_sent_in_the_clear_is_replaced(match: dict[str, Any], secret: s
 
 
 def test_a_sound_document_is_left_as_it_is() -> None:
-    before = document(hashed_email="ab" * 32)
+    before = document(hashed_email="ab" * 32, hashed_phone=None)
     assert scrubbed(before) == (before, False)
+    assert is_surely_clean(dump_json(before).encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"email": "jane@example.com", "events": []}',
+        '{"events": [{"Phone" : "+1 212"}]}',
+        '{"events": [{"user_match": "jane@example.com"}]}',
+        '{"events": [{"user_match": {"em\\u0061il": "jane@example.com"}}]}',
+    ],
+)
+def test_it_is_found_wherever_and_however_it_is_written(text: str) -> None:
+    assert not is_surely_clean(text.encode())
+    read = read_document(text.encode())
+    assert isinstance(read, JsonObject)
+    after, is_changed = scrubbed(read)
+    assert is_changed
+    assert "jane" not in dump_json(after)
 
 
 def test_every_copy_of_a_repeated_key_is_replaced() -> None:

@@ -13,6 +13,7 @@ import uvicorn
 
 from attribution.policy import Policy
 from connectors.api.app import build_app
+from connectors.api.bulk import BulkJudge
 from connectors.api.calls import LogEvents
 from connectors.api.context import Api
 from connectors.api.guard import Guard
@@ -49,7 +50,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
     _, secret = keys.create("tests")
     spool = Spool(tmp_path, "events", lambda _error: None)
     sources = Sources(SourceFile(tmp_path, delay=10_000))
-    calls = LogEvents(sources, spool, Policy())
+    bulk = BulkJudge(sources.registry, Policy())
+    calls = LogEvents(sources, spool, bulk, Policy())
     app = build_app(Api(Guard(keys), calls, sources))
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
@@ -62,6 +64,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield Served(tmp_path, keys, client, spool)
     server.should_exit = True
     thread.join()
+    bulk.close()
     spool.close()
 
 

@@ -10,7 +10,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from attribution.ingest.log_event import CallVerdict
+from attribution.ingest.problems import CallProblem
 from attribution.policy import Policy
+from connectors.api import calls as api_calls
+from connectors.api.bulk import BulkJudge
 from connectors.api.calls import LogEvents
 from connectors.api.guard import ProblemError
 from connectors.api.sources import Sources
@@ -55,7 +59,9 @@ async def accepted(folder: Path, calls: list[tuple[str, bytes]]) -> tuple[int, R
     """Send all calls; return how many events were stored, and which of them are refused."""
     failures: list[OSError] = []
     spool = Spool(folder, "events", failures.append)
-    taker = LogEvents(Sources(SourceFile(folder)), spool, Policy())
+    sources = Sources(SourceFile(folder))
+    bulk = BulkJudge(sources.registry, Policy())
+    taker = LogEvents(sources, spool, bulk, Policy())
     stored, refused = 0, Refused()
     for advertiser, call in calls:
         try:
@@ -69,13 +75,18 @@ async def accepted(folder: Path, calls: list[tuple[str, bytes]]) -> tuple[int, R
             for failure in answer.verdict.failures:
                 index = int(failure.message.rpartition("/events/")[2].split("/")[0].rstrip(")"))
                 refused[receipt.partition, receipt.offset, index] = failure.code
+    bulk.close()
     spool.close()
     assert failures == []
     return stored, refused
 
 
+@pytest.mark.parametrize("bulk_bytes", [0, 1 << 30])
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
-def test_verdicts_agree(tmp_path: Path, seed: int) -> None:
+def test_verdicts_agree(
+    tmp_path: Path, seed: int, bulk_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_calls, "BULK_BYTES_MIN", bulk_bytes)
     calls = sent(tmp_path, seed)
     stored, refused = asyncio.run(accepted(tmp_path / "log", calls))
     (tmp_path / "log/impressions.ndjson").write_bytes(b"")
@@ -89,3 +100,32 @@ def test_verdicts_agree(tmp_path: Path, seed: int) -> None:
     assert received == (stored,)
     assert {(file, line, index): code for file, line, index, code in rows} == refused
     assert len(refused) > 100
+
+
+async def dry_runs(folder: Path, calls: list[tuple[str, bytes]]) -> list[CallVerdict | CallProblem]:
+    """Return what each call would be answered, all sent together."""
+    sources = Sources(SourceFile(folder))
+    spool = Spool(folder, "events", print)
+    bulk = BulkJudge(sources.registry, Policy())
+    taker = LogEvents(sources, spool, bulk, Policy())
+
+    async def one(advertiser: str, call: bytes) -> CallVerdict | CallProblem:
+        try:
+            return (await taker.take(advertiser, call, validate_only=True)).verdict
+        except ProblemError as error:
+            return error.problem
+
+    answers = await asyncio.gather(*(one(*call) for call in calls))
+    bulk.close()
+    spool.close()
+    return answers
+
+
+def test_both_ways_of_judging_answer_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = sent(tmp_path, seed=3)
+    answers = []
+    for bulk_bytes in (0, 1 << 30):
+        monkeypatch.setattr(api_calls, "BULK_BYTES_MIN", bulk_bytes)
+        answers.append(asyncio.run(dry_runs(tmp_path / "log", calls)))
+    for (_, call), in_bulk, one_by_one in zip(calls, *answers, strict=True):
+        assert in_bulk == one_by_one, call
