@@ -11,7 +11,7 @@ from attribution.contract.envelope import judge_envelope
 from attribution.contract.verdicts import Refusal
 from attribution.ingest.log_event import CallVerdict, judge_call
 from attribution.ingest.problems import NOT_FOUND, CallProblem, bad_json, invalid, unavailable
-from attribution.ingest.scrub import is_surely_clean, scrubbed
+from attribution.ingest.scrub import is_surely_clean, scrubbed, scrubbed_events
 from attribution.policy import Policy
 from attribution.vocabulary import Warn
 from connectors.api.bulk import BulkJudge
@@ -78,10 +78,11 @@ class LogEvents:
         """Return the verdict on a call, and the document to keep; both ways agree."""
         if len(body) < BULK_BYTES_MIN:
             return self._judge_one_by_one(advertiser_id, body)
-        if body.startswith(b"{") and is_surely_clean(body):
+        if body.startswith(b"{"):
             verdict = await asyncio.wrap_future(self.bulk.judge(_prefixed(advertiser_id, body)))
-            if verdict is not None:
-                return verdict, _prefixed(advertiser_id, _one_line(body))
+            text = await asyncio.to_thread(_clean_text, body) if verdict is not None else None
+            if verdict is not None and text is not None:
+                return verdict, _prefixed(advertiser_id, text)
         return await asyncio.to_thread(self._judge_one_by_one, advertiser_id, body)
 
     def _judge_one_by_one(self, advertiser_id: str, body: bytes) -> tuple[CallVerdict, bytes]:
@@ -111,6 +112,12 @@ def _refused(refusal: Refusal) -> CallProblem:
     too_many = refusal.field == "events" and refusal.events > 1
     reason = {"reason": "BATCH_TOO_LARGE"} if too_many else {}
     return invalid(refusal.message, refusal.field, **reason)
+
+
+def _clean_text(body: bytes) -> bytes | None:
+    """Return a valid body on one line, scrubbed; None where it has to be read for that."""
+    clean = body if is_surely_clean(body) else scrubbed_events(body)
+    return None if clean is None else _one_line(clean)
 
 
 def _one_line(body: bytes) -> bytes:

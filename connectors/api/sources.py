@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from attribution.contract.event_source import EventSource, judge_event_source
-from attribution.ingest.problems import invalid
+from attribution.ingest.problems import invalid, unavailable
 from attribution.registry import (
     BEGINNING_OF_TIME,
     END_OF_TIME,
@@ -16,10 +16,13 @@ from attribution.registry import (
     version_of,
 )
 from connectors.api.guard import ProblemError
-from connectors.registry.growing import SourceFile
+from connectors.registry.source import SourceLog
 
 SOURCES_MAX: Final = 50
 """Sources in one sync."""
+
+LOOK_SECONDS: Final = 0.1
+"""Between two looks at the file: a change takes effect later than that."""
 
 SETTLE_SECONDS: Final = 0.2
 """Beyond the delay of a change, for the look of a lane that was just missed."""
@@ -32,11 +35,12 @@ _SERVER_ONLY: Final = {
 
 @dataclass(slots=True)
 class Sources:
-    """The sources of a growing file; read again when it has changed."""
+    """The sources of a growing file or a topic; read again when there are changes."""
 
-    file: SourceFile
+    log: SourceLog
     _registry: Registry = field(default_factory=lambda: Registry(versions={}))
-    _size: int = -1
+    _length: int = -1
+    _next_look: float = 0.0
 
     def find(self, advertiser_id: str, event_source_id: str) -> SourceVersion | None:
         """Return the version of a source that is valid now."""
@@ -74,16 +78,23 @@ class Sources:
                 results.append({"event_source_id": missing, "action": "deleted"})
                 lines.append(_deletion(advertiser_id, missing))
         if lines:
-            self.file.append(lines)
-            await asyncio.sleep(self.file.delay / 1e6 + SETTLE_SECONDS)
+            try:
+                await asyncio.to_thread(self.log.append, lines)
+            except OSError as error:
+                raise ProblemError(
+                    unavailable("nothing can be stored now; send it again")
+                ) from error
+            self._next_look = 0.0
+            await asyncio.sleep(self.log.delay / 1e6 + SETTLE_SECONDS)
         return results
 
     def registry(self) -> Registry:
-        """Return all versions of all sources."""
-        path = self.file.path
-        size = path.stat().st_size if path.exists() else 0
-        if size != self._size:
-            self._registry, self._size = self.file.registry(), size
+        """Return all versions of all sources, as of LOOK_SECONDS ago."""
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_SECONDS
+            length = self.log.length()
+            if length != self._length:
+                self._registry, self._length = self.log.registry(), length
         return self._registry
 
 

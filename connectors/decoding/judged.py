@@ -16,6 +16,7 @@ from attribution.contract.document import JsonObject, Unreadable, read_document
 from attribution.contract.envelope import judge_envelope
 from attribution.contract.event import judge_event
 from attribution.contract.impression import judge_impression
+from attribution.contract.split import WORTHWHILE_BYTES, read_event, split_events
 from attribution.contract.verdicts import (
     Envelope,
     EventRecord,
@@ -82,17 +83,24 @@ class JudgedEvents(_Judged):
                 self._refuse(line, envelope)
                 continue
             self._envelopes.append(_envelope_row(line, envelope))
-            self._judge_events(line, range(len(envelope.events)), envelope)
+            for index, event in enumerate(envelope.events):
+                self._judge_event(line, index, envelope, event)
 
     def judge_events(self, line: Ints, index: Ints) -> None:
         """Judge single events, by line (ascending) and index; their envelopes are valid."""
         places = zip(line.tolist(), index.tolist(), strict=True)
         for at, mine in groupby(places, key=lambda place: place[0]):
-            document = read_document(self._lines[at])
-            assert not isinstance(document, Unreadable), "the fast path accepted a broken document"
-            envelope = judge_envelope(document)
-            assert isinstance(envelope, Envelope), "the fast path accepted a refused envelope"
-            self._judge_events(at, (number for _, number in mine), envelope)
+            self._judge_some(at, [number for _, number in mine])
+
+    def _judge_some(self, line: int, indices: list[int]) -> None:
+        """Judge some events of a valid envelope; of a large one, only those are read."""
+        document = self._lines[line]
+        split = split_events(document) if len(document) >= WORTHWHILE_BYTES else None
+        envelope = _valid_envelope(document if split is None else split.frame())
+        events = envelope.events
+        for index in indices:
+            event = events[index] if split is None else read_event(split.events[index])
+            self._judge_event(line, index, envelope, event)
 
     def _refuse(self, line: int, refusal: Refusal) -> None:
         row = {
@@ -107,13 +115,12 @@ class JudgedEvents(_Judged):
         else:
             self.refused.append(row | {"message": refusal.message, "field": refusal.field})
 
-    def _judge_events(self, line: int, indices: Iterable[int], envelope: Envelope) -> None:
-        for index in indices:
-            verdict = judge_event(envelope.events[index], policy=self._policy)
-            if isinstance(verdict, Rejection):
-                self.refused.append(_refused_row(line, index, envelope, verdict))
-            else:
-                self._accepted.append((line, index, envelope, verdict))
+    def _judge_event(self, line: int, index: int, envelope: Envelope, event: object) -> None:
+        verdict = judge_event(event, policy=self._policy)
+        if isinstance(verdict, Rejection):
+            self.refused.append(_refused_row(line, index, envelope, verdict))
+        else:
+            self._accepted.append((line, index, envelope, verdict))
 
     def envelopes(self) -> pa.RecordBatch:
         """Return a row per envelope that was not refused as a whole."""
@@ -162,6 +169,15 @@ class JudgedImpressions(_Judged):
         ]
         keys = _keys(record.match_keys for _, record in self._accepted)
         return _in_columns(records, IMPRESSIONS), keys
+
+
+def _valid_envelope(text: bytes) -> Envelope:
+    """Return the envelope of a document that the fast path has accepted."""
+    document = read_document(text)
+    assert not isinstance(document, Unreadable), "the fast path accepted a broken document"
+    envelope = judge_envelope(document)
+    assert isinstance(envelope, Envelope), "the fast path accepted a refused envelope"
+    return envelope
 
 
 def _unreadable(line: int, message: str) -> dict[str, Any]:

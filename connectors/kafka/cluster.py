@@ -130,16 +130,23 @@ class Cluster:
             ours |= {"stats_cb": on_statistics, "statistics.interval.ms": STATISTICS_MS}
         return self._client(Consumer, ours)
 
-    def producer(self, record_bytes_max: int, on_error: Callable[[KafkaError], None]) -> Producer:
+    def producer(
+        self,
+        record_bytes_max: int,
+        on_error: Callable[[KafkaError], None],
+        *,
+        timeout_ms: int = 0,
+    ) -> Producer:
         """Return a producer that keeps the order of each key and reports every lost record.
 
-        It retries for as long as it exists, unless the broker reports a permanent error.
+        It retries for `timeout_ms`, or, with 0, for as long as it exists, unless the broker reports
+        a permanent error.
         """
         ours = {
             "acks": "all",
             "enable.idempotence": True,
             "message.max.bytes": record_bytes_max,
-            "message.timeout.ms": 0,
+            "message.timeout.ms": timeout_ms,
             "error_cb": on_error,
             "queue.buffering.max.kbytes": SEND_KILOBYTES,
             "compression.type": "zstd",

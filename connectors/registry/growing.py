@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.times import parse_time, write_time
-from attribution.registry import Registry, following
+from attribution.registry import Registry
 from connectors.registry.kept import TopicOffsets, Versions
-from connectors.registry.messages import UnreadableMessage, read_message
+from connectors.registry.messages import add_message
 
 FILE: Final = "event_sources.ndjson"
 
@@ -96,15 +96,15 @@ class SourceFile:
             os.fdatasync(file.fileno())
         return now
 
+    def length(self) -> int:
+        """Return the size of the file, in bytes."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
     def registry(self) -> Registry:
         """Return all versions that the file makes, each in effect a delay after its line."""
         versions: Versions = {}
         for line in SourceFileReader(self, lambda: None).messages():
-            change = read_message(line.key(), line.value(), versions)
-            if change is not None and not isinstance(change, UnreadableMessage):
-                at = line.timestamp()[1] * 1_000 + self.delay
-                held = following(versions.get(change.key, ()), change.version, at)
-                versions[change.key] = held
+            add_message(line, versions, self.delay)
         return Registry(versions=versions)
 
 

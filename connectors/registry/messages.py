@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.event_source import EventSource, judge_event_source
-from attribution.registry import SourceVersion, version_of
-from connectors.registry.kept import Key
+from attribution.registry import SourceVersion, following, version_of
+from connectors.registry.kept import Key, Versions
 from connectors.registry.source import SourceMessage
 
 
@@ -49,6 +49,14 @@ def read_message(
             "the key is expected to be advertiser_id/event_source_id of the document"
         )
     return Change(named, version_of(source))
+
+
+def add_message(message: SourceMessage, versions: Versions, delay: int) -> None:
+    """Let a message take effect `delay` (us) after it was written; ignore an invalid one."""
+    change = read_message(message.key(), message.value(), versions)
+    if change is not None and not isinstance(change, UnreadableMessage):
+        at = message.timestamp()[1] * 1_000 + delay
+        versions[change.key] = following(versions.get(change.key, ()), change.version, at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What a followed registry is read from: a compacted topic, or a file that grows."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
+from attribution.registry import Registry
 from connectors.registry.kept import TopicOffsets
 
 
@@ -66,3 +67,23 @@ class Source(Protocol):
 
     def reader(self, on_begin: Callable[[], None]) -> Reader:
         """Open a reader; it calls `on_begin` when all is read again."""
+
+
+class SourceLog(Protocol):
+    """The changes as an API has them: it adds some, and looks up what is in effect."""
+
+    @property
+    def delay(self) -> int:
+        """From a change to its effect (us)."""
+
+    def append(self, documents: Sequence[Mapping[str, Any]]) -> int:
+        """Add changes, durably: documents of sources, with `deleted` to delete one.
+
+        Return when they were written (us). Raises OSError where they cannot be kept.
+        """
+
+    def length(self) -> int:
+        """Return a number that grows with every change."""
+
+    def registry(self) -> Registry:
+        """Return all versions that the changes make, each in effect a delay after its change."""

@@ -37,6 +37,10 @@ FREE_BYTES_MIN: Final = 64 << 20
 """With less room on the disk, calls are refused for now."""
 
 
+LOOK_SECONDS: Final = 0.1
+"""Between two looks at the free space."""
+
+
 class SpoolError(OperatorError):
     """The folder cannot be written to; the message says why and what to do."""
 
@@ -66,6 +70,7 @@ class Spool:
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._waiting_bytes, self._counting = 0, Lock()
         self._is_broken = False
+        self._has_room, self._next_look = True, 0.0
         self._thread = Thread(target=self._run, name=f"spool {stream}", daemon=True)
         self._thread.start()
 
@@ -84,9 +89,12 @@ class Spool:
         return waiting.written
 
     def has_room(self) -> bool:
-        """Return whether the disk takes more."""
-        room = os.statvfs(self._folder)
-        return room.f_bavail * room.f_frsize >= FREE_BYTES_MIN
+        """Return whether the disk takes more, as of LOOK_SECONDS ago."""
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_SECONDS
+            room = os.statvfs(self._folder)
+            self._has_room = room.f_bavail * room.f_frsize >= FREE_BYTES_MIN
+        return self._has_room
 
     def close(self) -> None:
         """Write what waits, and end."""

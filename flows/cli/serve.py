@@ -18,7 +18,7 @@ def serve(
         Path,
         typer.Argument(
             show_default=False,
-            help="Folder of the log that accepted events are written to, and run reads.",
+            help="Folder of the log that accepted events are added to, and of API keys.",
         ),
     ],
     *,
@@ -30,7 +30,9 @@ def serve(
     config: Config = None,
     overrides: Overrides = None,
 ) -> None:
-    """Serve the HTTP API in front of the folder of a log.
+    """Serve the HTTP API in front of the folder of a log, or of topics.
+
+    With `kafka.bootstrap_servers` set, accepted events go to topics; the folder holds API keys.
 
     An answer of 200 means that the events are stored. Runs until SIGTERM or Ctrl-C. Make API keys
     with `tributary keys create`.
@@ -40,8 +42,8 @@ def serve(
     from flows.serve.serve import serve as serve_until_asked
 
     set_up_logs()
-    policy = settings_of(config, overrides).settings.policy
-    serve_until_asked(ServeOptions(folder, host, port, policy, is_wrapped=wrapped))
+    settings = settings_of(config, overrides).settings
+    serve_until_asked(ServeOptions(folder, host, port, settings, is_wrapped=wrapped))
 
 
 def up(

@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,7 +11,7 @@ from typing import Final
 import structlog
 import uvicorn
 
-from attribution.policy import Policy
+from connectors import metrics
 from connectors.api.app import build_app
 from connectors.api.bulk import BulkJudge
 from connectors.api.calls import LogEvents
@@ -17,9 +19,16 @@ from connectors.api.context import Api
 from connectors.api.guard import Guard
 from connectors.api.keys import KeyStore
 from connectors.api.sources import Sources
+from connectors.api.topic_sources import TopicSources
 from connectors.registry.growing import SourceFile
+from connectors.registry.reader import SourceTopic
+from connectors.registry.source import SourceLog
+from connectors.spool.store import Store
+from connectors.spool.topic import TopicStore
 from connectors.spool.writer import Spool
+from flows.kafka.topics import cluster_of
 from flows.process.stopping import BROKEN
+from flows.settings.model import Settings
 
 LOG: Final = structlog.get_logger("tributary")
 
@@ -32,27 +41,32 @@ DRAIN_SECONDS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """Where the API listens and which folder it writes to."""
+    """Where the API listens, and what it writes to.
+
+    That is the folder, or, if the settings name a cluster, its topics; keys are in the folder.
+    """
 
     folder: Path
     host: str
     port: int
-    policy: Policy
+    settings: Settings
     is_wrapped: bool = False
 
 
 def serve(options: ServeOptions) -> None:
     """Serve until a signal asks to end; what was accepted is stored then.
 
-    Raises SpoolError or KeyStoreError when it cannot start.
+    Raises SpoolError, KeyStoreError or ClusterError when it cannot start.
     """
-    sources = Sources(SourceFile(options.folder))
-    spool = Spool(options.folder, "events", _end_broken)
-    bulk = BulkJudge(sources.registry, options.policy)
-    try:
-        calls = LogEvents(sources, spool, bulk, options.policy)
-        guard = Guard(KeyStore(options.folder / KEYS))
-        app = build_app(Api(guard, calls, sources, options.is_wrapped))
+    policy = options.settings.policy
+    keys = KeyStore(options.folder / KEYS)
+    with ExitStack() as closing:
+        log, store = _targets(options, closing)
+        sources = Sources(log)
+        bulk = BulkJudge(sources.registry, policy)
+        closing.callback(bulk.close)
+        calls = LogEvents(sources, store("events"), bulk, policy)
+        app = build_app(Api(Guard(keys), calls, sources, options.is_wrapped))
         uvicorn.run(
             app,
             host=options.host,
@@ -62,9 +76,27 @@ def serve(options: ServeOptions) -> None:
             server_header=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
-    finally:
-        bulk.close()
-        spool.close()
+
+
+def _targets(options: ServeOptions, closing: ExitStack) -> tuple[SourceLog, Callable[[str], Store]]:
+    """Return where event sources are, and a function that opens the store of a stream."""
+    kafka = options.settings.kafka
+    if not kafka.bootstrap_servers:
+
+        def spool(stream: str) -> Store:
+            return _closed_by(closing, Spool(options.folder, stream, _end_broken))
+
+        return SourceFile(options.folder), spool
+    cluster = cluster_of(kafka)
+    topics = {"events": kafka.topics.events, "impressions": kafka.topics.impressions}
+    sources = TopicSources(SourceTopic(cluster, kafka.topics.event_sources, metrics.kafka_error))
+    closing.callback(sources.close)
+    return sources, lambda stream: _closed_by(closing, TopicStore(cluster, stream, topics[stream]))
+
+
+def _closed_by(closing: ExitStack, store: Store) -> Store:
+    closing.callback(store.close)
+    return store
 
 
 def _end_broken(error: OSError) -> None:

@@ -18,6 +18,7 @@ from connectors.api.bulk import BulkJudge
 from connectors.api.calls import LogEvents
 from connectors.api.guard import ProblemError
 from connectors.api.sources import Sources
+from connectors.decoding import judged
 from connectors.registry.growing import DELAY, SourceFile
 from connectors.spool.store import Receipt
 from connectors.spool.writer import Spool
@@ -87,6 +88,7 @@ def test_verdicts_agree(
     tmp_path: Path, seed: int, bulk_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api_calls, "BULK_BYTES_MIN", bulk_bytes)
+    monkeypatch.setattr(judged, "WORTHWHILE_BYTES", bulk_bytes)
     calls = sent(tmp_path, seed)
     stored, refused = asyncio.run(accepted(tmp_path / "log", calls))
     (tmp_path / "log/impressions.ndjson").write_bytes(b"")
@@ -126,6 +128,7 @@ def test_both_ways_of_judging_answer_alike(tmp_path: Path, monkeypatch: pytest.M
     answers = []
     for bulk_bytes in (0, 1 << 30):
         monkeypatch.setattr(api_calls, "BULK_BYTES_MIN", bulk_bytes)
+        monkeypatch.setattr(judged, "WORTHWHILE_BYTES", bulk_bytes)
         answers.append(asyncio.run(dry_runs(tmp_path / "log", calls)))
     for (_, call), in_bulk, one_by_one in zip(calls, *answers, strict=True):
         assert in_bulk == one_by_one, call
