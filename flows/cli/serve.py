@@ -30,7 +30,7 @@ def serve(
     config: Config = None,
     overrides: Overrides = None,
 ) -> None:
-    """Serve the HTTP API in front of the folder of a log, or of topics.
+    """Serve the HTTP API in front of a folder or topics.
 
     With `kafka.bootstrap_servers` set, accepted events go to topics; the folder holds API keys.
 

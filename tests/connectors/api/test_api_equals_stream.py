@@ -15,7 +15,7 @@ from attribution.ingest.problems import CallProblem
 from attribution.policy import Policy
 from connectors.api import calls as api_calls
 from connectors.api.bulk import BulkJudge
-from connectors.api.calls import LogEvents
+from connectors.api.calls import Answer, LogEvents
 from connectors.api.guard import ProblemError
 from connectors.api.sources import Sources
 from connectors.decoding import judged
@@ -64,10 +64,15 @@ async def accepted(folder: Path, calls: list[tuple[str, bytes]]) -> tuple[int, R
     bulk = BulkJudge(sources.registry, Policy())
     taker = LogEvents(sources, spool, bulk, Policy())
     stored, refused = 0, Refused()
-    for advertiser, call in calls:
+
+    async def one(advertiser: str, call: bytes) -> Answer | None:
         try:
-            answer = await taker.take(advertiser, call, validate_only=False)
+            return await taker.take(advertiser, call, validate_only=False)
         except ProblemError:
+            return None
+
+    for answer in await asyncio.gather(*(one(*call) for call in calls)):
+        if answer is None:
             continue
         receipt = answer.receipt
         assert isinstance(receipt, Receipt)
