@@ -46,6 +46,10 @@ growth: .venv/project ## Time per record at 0.2, 1 and 5 M records
 latency: .venv/project ## Append to committed row at 1,000 to 40,000 records per second
 	$(BIN)/python -m benchmarks.latency --picture
 
+.PHONY: ingest
+ingest: .venv/project ## Calls of the API per second, and what they cost; the last line is JSON
+	$(BIN)/python -m benchmarks.ingest
+
 .PHONY: recovery
 recovery: .venv/project ## What recovery costs, and how soon a killed run is back; the last line is JSON
 	$(BIN)/python -m benchmarks.recovery

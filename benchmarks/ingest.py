@@ -35,6 +35,7 @@ EVENTS: Final = 200_000
 PATH: Final = "/api/buyer/advertisers/bench/log-event"
 SIZES: Final = (10_000, 100, 1)
 CONNECTIONS: Final = {10_000: 2, 100: 64, 1: 64}
+_UNLIMITED: Final = ("--set", "api.requests_per_minute=0", "--set", "api.events_per_minute=0")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -66,7 +67,9 @@ def tributary(folder: Path) -> Iterator[Server]:
     )
     key = next(word for word in made.stdout.split() if word.startswith("scope3_"))
     port = free_port()
-    with _running([*ours, "serve", str(folder), "--port", str(port)], port, key) as server:
+    with _running(
+        [*ours, "serve", str(folder), "--port", str(port), *_UNLIMITED], port, key
+    ) as server:
         httpx.post(
             f"http://127.0.0.1:{port}{PATH.replace('log-event', 'event-sources/sync')}",
             json={"event_sources": [{"event_source_id": "bench"}]},

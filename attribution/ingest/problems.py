@@ -64,6 +64,21 @@ def too_large(limit: int) -> CallProblem:
     )
 
 
+def rate_limited(per_minute: int, what: str, retry_after_seconds: int) -> CallProblem:
+    """Refuse what is beyond the rate of a key."""
+    return CallProblem(
+        429,
+        "RATE_LIMITED",
+        f"this API key may send {per_minute} {what} per minute; slow down",
+        retry_after_seconds=retry_after_seconds,
+    )
+
+
+TOO_SLOW: Final = CallProblem(
+    408, "REQUEST_TIMEOUT", "the body did not arrive in time; send it again"
+)
+
+
 def unavailable(message: str, retry_after_seconds: int = 1) -> CallProblem:
     """Refuse for now: nothing of the call was kept, and it may be sent again."""
     return CallProblem(

@@ -1,6 +1,6 @@
 """What the routes work with, and what each of them asks of its caller."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fastapi import Request
@@ -11,6 +11,7 @@ from attribution.ingest.problems import NOT_FOUND, NOT_PERMITTED, bad_json
 from connectors.api.calls import LogEvents
 from connectors.api.guard import Guard, ProblemError, read_body
 from connectors.api.keys import ApiKey
+from connectors.api.limits import Limits, Rates
 from connectors.api.sources import Sources
 from connectors.spool.store import Receipt
 
@@ -28,22 +29,28 @@ class Api:
     guard: Guard
     calls: LogEvents
     sources: Sources
+    rates: Rates = field(default_factory=lambda: Rates(Limits()))
     is_wrapped: bool = False
 
     def caller(self, request: Request, right: str, advertiser_id: str) -> ApiKey:
         """Return the key of a call that may do this; raises ProblemError."""
-        key = self.guard.caller(request.headers)
+        key = self._key(request)
         if not key.may(right, advertiser_id):
             raise ProblemError(NOT_FOUND if key.may(right) else NOT_PERMITTED)
         return key
 
     def only_advertiser(self, request: Request, right: str) -> str:
         """Return the one advertiser that the key of a call belongs to; raises ProblemError."""
-        key = self.guard.caller(request.headers)
+        key = self._key(request)
         if len(key.advertisers) != 1 or not key.may(right):
             raise ProblemError(NOT_PERMITTED)
         (advertiser_id,) = key.advertisers
         return advertiser_id
+
+    def _key(self, request: Request) -> ApiKey:
+        key = self.guard.caller(request.headers)
+        self.rates.count_request(key.id, request.scope)
+        return key
 
     def answer(self, content: dict[str, Any], receipt: Receipt | None = None) -> Response:
         """Return a successful answer; `receipt` says where the call is stored."""

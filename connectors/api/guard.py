@@ -1,5 +1,6 @@
 """What every call has to pass before it is judged: who calls, how much is sent, and as what."""
 
+import asyncio
 import time
 import zlib
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from starlette.requests import Request
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from attribution.ingest.problems import (
     NOT_JSON,
+    TOO_SLOW,
     UNAUTHORIZED,
     CallProblem,
     bad_json,
@@ -21,6 +23,9 @@ from connectors.api.keys import ApiKey, KeyStore
 
 BODY_BYTES_MAX: Final = MAX_DOCUMENT_BYTES - (1 << 20)
 """Of a body, unpacked; the stored line has a stamp and an advertiser more."""
+
+BODY_SECONDS_MAX: Final = 60.0
+"""How long a body may take to arrive."""
 
 KEY_SECONDS: Final = 2.0
 """How long a key that was found counts without looking again: a revoked one ends within it."""
@@ -65,16 +70,29 @@ class Guard:
 
 async def read_body(request: Request) -> bytes:
     """Read and unpack the body of a call; raises ProblemError."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    headers = request.headers
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise ProblemError(NOT_JSON)
+    announced = headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > BODY_BYTES_MAX:
+        raise ProblemError(too_large(BODY_BYTES_MAX))
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            body = await _received(request)
+    except TimeoutError:
+        raise ProblemError(TOO_SLOW) from None
+    return _unpacked(body, headers.get("content-encoding", "identity").lower())
+
+
+async def _received(request: Request) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
         if size > BODY_BYTES_MAX:
             raise ProblemError(too_large(BODY_BYTES_MAX))
         parts.append(part)
-    return _unpacked(b"".join(parts), request.headers.get("content-encoding", "identity").lower())
+    return b"".join(parts)
 
 
 def _unpacked(body: bytes, encoding: str) -> bytes:

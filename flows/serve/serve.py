@@ -18,6 +18,7 @@ from connectors.api.calls import LogEvents
 from connectors.api.context import Api
 from connectors.api.guard import Guard
 from connectors.api.keys import KeyStore
+from connectors.api.limits import Limits, Rates
 from connectors.api.sources import Sources
 from connectors.api.topic_sources import TopicSources
 from connectors.registry.growing import SourceFile
@@ -66,7 +67,8 @@ def serve(options: ServeOptions) -> None:
         bulk = BulkJudge(sources.registry, policy)
         closing.callback(bulk.close)
         calls = LogEvents(sources, store("events"), bulk, policy)
-        app = build_app(Api(Guard(keys), calls, sources, options.is_wrapped))
+        rates = Rates(Limits(**options.settings.api.model_dump()))
+        app = build_app(Api(Guard(keys), calls, sources, rates, options.is_wrapped))
         uvicorn.run(
             app,
             host=options.host,

@@ -11,6 +11,7 @@ from attribution.durations import parse_duration
 from attribution.policy import Duration, Policy, Windows
 from attribution.vocabulary import EVENT_TYPES, KINDS
 from flows.settings import kafka as kafka_settings
+from flows.settings.api import ApiSettings
 from flows.settings.kafka import OPTIONS, KafkaSettings
 
 PREFIX: Final = "TRIBUTARY_"
@@ -51,6 +52,7 @@ class Settings(BaseModel):
     policy: Policy = Policy()
     flow: FlowSettings = FlowSettings()
     kafka: KafkaSettings = KafkaSettings()
+    api: ApiSettings = ApiSettings()
 
 
 KEYS: Final = frozenset(
@@ -58,6 +60,7 @@ KEYS: Final = frozenset(
     | {f"policy.weights.{kind}" for kind in KINDS}
     | {f"policy.windows.{event}.{name}" for event in EVENT_TYPES for name in Windows.model_fields}
     | {f"flow.{name}" for name in FlowSettings.model_fields}
+    | {f"api.{name}" for name in ApiSettings.model_fields}
     | {
         f"kafka.{name}"
         for name in KafkaSettings.model_fields.keys() - kafka_settings.TABLES - {"options"}

@@ -26,9 +26,11 @@ def test_every_variable_is_a_setting() -> None:
 
 def test_every_command_and_option_exists() -> None:
     commands = typer.main.get_group(app).commands
-    run, *options = OURS["tributary"]["command"]
-    known = [option for param in commands[run].params for option in param.opts]
-    assert [each for each in options if each.partition("=")[0] not in known] == []
+    for service in ("tributary", "api"):
+        name, *words = OURS[service]["command"]
+        known = [option for param in commands[name].params for option in param.opts]
+        options = [word.partition("=")[0] for word in words if word.startswith("-")]
+        assert [each for each in options if each not in known] == []
     group, command = OURS["topics"]["command"]
     assert command in commands[group].commands  # type: ignore[attr-defined]
 
@@ -40,7 +42,9 @@ def test_every_path_of_the_job_is_in_the_volume_of_the_image() -> None:
     assert [path for path in paths if not path.startswith(f"{volume}/")] == []
     mounted = dict(each.split(":")[:2] for each in OURS["tributary"]["volumes"])
     assert mounted == {"tributary": volume}
-    assert set(COMPOSE["volumes"]) >= set(mounted)
+    assert set(COMPOSE["volumes"]) >= {*mounted, "api"}
+    assert OURS["api"]["volumes"] == [f"api:{volume}"]
+    assert OURS["api"]["command"][:2] == ["serve", volume]
 
 
 def test_every_name_and_port_leads_to_the_broker() -> None:
@@ -60,6 +64,7 @@ def test_the_job_starts_when_the_topics_are_there() -> None:
     after = {name: each.get("depends_on", {}) for name, each in SERVICES.items()}
     assert after["topics"] == {"kafka": {"condition": "service_healthy"}}
     assert after["tributary"] == {"topics": {"condition": "service_completed_successfully"}}
+    assert after["api"] == after["tributary"]
     assert "healthcheck" in SERVICES["kafka"]
     assert SERVICES["console"]["profiles"] == ["console"]
 

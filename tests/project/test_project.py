@@ -62,6 +62,7 @@ def test_make_alone_lists_the_targets() -> None:
             "bench",
             "growth",
             "latency",
+            "ingest",
             "recovery",
             "soak",
             "chaos",

@@ -18,6 +18,7 @@ from connectors.api.calls import LogEvents
 from connectors.api.context import Api
 from connectors.api.guard import Guard
 from connectors.api.keys import KeyStore
+from connectors.api.limits import Limits, Rates
 from connectors.api.sources import Sources
 from connectors.registry.growing import SourceFile
 from connectors.spool.writer import Spool
@@ -32,6 +33,7 @@ class Served:
     keys: KeyStore
     client: httpx.Client
     spool: Spool
+    rates: Rates
 
     def log(self, document: object, advertiser: str = "adv", **options: Any) -> httpx.Response:  # noqa: ANN401  as httpx takes them
         """Send a call of log-event."""
@@ -52,7 +54,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
     sources = Sources(SourceFile(tmp_path, delay=10_000))
     bulk = BulkJudge(sources.registry, Policy())
     calls = LogEvents(sources, spool, bulk, Policy())
-    app = build_app(Api(Guard(keys), calls, sources))
+    rates = Rates(Limits())
+    app = build_app(Api(Guard(keys), calls, sources, rates))
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
     thread = threading.Thread(target=server.run)
@@ -61,7 +64,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         time.sleep(0.01)
     headers = {"Authorization": f"Bearer {secret}"}
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20) as client:
-        yield Served(tmp_path, keys, client, spool)
+        yield Served(tmp_path, keys, client, spool, rates)
     server.should_exit = True
     thread.join()
     bulk.close()

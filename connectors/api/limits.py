@@ -1,0 +1,133 @@
+"""How much a key may send, and how many calls are answered at once.
+
+Beyond its rate a sender is refused with 429: it has to slow down. Beyond what is answered at once,
+anybody is refused with 503: the server is busy.
+"""
+
+import math
+import time
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from attribution.ingest.problems import rate_limited, unavailable
+from connectors.api.guard import ProblemError
+from connectors.api.rendering import CALLS, refused
+
+KEYS_MAX: Final = 10_000
+"""Keys whose rate is remembered; beyond it all begin anew."""
+
+STANDING: Final = "tributary.standing"
+"""Where the standing of a call's key is, in its scope."""
+
+UNLIMITED: Final = ("/healthz", "/readyz", "/metrics")
+"""Paths that are answered however busy the server is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is allowed: per key and minute (0: any number), and at once."""
+
+    requests_per_minute: int = 60_000
+    events_per_minute: int = 6_000_000
+    calls_at_once: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a key may still send: `remaining` of `limit` now, and all again in `reset_seconds`."""
+
+    limit: int
+    remaining: int
+    reset_seconds: int
+
+
+class Rate:
+    """Token buckets, one per key: each holds a minute's worth and fills up steadily."""
+
+    def __init__(self, per_minute: int, what: str) -> None:
+        """Start with full buckets; `what` is counted, in messages."""
+        self._per_minute, self._what = per_minute, what
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def take(self, key_id: str, count: int) -> Standing | None:
+        """Take from the bucket of a key; raises ProblemError where it does not hold enough.
+
+        A call larger than the bucket is let in once the bucket is full, and leaves a debt. Return
+        None without a limit.
+        """
+        if self._per_minute == 0:
+            return None
+        now, most = time.monotonic(), float(self._per_minute)
+        tokens, at = self._buckets.get(key_id, (most, now))
+        tokens = min(most, tokens + (now - at) * most / 60)
+        if tokens < min(count, most):
+            wait = math.ceil((min(count, most) - tokens) * 60 / most)
+            raise ProblemError(rate_limited(self._per_minute, self._what, wait))
+        if len(self._buckets) >= KEYS_MAX:
+            self._buckets.clear()
+        tokens -= count
+        self._buckets[key_id] = (tokens, now)
+        reset = math.ceil((most - tokens) * 60 / most)
+        return Standing(self._per_minute, max(int(tokens), 0), reset)
+
+
+@dataclass(slots=True)
+class Rates:
+    """The rates of requests and of events."""
+
+    limits: Limits
+    requests: Rate = field(init=False)
+    events: Rate = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start with full buckets."""
+        self.requests = Rate(self.limits.requests_per_minute, "requests")
+        self.events = Rate(self.limits.events_per_minute, "events")
+
+    def count_request(self, key_id: str, scope: MutableMapping[str, Any]) -> None:
+        """Count a request, and leave its standing in the scope; raises ProblemError."""
+        scope[STANDING] = self.requests.take(key_id, 1)
+
+
+class LimitedApp:
+    """An application that answers so many calls at once, and says how its senders stand."""
+
+    def __init__(self, app: ASGIApp, calls_at_once: int) -> None:
+        """Wrap an application."""
+        self._app, self._most = app, calls_at_once
+        self._now = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call, or refuse it for now."""
+        if scope["type"] != "http" or scope["path"] in UNLIMITED:
+            await self._app(scope, receive, send)
+            return
+        if self._now >= self._most:
+            CALLS.labels("busy", 503).inc()
+            answer = refused(unavailable("too many calls at once; send it again"), {})
+            await answer(scope, receive, send)
+            return
+
+        async def with_standing(message: Message) -> None:
+            standing = scope.get(STANDING)
+            if message["type"] == "http.response.start" and standing is not None:
+                message["headers"] = [*message["headers"], *_headers(standing)]
+            await send(message)
+
+        self._now += 1
+        try:
+            await self._app(scope, receive, with_standing)
+        finally:
+            self._now -= 1
+
+
+def _headers(standing: Standing) -> list[tuple[bytes, bytes]]:
+    named = {
+        "ratelimit-limit": standing.limit,
+        "ratelimit-remaining": standing.remaining,
+        "ratelimit-reset": standing.reset_seconds,
+    }
+    return [(name.encode(), str(value).encode()) for name, value in named.items()]
