@@ -219,3 +219,25 @@ def test_health_metrics_and_description(registered: Served) -> None:
     assert "adv" not in metrics
     paths = registered.client.get("/openapi.json").json()["paths"]
     assert "/agentic/v1/capi" in paths
+
+
+def test_an_event_of_ecapi_is_stored_as_one_of_ours(registered: Served) -> None:
+    _, secret = registered.keys.create("one", advertisers=["adv"], rights=["write"])
+    headers = {"Authorization": f"Bearer {secret}"}
+    event = {
+        "data_set_id": "src",
+        "id": "e1",
+        "timestamp": 1777231800,
+        "event_type": "generate_lead",
+        "user_data": {"email_address": ["jane@example.com"], "click_id": "c1"},
+        "value": 7.10,
+        "currency_code": "USD",
+    }
+    answer = registered.client.post("/agentic/v1/events", json=event, headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["mapping"]["mapped"]["id"] == "event_id"
+    (line,) = registered.stored()
+    assert b"jane" not in line
+    assert json.loads(line)["events"][0]["event_type"] == "lead"
+    unknown = registered.client.post("/agentic/v1/events", json={"id": "e1"}, headers=headers)
+    assert unknown.status_code == 400
