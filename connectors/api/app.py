@@ -3,20 +3,72 @@
 Bodies are read and judged by our own code; the framework routes and describes.
 """
 
-from fastapi import FastAPI
+import traceback
+from http import HTTPStatus
+from typing import Any, Final
 
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from attribution.ingest.problems import CallProblem, invalid
 from connectors.api.context import Api
+from connectors.api.description import SECURITY
 from connectors.api.limits import LimitedApp
+from connectors.api.rendering import refused
 from connectors.api.routes.ecapi import ecapi_router
 from connectors.api.routes.events import events_router
 from connectors.api.routes.operations import operations_router
 from connectors.api.routes.sources import sources_router
 from connectors.release import release
 
+LOG: Final = structlog.get_logger("tributary")
+
+
+class _Described(FastAPI):
+    """An application whose description says how to authenticate."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
+        document = super().openapi()
+        document.setdefault("components", {})["securitySchemes"] = SECURITY
+        return document
+
 
 def build_app(api: Api) -> LimitedApp:
     """Return the application."""
-    app = FastAPI(title="Tributary", version=release(), docs_url="/docs", redoc_url=None)
+    app = _Described(title="Tributary", version=release(), docs_url="/docs", redoc_url=None)
     for router in (events_router, ecapi_router, sources_router, operations_router):
         app.include_router(router(api))
+    app.add_exception_handler(RequestValidationError, _bad_parameter)
+    app.add_exception_handler(HTTPException, _no_such_route)
+    app.add_exception_handler(Exception, _failed)
     return LimitedApp(app, api.rates.limits.calls_at_once)
+
+
+async def _bad_parameter(request: Request, error: Exception) -> Response:
+    """Refuse a parameter of the path or query that the framework has checked."""
+    del request
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return refused(invalid(str(first["msg"]), str(first["loc"][-1])), {})
+
+
+async def _no_such_route(request: Request, error: Exception) -> Response:
+    """Answer for paths and methods that do not exist, in the form of all refusals."""
+    del request
+    assert isinstance(error, HTTPException)
+    code = HTTPStatus(error.status_code).name
+    answer = refused(CallProblem(error.status_code, code, str(error.detail)), {})
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """Answer for a fault of the program; the log has where, without what was sent."""
+    del request
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    LOG.error("a call failed", kind=type(error).__name__, place=f"{where.filename}:{where.lineno}")
+    return refused(CallProblem(500, "INTERNAL_ERROR", "the server has failed"), {})

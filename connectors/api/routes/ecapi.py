@@ -7,6 +7,7 @@ from attribution.contract.document import dump_json
 from attribution.ingest.ecapi import from_ecapi
 from attribution.ingest.problems import CAPI_MESSAGES
 from connectors.api.context import Api, read_object
+from connectors.api.description import ANSWER, ECAPI, described
 from connectors.api.rendering import answered
 
 
@@ -27,5 +28,6 @@ def ecapi_router(api: Api) -> APIRouter:
 
         return await answered("ecapi", answer, texts=CAPI_MESSAGES)
 
-    router.post("/agentic/v1/events", summary="Log an event of ECAPI 1.0")(event)
+    shown = described(ANSWER, body=ECAPI)
+    router.post("/agentic/v1/events", summary="Log an event of ECAPI 1.0", **shown)(event)
     return router

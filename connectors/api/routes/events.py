@@ -5,6 +5,7 @@ from fastapi.responses import Response
 
 from attribution.ingest.problems import CAPI_MESSAGES, NOT_FOUND, NOT_PERMITTED
 from connectors.api.context import BUYER, Api
+from connectors.api.description import ANSWER, LOG_EVENT, LOG_EVENT_EXAMPLE, described
 from connectors.api.guard import ProblemError, read_body
 from connectors.api.rendering import answered
 
@@ -41,7 +42,8 @@ def events_router(api: Api) -> APIRouter:
 
         return await answered("capi", answer, texts=CAPI_MESSAGES)
 
+    shown = described(ANSWER, body=LOG_EVENT, example=LOG_EVENT_EXAMPLE)
     for prefix in BUYER:
-        router.post(f"{prefix}/log-event", summary="Log events")(log_event)
-    router.post("/agentic/v1/capi", summary="Conversion API")(capi)
+        router.post(f"{prefix}/log-event", summary="Log events", **shown)(log_event)
+    router.post("/agentic/v1/capi", summary="Conversion API", **shown)(capi)
     return router

@@ -1,14 +1,13 @@
 """Routes of event sources: sync and list."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from attribution.ingest.problems import invalid
 from attribution.registry import SourceVersion
 from connectors.api.context import BUYER, Api, read_object
-from connectors.api.guard import ProblemError
+from connectors.api.description import LISTED, SYNC, SYNCED, described
 from connectors.api.rendering import answered
 
 TAKE_MAX: Final = 250
@@ -30,23 +29,26 @@ def sources_router(api: Api) -> APIRouter:
         return await answered("event-sources/sync", answer)
 
     async def list_sources(
-        request: Request, advertiser_id: str, take: int = 50, skip: int = 0
+        request: Request,
+        advertiser_id: str,
+        take: Annotated[int, Query(ge=1, le=TAKE_MAX)] = 50,
+        skip: Annotated[int, Query(ge=0)] = 0,
     ) -> Response:
         """List event sources."""
 
         async def answer() -> Response:
             api.caller(request, "read", advertiser_id)
-            if not 1 <= take <= TAKE_MAX or skip < 0:
-                raise ProblemError(invalid(f"take is expected from 1 to {TAKE_MAX}", "take"))
             found = api.sources.of(advertiser_id)
             items = [_item(each) for each in found[skip : skip + take]]
             return api.answer({"eventSources": items, "total": len(found)})
 
         return await answered("event-sources", answer)
 
+    change, listing = described(SYNCED, body=SYNC), described(LISTED)
     for prefix in BUYER:
-        router.post(f"{prefix}/event-sources/sync", summary="Sync event sources")(sync)
-        router.get(f"{prefix}/event-sources", summary="List event sources")(list_sources)
+        path = f"{prefix}/event-sources"
+        router.post(f"{path}/sync", summary="Sync event sources", **change)(sync)
+        router.get(path, summary="List event sources", **listing)(list_sources)
     return router
 
 
