@@ -101,6 +101,11 @@ def dump_json(value: object) -> str:
     return _WRITERS[type(value)](value)
 
 
+def write_document(value: object) -> bytes:
+    """Write an object of `read_document` as UTF-8; half of a surrogate pair as its escape."""
+    return dump_json(value).encode(errors="backslashreplace")
+
+
 def pairs_of(given: dict[str, object]) -> list[tuple[str, object]]:
     """Return all pairs of an object in order, whether or not it is a `JsonObject`."""
     return given.pairs if isinstance(given, JsonObject) else list(given.items())

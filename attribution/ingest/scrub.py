@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.contract.document import JsonObject, dump_json
+from attribution.contract.document import JsonObject, write_document
 from attribution.contract.split import read_event, split_events
 from attribution.contract.user_match import RAW_PII_KEYS, UID_LENGTH_MAX
 
@@ -65,7 +65,7 @@ def scrubbed_events(body: bytes) -> bytes | None:
         event = read_event(split.events[index])
         clean = _changed(event, _of_event)
         if clean is not event:
-            split.events[index] = dump_json(clean).encode()
+            split.events[index] = write_document(clean)
     return split.with_events(split.events)
 
 

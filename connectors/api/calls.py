@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from attribution.contract.document import JsonObject, Unreadable, dump_json, read_document
+from attribution.contract.document import JsonObject, Unreadable, read_document, write_document
 from attribution.contract.envelope import judge_envelope
 from attribution.contract.verdicts import Refusal
 from attribution.ingest.log_event import CallVerdict, judge_call
@@ -95,7 +95,7 @@ class LogEvents:
         if source is None:
             raise ProblemError(NOT_FOUND)
         clean, is_changed = scrubbed(document)
-        text = dump_json(clean).encode() if is_changed else _one_line(body)
+        text = write_document(clean) if is_changed else _one_line(body)
         now = time.time_ns() // 1_000
         verdict = judge_call(envelope, source, self.policy, received_at=now)
         return verdict, _prefixed(advertiser_id, text)

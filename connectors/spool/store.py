@@ -37,6 +37,10 @@ class Store(Protocol):
         """
         ...
 
+    def probe(self) -> "Future[Receipt]":
+        """Return a result that is there as soon as documents can be kept."""
+        ...
+
     def has_room(self) -> bool:
         """Return whether more can be kept."""
         ...

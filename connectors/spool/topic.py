@@ -68,6 +68,21 @@ class TopicStore:
                 self._send(record, key.encode(), call)
         return call.receipt
 
+    def probe(self) -> "Future[Receipt]":
+        """Ask the cluster for the topic, in a thread."""
+        asked: Future[Receipt] = Future()
+
+        def ask() -> None:
+            try:
+                self._producer.list_topics(self._topic, DELIVERY_MS / 1_000)
+            except KafkaException as error:
+                asked.set_exception(OSError(str(error)))
+            else:
+                asked.set_result(Receipt(self._stream, self._topic, 0, 0))
+
+        Thread(target=ask, name="probe", daemon=True).start()
+        return asked
+
     def has_room(self) -> bool:
         """Return whether the queue takes more."""
         return self._waiting_bytes < QUEUE_BYTES_MAX

@@ -17,7 +17,9 @@ from threading import Lock, Thread
 from typing import IO, Final
 
 from attribution.contract.times import write_time
+from connectors.durable import sync_folder
 from connectors.errors import OperatorError
+from connectors.spool.packing import Packer
 from connectors.spool.store import Receipt, StoreFullError
 
 QUEUE_BYTES_MAX: Final = 256 << 20
@@ -37,6 +39,9 @@ FREE_BYTES_MIN: Final = 64 << 20
 """With less room on the disk, calls are refused for now."""
 
 
+TAIL_BYTES: Final = 1 << 20
+"""Read at once from the end of a file, to find its last line feed."""
+
 LOOK_SECONDS: Final = 0.1
 """Between two looks at the free space."""
 
@@ -47,6 +52,8 @@ class SpoolError(OperatorError):
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
+    """A document that waits; an empty one only asks for a sync."""
+
     document: bytes
     written: "Future[Receipt]"
 
@@ -62,8 +69,10 @@ class Spool:
         """
         self._folder, self._stream, self._fail = folder, stream, fail
         self._slot, self._lock_file = _take_slot(folder, stream)
-        for path in folder.glob(f"{stream}-api{self._slot}-*.ndjson"):
+        self._packer = Packer()
+        for path in sorted(folder.glob(f"{stream}-api{self._slot}-*.ndjson")):
             _cut_unfinished_line(path)
+            self._packer.add(path)
         self._file: IO[bytes] | None = None
         self._name, self._lines, self._bytes, self._opened_at = "", 0, 0, 0.0
         self._stamp = 0
@@ -85,8 +94,14 @@ class Spool:
                 raise StoreFullError
             self._waiting_bytes += len(document)
         waiting = _Waiting(document, Future())
+        # A caller that has gone must not cancel what is being written.
+        waiting.written.set_running_or_notify_cancel()
         self._queue.put(waiting)
         return waiting.written
+
+    def probe(self) -> "Future[Receipt]":
+        """Let the writer sync: the result is there as soon as it can store documents."""
+        return self.append(b"", "")
 
     def has_room(self) -> bool:
         """Return whether the disk takes more, as of LOOK_SECONDS ago."""
@@ -102,6 +117,7 @@ class Spool:
         self._thread.join()
         if self._file is not None:
             self._file.close()
+        self._packer.close()
         self._lock_file.close()
 
     def _run(self) -> None:
@@ -141,16 +157,16 @@ class Spool:
     def _write(self, documents: list[bytes]) -> list[Receipt]:
         file = self._current_file()
         self._stamp = max(self._stamp, time.time_ns() // 1_000)
-        lines = [stamped(document, self._stamp) for document in documents]
+        lines = [stamped(each, self._stamp) if each else b"" for each in documents]
         file.write(b"".join(lines))
         file.flush()
         os.fdatasync(file.fileno())
-        first = self._lines
-        self._lines += len(lines)
-        self._bytes += sum(map(len, lines))
-        return [
-            Receipt(self._stream, self._name, first + at, self._stamp) for at in range(len(lines))
-        ]
+        receipts = []
+        for line in lines:
+            receipts.append(Receipt(self._stream, self._name, self._lines, self._stamp))
+            self._lines += bool(line)
+            self._bytes += len(line)
+        return receipts
 
     def _current_file(self) -> IO[bytes]:
         now = time.time()
@@ -158,11 +174,12 @@ class Spool:
         if self._file is None or is_over:
             if self._file is not None:
                 self._file.close()
+                self._packer.add(self._folder / self._name)
             at = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%S%f")
             self._name = f"{self._stream}-api{self._slot}-{at}.ndjson"
             self._file = (self._folder / self._name).open("xb")
             self._lines, self._bytes, self._opened_at = 0, 0, now
-            _sync_folder(self._folder)
+            sync_folder(self._folder)
         return self._file
 
 
@@ -193,16 +210,15 @@ def _take_slot(folder: Path, stream: str) -> tuple[int, IO[bytes]]:
 def _cut_unfinished_line(path: Path) -> None:
     """Cut what follows the last line feed: no caller was answered for it."""
     with path.open("r+b") as file:
-        content = file.read()
-        end = content.rfind(b"\n") + 1
-        if end < len(content):
+        end = size = file.seek(0, os.SEEK_END)
+        while end > 0:
+            begin = max(0, end - TAIL_BYTES)
+            file.seek(begin)
+            at = file.read(end - begin).rfind(b"\n")
+            if at >= 0:
+                end = begin + at + 1
+                break
+            end = begin
+        if end < size:
             file.truncate(end)
             os.fdatasync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from attribution.contract.document import dump_json
+from attribution.contract.document import write_document
 from attribution.ingest.ecapi import from_ecapi
 from attribution.ingest.problems import CAPI_MESSAGES
 from connectors.api.context import Api, read_object
@@ -21,7 +21,7 @@ def ecapi_router(api: Api) -> APIRouter:
         async def answer() -> Response:
             advertiser_id = api.only_advertiser(request, "write")
             call, report = from_ecapi(await read_object(request))
-            body = dump_json(call).encode()
+            body = write_document(call)
             found = await api.calls.take(advertiser_id, body, validate_only=validate_only)
             mapping = {"mapped": report.mapped, "dropped": report.dropped}
             return api.answer(found.rest() | {"mapping": mapping}, found.receipt)

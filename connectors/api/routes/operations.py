@@ -1,11 +1,18 @@
 """Routes for operators: liveness, readiness, metrics."""
 
+import asyncio
+from typing import Final
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from connectors.api.context import Api
 from connectors.api.rendering import METRICS
+from connectors.spool.store import Store, StoreFullError
+
+READY_SECONDS_MAX: Final = 2.0
+"""How long storing may take for the process to count as ready."""
 
 
 def operations_router(api: Api) -> APIRouter:
@@ -17,8 +24,8 @@ def operations_router(api: Api) -> APIRouter:
         return {"status": "ok"}
 
     async def ready() -> Response:
-        """Return 200 if a call can be stored now."""
-        is_ready = api.calls.store.has_room()
+        """Return 200 if a call can be stored now: something was synced in time."""
+        is_ready = api.calls.store.has_room() and await _can_store(api.calls.store)
         return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
 
     async def metrics() -> Response:
@@ -28,3 +35,12 @@ def operations_router(api: Api) -> APIRouter:
     router.get("/readyz", summary="Whether calls can be stored")(ready)
     router.get("/metrics", include_in_schema=False)(metrics)
     return router
+
+
+async def _can_store(store: Store) -> bool:
+    try:
+        async with asyncio.timeout(READY_SECONDS_MAX):
+            await asyncio.wrap_future(store.probe())
+    except (TimeoutError, OSError, StoreFullError):
+        return False
+    return True

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from attribution.contract.document import JsonObject, dump_json, read_document
+from attribution.contract.document import JsonObject, dump_json, read_document, write_document
 from attribution.contract.event import judge_event
-from attribution.ingest.scrub import is_surely_clean, scrubbed
+from attribution.ingest.scrub import is_surely_clean, scrubbed, scrubbed_events
 from attribution.policy import Policy
 from tests.support import raw
 
@@ -79,3 +79,13 @@ def test_every_copy_of_a_repeated_key_is_replaced() -> None:
     read = read_document(line)
     assert isinstance(read, JsonObject)
     assert "@" not in dump_json(scrubbed(read)[0])
+
+
+def test_half_of_a_surrogate_pair_stays_what_it_is() -> None:
+    line = b'{"events":[{"event_id":"\\ud83d","user_match":{"email":"a@b.c"}}]}'
+    read = read_document(line)
+    assert isinstance(read, JsonObject)
+    assert scrubbed_events(line) is None, "it is read whole"
+    text = write_document(scrubbed(read)[0])
+    assert b"@" not in text
+    assert read_document(text)["events"][0]["event_id"] == "\ud83d"  # type: ignore[index]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import threading
 import zlib
 from typing import Any
 
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from connectors.api import guard
+from connectors.api.routes import operations
 from tests.connectors.api.conftest import Served
 from tests.support import raw
 
@@ -241,3 +243,16 @@ def test_an_event_of_ecapi_is_stored_as_one_of_ours(registered: Served) -> None:
     assert json.loads(line)["events"][0]["event_type"] == "lead"
     unknown = registered.client.post("/agentic/v1/events", json={"id": "e1"}, headers=headers)
     assert unknown.status_code == 400
+
+
+def test_ready_is_what_can_store_in_time(
+    registered: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert registered.client.get("/readyz").json() == {"ready": True}
+    monkeypatch.setattr(operations, "READY_SECONDS_MAX", 0.1)
+    release = threading.Event()
+    monkeypatch.setattr("os.fdatasync", lambda _descriptor: release.wait(10))
+    answer = registered.client.get("/readyz")
+    release.set()
+    assert (answer.status_code, answer.json()) == (503, {"ready": False})
+    assert registered.client.get("/healthz").status_code == 200

@@ -4,6 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from connectors.spool import writer
@@ -16,10 +17,17 @@ def opened(folder: Path, failures: list[OSError] | None = None) -> Spool:
     return Spool(folder, "events", (failures if failures is not None else []).append)
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return what the files hold, packed or not, by the name of the plain file."""
+    found = {path.name: path.read_bytes() for path in folder.glob("*.ndjson")}
+    for path in folder.glob("*.ndjson.zst"):
+        with pa.CompressedInputStream(str(path), "zstd") as packed:
+            found[path.name.removesuffix(".zst")] = packed.read()
+    return dict(sorted(found.items()))
+
+
 def lines_of(folder: Path) -> list[bytes]:
-    return [
-        line for path in sorted(folder.glob("*.ndjson")) for line in path.read_bytes().splitlines()
-    ]
+    return [line for content in contents(folder).values() for line in content.splitlines()]
 
 
 def test_what_was_acknowledged_lies_where_the_receipt_says(tmp_path: Path) -> None:
@@ -28,7 +36,7 @@ def test_what_was_acknowledged_lies_where_the_receipt_says(tmp_path: Path) -> No
         documents = [json.dumps({"n": number}).encode() for number in range(500)]
         receipts = list(senders.map(lambda each: spool.append(each, "adv").result(10), documents))
     spool.close()
-    lines = {path.name: path.read_bytes().splitlines() for path in tmp_path.glob("*.ndjson")}
+    lines = {name: content.splitlines() for name, content in contents(tmp_path).items()}
     for document, receipt in zip(documents, receipts, strict=True):
         found = json.loads(lines[receipt.partition][receipt.offset])
         assert found["n"] == json.loads(document)["n"]
@@ -48,12 +56,50 @@ def test_an_unfinished_line_of_a_crash_is_cut_but_not_that_of_another(tmp_path: 
     for path in (mine, other):
         path.write_bytes(b'{"a":1}\n{"b"')
     spool = opened(tmp_path)
-    assert mine.read_bytes() == b'{"a":1}\n'
+    assert contents(tmp_path)[mine.name] == b'{"a":1}\n'
     assert other.read_bytes() == b'{"a":1}\n{"b"'
     second = opened(tmp_path)
     assert second.append(b'{"c":1}', "adv").result(10).partition.startswith("events-api1-")
     spool.close()
     second.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "left"),
+    [(b"", b""), (b"x" * 50, b""), (b"ab\n" + b"x" * 50, b"ab\n"), (b"ab\ncd\n", b"ab\ncd\n")],
+)
+def test_the_last_line_feed_is_found_from_the_end(
+    tmp_path: Path, content: bytes, left: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "TAIL_BYTES", 7)
+    (tmp_path / "events-api0-1.ndjson").write_bytes(content)
+    opened(tmp_path).close()
+    assert contents(tmp_path) == {"events-api0-1.ndjson": left}
+
+
+def test_packing_that_was_cut_short_is_finished_at_the_next_start(tmp_path: Path) -> None:
+    plain = tmp_path / "events-api0-1.ndjson"
+    plain.write_bytes(b'{"a":1}\n')
+    (tmp_path / ".events-api0-1.ndjson.zst.part").write_bytes(b"half")
+    changed = plain.stat().st_mtime_ns
+    opened(tmp_path).close()
+    packed = tmp_path / "events-api0-1.ndjson.zst"
+    assert packed.stat().st_mtime_ns == changed
+    assert not plain.exists()
+    plain.write_bytes(b'{"a":1}\n')  # the crash came before the plain file was deleted
+    opened(tmp_path).close()
+    assert [path.name for path in tmp_path.glob("events*")] == [packed.name]
+    assert contents(tmp_path) == {plain.name: b'{"a":1}\n'}
+
+
+def test_a_probe_is_answered_by_a_sync_and_stores_nothing(tmp_path: Path) -> None:
+    spool = opened(tmp_path)
+    spool.probe().result(10)
+    assert spool.append(b'{"a":1}', "adv").result(10).offset == 0
+    spool.probe().result(10)
+    assert spool.append(b'{"a":2}', "adv").result(10).offset == 1
+    spool.close()
+    assert len(lines_of(tmp_path)) == 2
 
 
 def test_files_are_closed_when_they_are_large(
@@ -63,8 +109,9 @@ def test_files_are_closed_when_they_are_large(
     spool = opened(tmp_path)
     names = {spool.append(b'{"a":1}', "adv").result(10).partition for _ in range(3)}
     spool.close()
-    assert names == {path.name for path in tmp_path.glob("*.ndjson")}
+    assert names == set(contents(tmp_path))
     assert len(names) == 3
+    assert len(list(tmp_path.glob("*.zst"))) == 2, "the last file is not at rest yet"
 
 
 def test_a_full_queue_refuses_and_takes_again_later(
