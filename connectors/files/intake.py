@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from zlib import crc32
 
+from attribution.vocabulary import MEASUREMENTS
 from connectors.files.folder import LogError, LogFile
 from connectors.files.growing_file import GrowingFile
 from connectors.files.listing import Listing, View
@@ -105,14 +106,17 @@ class TailIntake:
             self._files.look_around()
 
     def poll(self, held: Collection[str]) -> list[Documents]:
-        """Return new lines, at most a chunk or two; files that were not at their end come first."""
+        """Return new lines, at most a chunk or two; files that were not at their end come first.
+
+        Measurements come last: nothing waits for them.
+        """
         self._doubts.dispel()
         mine = [
             (name, file)
             for name, file in self._files.awake.items()
             if name not in held and name not in self._doubts
         ]
-        mine.sort(key=lambda each: each[1].is_at_end)
+        mine.sort(key=lambda each: (each[1].file.stream == MEASUREMENTS, each[1].is_at_end))
         given: list[Documents] = []
         left = self._chunk_bytes
         for name, file in mine:

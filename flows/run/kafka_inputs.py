@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from attribution.registry import Registry
+from attribution.vocabulary import MEASUREMENTS, RAW_STREAMS
 from connectors import metrics
 from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.dead_letters.topic import DeadLetterSink
@@ -48,8 +49,9 @@ class KafkaInputs:
         names += [self._kafka.topics.dead_letters] if self._kafka.dead_letters.enabled else []
         names += [self._kafka.topics.conversions] if self._kafka.publish else []
         found = describe(self._cluster, names)
+        may_miss = {self._streams[MEASUREMENTS]} - self._topics_begun()
         for name in names:
-            if name not in found:
+            if name not in found and name not in may_miss:
                 raise deleted(name) if name in self._topics_begun() else missing(name)
         if not self._follows:
             self._load()
@@ -141,8 +143,7 @@ class KafkaInputs:
 
     @property
     def _streams(self) -> dict[str, str]:
-        topics = self._kafka.topics
-        return {"events": topics.events, "impressions": topics.impressions}
+        return {stream: getattr(self._kafka.topics, stream) for stream in RAW_STREAMS}
 
 
 def until_asked(stopping: Callable[[], bool], note_waiting: Callable[[], None]) -> Patience:
