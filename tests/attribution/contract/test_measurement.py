@@ -188,7 +188,7 @@ def test_the_own_id_belongs_to_a_measurer_and_platform() -> None:
 
 
 def test_a_sound_call_keeps_its_rows_unjudged() -> None:
-    rows = [raw.measurement(), None, {"unit": 1}]
+    rows: list[object] = [raw.measurement(), None, {"unit": 1}]
     assert judge_measurements(document_of(raw.measurements(*rows))) == MeasurementCall(
         advertiser_id="adv", received_at=raw.since_epoch(raw.NOW), rows=rows
     )
