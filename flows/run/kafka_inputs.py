@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from attribution.registry import Registry
-from attribution.vocabulary import MEASUREMENTS, RAW_STREAMS
+from attribution.vocabulary import MEASUREMENTS, RAW_STREAMS, STREAMS
 from connectors import metrics
 from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.dead_letters.topic import DeadLetterSink
@@ -81,15 +81,18 @@ class KafkaInputs:
         return load_sources(sources, allow_unregistered=let_in)
 
     def log(self) -> InputIdentity:
-        """Return the topic of each stream, without connection options."""
-        return {"topics": self._streams}
+        """Return the topics of what is attributed, without connection options.
+
+        That of measurements may be made, or named otherwise, before it is first read.
+        """
+        return {"topics": {stream: self._streams[stream] for stream in STREAMS}}
 
     def noted(self) -> dict[str, Any]:
         """Return the topic of each stream, and the earliest offsets of partitions not yet read."""
         begun = self._begun()
         first = beginnings(self._cluster, self._streams.values())
         new = {name: offset for name, offset in first.items() if name not in begun}
-        return {**self.log(), "beginnings": new}
+        return {"topics": self._streams, "beginnings": new}
 
     def _begun(self) -> set[str]:
         """Return the partitions that the state has read from."""
