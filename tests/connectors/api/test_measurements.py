@@ -1,14 +1,20 @@
 """Measurement data over HTTP: what is answered, what is stored, and what becomes of a resend."""
 
 import json
+import random
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import duckdb
 import httpx
 import pytest
 
+from attribution.contract.measurement import Measurement
 from connectors.api.measurements import MeasurementIndex
+from flows.analysis.verify import verify
+from flows.replay.replay import ReplayOptions, replay
+from flows.settings.model import Settings
 from tests.connectors.api.conftest import Served
 from tests.support import raw
 
@@ -151,3 +157,56 @@ def test_an_index_is_kept(tmp_path: Path) -> None:
     index = MeasurementIndex(tmp_path / "api.sqlite")
     index.note({"b": "3"})
     assert index.known({"a": "", "b": "", "c": ""}) == {"a": "1", "b": "3"}
+
+
+VALUES: Final[tuple[object, ...]] = (
+    *(
+        None,
+        True,
+        0,
+        -1,
+        7.25,
+        1e30,
+        10**40,
+        "",
+        "x" * 255,
+        "x" * 256,
+        "jane@example.com",
+        "é🦆\x00",
+    ),
+    *("revenue", "currency", "count", "mmp", "EUR", "adv", [], {"a": [None]}, "\ud83d"),
+    *(
+        raw.written(raw.NOW),
+        raw.written(raw.NOW + 1),
+        "2026-01-01T00:00:60Z",
+        "0001-01-01T00:00+14:00",
+    ),
+)
+
+
+def any_row(chance: random.Random) -> object:
+    """Return a sound row with up to three fields of any value, or such a value itself."""
+    if chance.random() < 0.05:
+        return chance.choice(VALUES)
+    changed = chance.sample([*Measurement.model_fields, "unknown"], chance.randrange(4))
+    return raw.measurement() | {name: chance.choice(VALUES) for name in changed}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_stream_refuses_what_the_api_refuses_and_nothing_else(
+    served: Served, seed: int
+) -> None:
+    chance = random.Random(seed)  # noqa: S311  reproducible, not secret
+    body = json.dumps({"measurements": [any_row(chance) for _ in range(1_000)]})
+    answer = served.client.post(PATH, content=body, headers={"Content-Type": "application/json"})
+    answered = answer.json()["measurements"]
+    errors = {each["index"]: each["error"] for each in answered if each["action"] == "failed"}
+    assert 200 < len(errors) < 800
+    result = served.folder / "result.duckdb"
+    replay(ReplayOptions(served.folder, result, Settings(), allow_unregistered=True))
+    with duckdb.connect(str(result), read_only=True) as connection:
+        sql = "select source_index, code || ': ' || message from rejections order by all"
+        assert connection.execute(sql).fetchall() == sorted(errors.items())
+        stored = connection.execute("select source_index from measurements order by all").fetchall()
+    assert stored == [(each["index"],) for each in answered if each["action"] != "failed"]
+    assert verify(result).is_equal

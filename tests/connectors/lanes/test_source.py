@@ -155,17 +155,30 @@ def test_measurements_are_read_and_nothing_waits_for_them(bench: Bench) -> None:
     assert [row["source_offset"] for row in rows(list(again.next_batch()), "measurements")] == [3]
 
 
-def test_measurements_wait_for_nobody_and_come_after_the_others(bench: Bench) -> None:
-    """A backlog of theirs holds back no lane, and one of events holds them back only in turn."""
+def test_a_backlog_of_measurements_holds_nothing_back_and_comes_last(bench: Bench) -> None:
     bench.chunk_bytes = 1
-    bench.append(MEASUREMENTS, 0, 0)
-    bench.append(IMPRESSIONS, -HOUR, -HOUR)
+    bench.append(MEASUREMENTS, -40 * DAY, -40 * DAY, -40 * DAY)
     lane = bench.lane()
-    read = [promises(list(lane.next_batch()))[0][0] for _ in range(2)]
-    assert read == ["impressions", "impressions"]
-    reads = list(lane.next_batch())
-    assert rows(reads, "measurements") != []
+    assert rows(list(lane.next_batch()), "measurements") != []
     assert bench.alignment.limit == END
+    bench.append(IMPRESSIONS, -HOUR, -HOUR)
+    for _ in range(2):
+        assert len(arrivals([read for read in lane.next_batch() if read.records])) == 1
+    assert len(rows([*lane.next_batch(), *lane.next_batch()], "measurements")) == 2
+
+
+def test_measurements_are_read_however_far_another_lane_lags(bench: Bench) -> None:
+    bench.alignment = Alignment.of(2)
+    bench.append(MEASUREMENTS, 0)
+    lane = bench.lane()
+    list(lane.next_batch())
+    bench.alignment.note(1, NOW - 40 * DAY)
+    for bench.now in (SECOND, 2 * SECOND):
+        list(lane.next_batch())
+    bench.append(MEASUREMENTS, 0)
+    bench.append(IMPRESSIONS, 0)
+    reads = list(lane.next_batch())
+    assert [row["source_offset"] for row in rows(reads, "measurements")] == [1]
 
 
 def test_an_arrival_beyond_the_clock_does_not_advance_it(bench: Bench) -> None:
