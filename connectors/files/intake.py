@@ -30,6 +30,9 @@ default `idle_grace`, so that the records of a new file are not below the waterm
 FIRST_BYTES: Final = 64_000
 """Size of the first read of a file, which shows its arrival times; a file far ahead then waits."""
 
+MEASUREMENT_BYTES: Final = 1_000_000
+"""Of measurements read at once: to judge them takes a tenth of a second, and events wait for it."""
+
 PACKED_MAX: Final = 16
 """Packed files that a lane keeps open. Any other is unpacked again up to its position."""
 
@@ -120,6 +123,8 @@ class TailIntake:
         given: list[Documents] = []
         left = self._chunk_bytes
         for name, file in mine:
+            if file.file.stream == MEASUREMENTS:
+                left = min(left, MEASUREMENT_BYTES)
             if left <= 0:
                 file.is_at_end = False  # not read in this poll, so unknown
             elif (documents := self._read(name, file)) is not None:
@@ -194,6 +199,8 @@ class TailIntake:
 
     def _read(self, name: str, file: GrowingFile) -> Documents | None:
         limit = self._chunk_bytes if file.place.byte else min(FIRST_BYTES, self._chunk_bytes)
+        if file.file.stream == MEASUREMENTS:
+            limit = min(MEASUREMENT_BYTES, limit)
         documents = file.read(limit)
         if file.is_gone:
             self._look_for(name, file)
