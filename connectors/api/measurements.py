@@ -92,12 +92,12 @@ class Measurements:
 
     async def take(self, advertiser_id: str, body: bytes, *, validate_only: bool) -> SyncAnswer:
         """Judge a call, and keep it; raises ProblemError."""
-        call, verdicts = await asyncio.to_thread(_judged, advertiser_id, body)
+        verdicts, line = await asyncio.to_thread(_judged, advertiser_id, body)
         if validate_only:
             return SyncAnswer(await self._compared(verdicts), None)
         async with self._turn:
             rows = await self._compared(verdicts)
-            receipt = await self._keep(call)
+            receipt = await self._keep(line, advertiser_id)
             with suppress(sqlite3.Error):
                 await asyncio.to_thread(self.index.note, contents(verdicts))
         return SyncAnswer(rows, receipt)
@@ -109,17 +109,17 @@ class Measurements:
             raise ProblemError(unavailable("the index cannot be read; send it again")) from error
         return results(verdicts, known)
 
-    async def _keep(self, call: MeasurementCall) -> Receipt:
+    async def _keep(self, line: bytes, advertiser_id: str) -> Receipt:
         if not self.store.has_room():
             raise ProblemError(unavailable("the disk is nearly full", retry_after_seconds=60))
         try:
-            kept = self.store.append(_line(call), call.advertiser_id)
-            return await asyncio.wrap_future(kept)
+            return await asyncio.wrap_future(self.store.append(line, advertiser_id))
         except (StoreFullError, OSError) as error:
             raise ProblemError(unavailable("nothing can be stored now; send it again")) from error
 
 
-def _judged(advertiser_id: str, body: bytes) -> tuple[MeasurementCall, Verdicts]:
+def _judged(advertiser_id: str, body: bytes) -> tuple[Verdicts, bytes]:
+    """Return the verdicts of a call, and the line to be kept; raises ProblemError."""
     document = read_document(body)
     if isinstance(document, Unreadable):
         raise ProblemError(bad_json(document.message))
@@ -127,7 +127,7 @@ def _judged(advertiser_id: str, body: bytes) -> tuple[MeasurementCall, Verdicts]
     call = judge_measurements({"advertiser_id": advertiser_id, "measurements": rows})
     if not isinstance(call, MeasurementCall):
         raise ProblemError(invalid(call.message, call.field))
-    return call, judge_rows(call)
+    return judge_rows(call), _line(call)
 
 
 def _line(call: MeasurementCall) -> bytes:

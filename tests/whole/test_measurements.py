@@ -11,6 +11,7 @@ import pytest
 
 from flows.analysis.verify import verify
 from flows.replay.replay import ReplayOptions, replay
+from flows.replay.summary import Summary
 from flows.settings.model import Settings
 from tests.chaos.job import Job
 from tests.chaos.ledger import opened
@@ -74,6 +75,7 @@ def test_a_replay_stores_what_was_measured(tmp_path: Path, workers: int) -> None
         (b, 1, None, "INVALID_REQUEST"),
     ]
     assert rows(database, "select records from commits") == [(7,)]
+    assert "5 measurements stored" in Summary.of(database).lines(seconds=1)
     assert verify(database).is_equal
 
 
