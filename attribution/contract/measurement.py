@@ -25,6 +25,9 @@ from attribution.vocabulary import MEASURERS, METRICS, UNITS, Code
 MAX_MEASUREMENTS: Final = 1_000
 """The most rows of one call."""
 
+ENTITIES: Final = ("campaign_id", "media_buy_id", "package_id", "creative_id", "advertiser_id")
+"""What a row may be about; one of them at least must be there."""
+
 DECIMALS: Final = 12
 _SMALLEST: Final = Decimal(1).scaleb(-DECIMALS)
 _ZERO: Final = _SMALLEST * 0
@@ -117,8 +120,7 @@ def _problem_of(row: Measurement, advertiser_id: str) -> Problem | None:
         return _CURRENCY_REQUIRED
     if row.advertiser_id not in {None, advertiser_id}:
         return _OTHER_ADVERTISER
-    entities = (row.advertiser_id, row.campaign_id, row.media_buy_id, row.package_id)
-    return None if any((*entities, row.creative_id)) else _MISSING_ENTITY
+    return None if any(getattr(row, name) for name in ENTITIES) else _MISSING_ENTITY
 
 
 def _exact(given: Decimal) -> Decimal | None:
@@ -192,5 +194,5 @@ _OTHER_ADVERTISER: Final = Problem(
 _MISSING_ENTITY: Final = Problem(
     Code.MISSING_ENTITY,
     None,
-    "one of campaign_id, media_buy_id, package_id, creative_id and advertiser_id must be there",
+    f"one of {', '.join(ENTITIES)} must be there",
 )

@@ -4,6 +4,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from connectors.api.context import BUYER, Api
+from connectors.api.description import (
+    MEASURED,
+    MEASUREMENTS,
+    MEASUREMENTS_EXAMPLE,
+    described,
+)
 from connectors.api.guard import read_body
 from connectors.api.rendering import answered
 
@@ -25,6 +31,8 @@ def measurements_router(api: Api) -> APIRouter:
 
         return await answered("measurement-data/sync", answer)
 
+    shown = described(MEASURED, body=MEASUREMENTS, example=MEASUREMENTS_EXAMPLE)
     for prefix in BUYER:
-        router.post(f"{prefix}/measurement-data/sync", summary="Sync measurement data")(sync)
+        path = f"{prefix}/measurement-data/sync"
+        router.post(path, summary="Sync measurement data", **shown)(sync)
     return router

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from attribution.contract.measurement import Measurement
+from connectors.api.description import MEASUREMENTS_EXAMPLE
 from connectors.api.measurements import MeasurementIndex
 from flows.analysis.verify import verify
 from flows.replay.replay import ReplayOptions, replay
@@ -66,6 +67,10 @@ def test_a_resend_is_told_apart_and_stored_again(served: Served) -> None:
         "created",
     ]
     assert len(stored(served.folder)) == 3
+
+
+def test_the_example_of_the_description_is_accepted(served: Served) -> None:
+    assert actions(served.client.post(PATH, json=MEASUREMENTS_EXAMPLE)) == ["created"]
 
 
 def test_rows_of_another_advertiser_are_other_rows(served: Served) -> None:
