@@ -61,6 +61,31 @@ EVENTS: Final = pa.schema(
 )
 """One row per accepted, non-test event. `carries` and `warnings` are bit masks."""
 
+MEASUREMENT_ROWS: Final = pa.schema(
+    {
+        "line": pa.int64(),
+        "source_index": pa.int32(),
+        "advertiser_id": pa.string(),
+        "measurement_id": pa.string(),
+        "start_time": pa.int64(),
+        "end_time": pa.int64(),
+        "metric_id": pa.string(),
+        "metric_value": pa.decimal128(38, 12),
+        "unit": pa.string(),
+        "currency": pa.string(),
+        "campaign_id": pa.string(),
+        "media_buy_id": pa.string(),
+        "package_id": pa.string(),
+        "creative_id": pa.string(),
+        "source": pa.string(),
+        "source_platform": pa.string(),
+        "source_metric_name": pa.string(),
+        "external_row_id": pa.string(),
+        "received_at": pa.int64(),
+    }
+)
+"""One row per accepted measurement; `received_at` is as its document has it, null without."""
+
 REJECTIONS: Final = pa.schema(
     {
         "stream": pa.string(),
@@ -191,9 +216,9 @@ class ChunkPart:
 class Decoded:
     """One decoded chunk of lines of one stream, part by part.
 
-    `offsets` are the offsets of the lines in their partitions. `rows` has the schema `EVENTS` or
-    `IMPRESSIONS`, in no particular order; the `row` of `keys` is a position in `rows`. `records`
-    counts the lines that hold a document.
+    `offsets` are the offsets of the lines in their partitions. `rows` has the schema `EVENTS`,
+    `IMPRESSIONS` or `MEASUREMENT_ROWS`, in no particular order; the `row` of `keys` is a position
+    in `rows`. `records` counts the lines that hold a document.
     """
 
     stream: str

@@ -159,6 +159,8 @@ class Code(StrEnum):
     INVALID_TYPE = "INVALID_TYPE"
     INVALID_TIME = "INVALID_TIME"
     INVALID_CAMPAIGN_ID = "INVALID_CAMPAIGN_ID"
+    INVALID_METRIC = "INVALID_METRIC"
+    MISSING_ENTITY = "MISSING_ENTITY"
 
 
 class Warn(StrEnum):
@@ -198,3 +200,27 @@ WARNING_BITS: Final = {warning: 1 << bit for bit, warning in enumerate(Warn)}
 """Each warning's bit in a column of masks."""
 
 STREAMS: Final = ("events", "impressions")
+"""The raw streams that attribution is made from. Their watermarks decide what is final."""
+
+MEASUREMENTS: Final = "measurements"
+
+RAW_STREAMS: Final = (*STREAMS, MEASUREMENTS)
+"""All raw streams. Measurements are only stored: nothing waits for them, and there may be none."""
+
+METRICS: Final = (
+    "revenue",
+    "incremental_revenue",
+    "conversions",
+    "incremental_conversions",
+    "page_view_count",
+    "add_to_cart_count",
+    "purchase_count",
+    "ltv_1d",
+    "ltv_7d",
+    "ltv_30d",
+)
+"""What a measurement may be of."""
+
+UNITS: Final = ("currency", "count", "ratio", "percentage")
+MEASURERS: Final = ("advertiser", "mmp", "measurement_partner")
+"""Who may have measured: the `source` of a measurement."""

@@ -86,10 +86,11 @@ FRAMES: Final = Counter("tributary_frames", "Frames taken by a step", ["step"], 
 # ------------------------------------------------------------------------------------- results
 
 # For events, the outcomes of `match_stats`; for impressions, `valid` includes repeats, which also
-# count as `duplicate`. A jump of `rejected` is some client's bad deploy.
+# count as `duplicate`; measurements are `valid` or `rejected`. A jump of `rejected` is some
+# client's bad deploy.
 OUTCOMES: Final = Counter(
     "tributary_outcomes",
-    "Events, impressions and clicks whose outcome is committed",
+    "Events, impressions, clicks and measurements whose outcome is committed",
     ["stream", "outcome"],
     registry=REGISTRY,
 )

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from attribution.contract.document import JsonObject
-from attribution.contract.rules import MISSING, OTHERWISE, RULES, Drop, Refuse, Verdict
+from attribution.contract.rules import MISSING, OTHERWISE, RULES, Drop, Refuse, Rules, Verdict
 from attribution.contract.shapes import Shape
 from attribution.vocabulary import Code, Warn
 
@@ -64,7 +64,7 @@ class FieldFault:
 
 
 def check(
-    model: type[Model], given: dict[str, Any], *, under: Path = ()
+    model: type[Model], given: dict[str, Any], *, under: Path = (), rules: Rules = RULES
 ) -> Sound[Model] | FieldFault:
     """Validate an object that lies `under` a path of its record."""
     try:
@@ -72,7 +72,7 @@ def check(
     except ValidationError as error:
         details = error.errors(include_url=False)
     # Outside of `except`, so that an error raised here does not have the input as its context.
-    faults = [_judge(detail, under) for detail in details]
+    faults = [_judge(detail, under, rules) for detail in details]
     refused = [fault for fault in faults if isinstance(fault.verdict, Refuse)]
     if refused:
         return FieldFault(_problem(refused[0]), frozenset(str(fault.path[0]) for fault in refused))
@@ -98,12 +98,12 @@ class _Fault(NamedTuple):
     got: str
 
 
-def _judge(detail: ErrorDetails, under: Path) -> _Fault:
+def _judge(detail: ErrorDetails, under: Path, rules: Rules) -> _Fault:
     path = under + detail["loc"]
     given = detail["input"]
     is_missing = given is None or detail["type"] == MISSING
     for length in range(len(path), 0, -1):
-        rule = RULES.get(_INDEX.sub("[]", write_path(path[:length])))
+        rule = rules.get(_INDEX.sub("[]", write_path(path[:length])))
         if rule:
             verdict = rule.get(MISSING if is_missing else detail["type"], rule[OTHERWISE])
             got = _SIZES.get(detail["type"]) or _describe(given)

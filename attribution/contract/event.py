@@ -3,16 +3,15 @@
 The result depends on the event's fields and the policy, not on source, arrival or position.
 """
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from attribution.contract.check import FieldFault, Problem, Repair, check, without
 from attribution.contract.custom_data import CustomData, Payload, hoist, read_payload
 from attribution.contract.halves import mend_halves
-from attribution.contract.shapes import Id, Shape, Time
+from attribution.contract.shapes import Id, Shape, Time, one_of, spelled
 from attribution.contract.urls import ParsedUrl, parse_url
 from attribution.contract.user_match import UserMatch, find_raw_pii, identify
 from attribution.contract.verdicts import EventRecord, Rejection, in_order
@@ -25,19 +24,7 @@ from attribution.vocabulary import (
     Warn,
 )
 
-_EVENT_TYPES: Final = frozenset(EVENT_TYPES)
-_ACTION_SOURCES: Final = frozenset(ACTION_SOURCES)
-_SURFACES: Final = _ACTION_SOURCES | {"owned_property"}
-
-
-def _one_of(words: frozenset[str]) -> AfterValidator:
-    def is_known(word: str) -> str:
-        if word not in words:
-            kind = "unknown_word"
-            raise PydanticCustomError(kind, "not a word of the vocabulary")
-        return word
-
-    return AfterValidator(is_known)
+_SURFACES: Final = sorted({*ACTION_SOURCES, "owned_property"})
 
 
 def _to_url(given: object) -> ParsedUrl:
@@ -48,20 +35,15 @@ def _to_url(given: object) -> ParsedUrl:
     return url
 
 
-def _spelled(words: Iterable[str]) -> WithJsonSchema:
-    """Add the allowed words to the JSON Schema; pydantic cannot derive them from a validator."""
-    return WithJsonSchema({"type": "string", "enum": list(words)})
-
-
-EventType = Annotated[str, _one_of(_EVENT_TYPES), _spelled(EVENT_TYPES)]
-ActionSource = Annotated[str, _one_of(_ACTION_SOURCES), _spelled(ACTION_SOURCES)]
+EventType = Annotated[str, one_of(EVENT_TYPES), spelled(EVENT_TYPES)]
+ActionSource = Annotated[str, one_of(ACTION_SOURCES), spelled(ACTION_SOURCES)]
 Url = Annotated[ParsedUrl, PlainValidator(_to_url, json_schema_input_type=str)]
 
 
 class Surface(Shape):
     """Where an event happened, finer than `action_source`; checked, not stored."""
 
-    category: Annotated[str, _one_of(_SURFACES), _spelled(sorted(_SURFACES))]
+    category: Annotated[str, one_of(_SURFACES), spelled(_SURFACES)]
     property_type: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     namespace: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     property_id: Id | None = None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from attribution.vocabulary import ACTION_SOURCES, Code, Warn
+from attribution.vocabulary import ACTION_SOURCES, MEASURERS, METRICS, UNITS, Code, Warn
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,9 @@ class Drop:
 
 
 Verdict = Refuse | Drop
+Rules = Mapping[str, Mapping[str, Verdict]]
+"""By path, and there by the kind of fault."""
+
 MISSING: Final = "missing"
 OTHERWISE: Final = "*"
 _TOO_LONG: Final = "string_too_long"
@@ -60,7 +63,7 @@ _HASH: Final[Mapping[str, Verdict]] = {
     OTHERWISE: Drop(Warn.MALFORMED_HASH),
 }
 
-RULES: Final[Mapping[str, Mapping[str, Verdict]]] = {
+RULES: Final[Rules] = {
     # Envelopes, and the fields that impressions share with them.
     "advertiser_id": _request(_ID),
     "event_source_id": _request(_ID),
@@ -122,6 +125,8 @@ RULES: Final[Mapping[str, Mapping[str, Verdict]]] = {
         **_custom_data("a number"),
     },
     "custom_data.contents[].brand": _custom_text("a string"),
+    # Calls of measurement data.
+    "measurements": _request("an array of 1 to 1,000 measurements"),
     # Impressions and clicks.
     "impression_id": _always(Refuse(Code.INVALID_IMPRESSION_ID, _ID)),
     "type": _always(Refuse(Code.INVALID_TYPE, "impression or click")),
@@ -133,3 +138,25 @@ RULES: Final[Mapping[str, Mapping[str, Verdict]]] = {
     "price": _request("a number from 0 that fits DECIMAL(18,6)"),
     "currency": _CURRENCY,
 }
+
+_NAME: Final = _request("a string of 1 to 255 characters")
+_METRIC: Final = "one of " + ", ".join(METRICS)
+
+MEASUREMENT_RULES: Final[Rules] = {
+    "start_time": _always(Refuse(Code.INVALID_TIME, _TIME)),
+    "end_time": _always(Refuse(Code.INVALID_TIME, _TIME)),
+    "metric_id": _always(Refuse(Code.INVALID_METRIC, _METRIC)),
+    "metric_value": _always(Refuse(Code.INVALID_METRIC, "a number")),
+    "unit": _always(Refuse(Code.INVALID_METRIC, f"one of {', '.join(UNITS)}")),
+    "currency": _CURRENCY,
+    "advertiser_id": _request(_ID),
+    "campaign_id": _NAME,
+    "media_buy_id": _NAME,
+    "package_id": _NAME,
+    "creative_id": _NAME,
+    "source": _request(f"one of {', '.join(MEASURERS)}"),
+    "source_platform": _NAME,
+    "source_metric_name": _NAME,
+    "external_row_id": _NAME,
+}
+"""Of the rows of measurement data, whose ids have other bounds than those of impressions."""

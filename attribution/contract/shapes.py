@@ -4,10 +4,12 @@
 `| None`.
 """
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Annotated, Final
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -48,6 +50,24 @@ def _to_time(given: object) -> ParsedTime:
         kind = "time_format"
         raise PydanticCustomError(kind, "not a time of RFC 3339 with an offset")
     return time
+
+
+def one_of(words: Collection[str]) -> AfterValidator:
+    """Accept the words of a vocabulary only."""
+    known = frozenset(words)
+
+    def is_known(word: str) -> str:
+        if word not in known:
+            kind = "unknown_word"
+            raise PydanticCustomError(kind, "not a word of the vocabulary")
+        return word
+
+    return AfterValidator(is_known)
+
+
+def spelled(words: Collection[str]) -> WithJsonSchema:
+    """Add the allowed words to the JSON Schema; pydantic cannot derive them from a validator."""
+    return WithJsonSchema({"type": "string", "enum": list(words)})
 
 
 Id = Annotated[str, Field(min_length=1, max_length=256)]

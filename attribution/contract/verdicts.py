@@ -126,3 +126,45 @@ class Refusal:
     test_event_code: str | None
     events: int
     latest_event_time: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementCall:
+    """A call of measurement data whose own fields are valid; its rows are still to be judged."""
+
+    advertiser_id: str
+    received_at: int | None
+    rows: list[object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementRefusal:
+    """A call of measurement data refused as a whole; `rows` is their number, at least 1."""
+
+    code: Code
+    message: str
+    field: str | None
+    advertiser_id: str | None
+    received_at: int | None
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementRecord:
+    """An accepted row of measurement data; `measurement_id` is equal for copies and corrections."""
+
+    measurement_id: str
+    start_time: int
+    end_time: int
+    metric_id: str
+    metric_value: Decimal
+    unit: str
+    currency: str | None
+    campaign_id: str | None
+    media_buy_id: str | None
+    package_id: str | None
+    creative_id: str | None
+    source: str | None
+    source_platform: str | None
+    source_metric_name: str | None
+    external_row_id: str | None

@@ -20,6 +20,7 @@ from connectors.api.limits import LimitedApp
 from connectors.api.rendering import refused
 from connectors.api.routes.ecapi import ecapi_router
 from connectors.api.routes.events import events_router
+from connectors.api.routes.measurements import measurements_router
 from connectors.api.routes.operations import operations_router
 from connectors.api.routes.sources import sources_router
 from connectors.release import release
@@ -40,7 +41,8 @@ class _Described(FastAPI):
 def build_app(api: Api) -> LimitedApp:
     """Return the application."""
     app = _Described(title="Tributary", version=release(), docs_url="/docs", redoc_url=None)
-    for router in (events_router, ecapi_router, sources_router, operations_router):
+    routers = (events_router, ecapi_router, sources_router, measurements_router, operations_router)
+    for router in routers:
         app.include_router(router(api))
     app.add_exception_handler(RequestValidationError, _bad_parameter)
     app.add_exception_handler(HTTPException, _no_such_route)

@@ -12,6 +12,7 @@ from connectors.api.calls import LogEvents
 from connectors.api.guard import Guard, ProblemError, read_body
 from connectors.api.keys import ApiKey
 from connectors.api.limits import Limits, Rates
+from connectors.api.measurements import Measurements
 from connectors.api.sources import Sources
 from connectors.spool.store import Receipt
 
@@ -29,6 +30,7 @@ class Api:
     guard: Guard
     calls: LogEvents
     sources: Sources
+    measurements: Measurements
     rates: Rates = field(default_factory=lambda: Rates(Limits()))
     is_wrapped: bool = False
 

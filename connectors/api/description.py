@@ -9,7 +9,8 @@ from typing import Any, Final
 from fastapi.responses import JSONResponse
 
 from attribution.contract.event_source import EventSource
-from attribution.vocabulary import ACTION_SOURCES, EVENT_TYPES
+from attribution.contract.measurement import ENTITIES, MAX_MEASUREMENTS, Measurement
+from attribution.vocabulary import ACTION_SOURCES, EVENT_TYPES, MEASURERS, METRICS, UNITS
 
 Json = dict[str, Any]
 
@@ -75,6 +76,61 @@ ECAPI: Final[Json] = {
         "currency_code": {"type": "string", "pattern": "^[A-Z]{3}$"},
         "user_data": {"type": "object"},
         "properties": {"type": "object"},
+    },
+}
+
+_NAME: Final[Json] = {"type": "string", "minLength": 1, "maxLength": 255}
+_TIME: Final[Json] = {"type": "string", "format": "date-time"}
+
+MEASUREMENT: Final[Json] = {
+    "type": "object",
+    "required": ["start_time", "end_time", "metric_id", "metric_value", "unit"],
+    "properties": dict.fromkeys(Measurement.model_fields, _NAME)
+    | {
+        "start_time": _TIME,
+        "end_time": {**_TIME, "description": "later than start_time, itself outside"},
+        "metric_id": {"type": "string", "enum": list(METRICS)},
+        "metric_value": {"type": "number"},
+        "unit": {"type": "string", "enum": list(UNITS)},
+        "currency": {"type": "string", "pattern": "^[A-Z]{3}$", "description": "for that unit"},
+        "source": {"type": "string", "enum": list(MEASURERS)},
+        "external_row_id": {**_NAME, "description": "a later row of the same id takes its place"},
+    },
+    "anyOf": [{"required": [entity]} for entity in ENTITIES],
+}
+"""A row of measurement data. One that breaks this is refused alone, and the others are stored."""
+
+MEASUREMENTS: Final[Json] = {
+    "type": "object",
+    "required": ["measurements"],
+    "properties": {
+        "measurements": {
+            "type": "array",
+            "items": MEASUREMENT,
+            "minItems": 1,
+            "maxItems": MAX_MEASUREMENTS,
+        }
+    },
+}
+
+MEASURED: Final[Json] = {
+    "type": "object",
+    "required": ["measurements"],
+    "additionalProperties": False,
+    "properties": {
+        "measurements": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["index", "action"],
+                "additionalProperties": False,
+                "properties": {
+                    "index": {"type": "integer", "minimum": 0},
+                    "action": {"enum": ["created", "updated", "unchanged", "failed"]},
+                    "error": {"type": "string", "description": "why it has failed"},
+                },
+            },
+        }
     },
 }
 
@@ -185,6 +241,22 @@ LOG_EVENT_EXAMPLE: Final[Json] = {
             "event_time": "2026-04-26T15:05:00-05:00",
         },
     ],
+}
+
+
+MEASUREMENTS_EXAMPLE: Final[Json] = {
+    "measurements": [
+        {
+            "start_time": "2026-04-20T00:00:00Z",
+            "end_time": "2026-04-27T00:00:00Z",
+            "metric_id": "incremental_revenue",
+            "metric_value": 18250.5,
+            "unit": "currency",
+            "currency": "USD",
+            "campaign_id": "shoes",
+            "source": "measurement_partner",
+        }
+    ]
 }
 
 

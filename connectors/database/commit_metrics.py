@@ -7,7 +7,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.vocabulary import Outcome
+from attribution.vocabulary import MEASUREMENTS, Outcome
 from connectors import metrics
 
 
@@ -52,6 +52,8 @@ def _outcomes(table: str, rows: pa.Table) -> Iterator[tuple[str, str, int]]:
         repeats = _sum(rows, "duplicates")
         yield "impressions", "valid", _sum(rows, "records") + repeats
         yield "impressions", Outcome.DUPLICATE, repeats
+    elif table == MEASUREMENTS:
+        yield MEASUREMENTS, "valid", rows.num_rows
 
 
 def _count_late_records(rows: pa.Table) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import duckdb
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 """Incremented when a live run of the new version could not resume a file of the old one."""
 
 TABLES: Final = (
@@ -22,6 +22,7 @@ TABLES: Final = (
     "rejections",
     "duplicates",
     "test_events",
+    "measurements",
     "event_sources",
     "late_records",
     "future_records",
@@ -43,6 +44,7 @@ VIEWS: Final = (
     "credits",
     "match_stats",
     "touchpoint_stats",
+    "latest_measurements",
     "conservation",
     "attributed_conversions",
     "campaign_performance",

@@ -138,12 +138,12 @@ create table rejections (
   received_at timestamptz, code varchar, message varchar, field varchar, events integer,
   seq bigint);
 comment on table rejections is 'Records that were refused and why, with the place to find them; never their content';
-comment on column rejections.stream is 'events or impressions';
-comment on column rejections.record_id is 'event_id or impression_id, where it could be read';
+comment on column rejections.stream is 'events, impressions or measurements';
+comment on column rejections.record_id is 'event_id, impression_id or external_row_id, where it could be read';
 comment on column rejections.code is 'Why it was refused, one word of a closed list';
 comment on column rejections.message is 'Why it was refused, as a sentence';
 comment on column rejections.field is 'The field at fault, where there is one';
-comment on column rejections.events is 'Number of events the row stands for';
+comment on column rejections.events is 'Number of events, impressions or measurements the row stands for';
 
 create table duplicates (
   advertiser_id varchar, event_source_id varchar, event_type varchar, event_id varchar,
@@ -158,6 +158,29 @@ create table test_events (
 comment on table test_events is 'Events sent with a test code; they appear nowhere else';
 comment on column test_events.test_event_code is 'The code they were sent with';
 comment on column test_events.code is 'What the event would have been refused with; NULL when it is valid';
+
+-- ------------------------------------------------------------------------------- measurements
+
+create table measurements (
+  advertiser_id varchar, measurement_id varchar, start_time timestamptz, end_time timestamptz,
+  metric_id varchar, metric_value decimal(38,12), unit varchar, currency varchar,
+  campaign_id varchar, media_buy_id varchar, package_id varchar, creative_id varchar,
+  source varchar, source_platform varchar, source_metric_name varchar, external_row_id varchar,
+  received_at timestamptz, source_partition varchar, source_offset bigint, source_index integer,
+  seq bigint);
+comment on table measurements is 'Aggregates that somebody else has measured, every copy and correction of them. Read the view latest_measurements';
+comment on column measurements.measurement_id is 'Hash of what identifies the row: external_row_id with source and source_platform or, without one, all of its dimensions; equal for its copies and corrections';
+comment on column measurements.start_time is 'Beginning of the time that was measured';
+comment on column measurements.end_time is 'End of the time that was measured, itself outside';
+comment on column measurements.metric_id is 'What was measured: revenue, conversions, ...';
+comment on column measurements.metric_value is 'The measured value, in unit';
+comment on column measurements.unit is 'currency, count, ratio or percentage';
+comment on column measurements.source is 'Who measured it: advertiser, mmp or measurement_partner';
+comment on column measurements.source_platform is 'Where the measurement comes from';
+comment on column measurements.source_metric_name is 'What the measurer calls the metric';
+comment on column measurements.external_row_id is 'The measurer''s own id of the row';
+comment on column measurements.received_at is 'When it arrived, as its record says; NULL where it does not';
+comment on column measurements.source_index is 'Position in the document''s measurements, from 0';
 
 -- ------------------------------------------------------------------------------------- the job
 
@@ -316,6 +339,14 @@ from touchpoint_deltas group by all;
 comment on view touchpoint_stats is 'Impressions and clicks with their spend, per ad and hour';
 comment on column touchpoint_stats.type is 'impression or click, as recorded';
 comment on column touchpoint_stats.hour is 'Hour of the record''s time';
+
+create view latest_measurements as
+from measurements
+qualify row_number() over (
+  partition by measurement_id
+  order by received_at desc nulls last, source_partition desc, source_offset desc,
+    source_index desc) = 1;
+comment on view latest_measurements is 'Measurements as last corrected: of each measurement_id the row that arrived last';
 
 create view conservation as
 select advertiser_id, event_source_id, hour, sum(received)::bigint as received,

@@ -21,7 +21,7 @@ from attribution.decoded import (
 )
 from attribution.policy import Policy
 from attribution.registry import Registry
-from attribution.vocabulary import WARNING_BITS, Warn
+from attribution.vocabulary import MEASUREMENTS, WARNING_BITS, Warn
 from connectors.decoding.arrivals import NONE, Arrivals, ReadTimes, Times, future_records_of
 from connectors.decoding.chunk import Chunk, renumbered
 from connectors.decoding.clock_skew import (
@@ -34,6 +34,7 @@ from connectors.decoding.delays import Delays
 from connectors.decoding.events import read_events
 from connectors.decoding.impressions import read_impressions
 from connectors.decoding.lines import Lines
+from connectors.decoding.measurements import decode_measurements
 from connectors.decoding.source_rules import SourceRules
 
 
@@ -98,6 +99,10 @@ def decode_together(nexts: Sequence[Next]) -> Decoded:
     partitions decode them together.
     """
     decoder = nexts[0].decoder
+    if decoder.stream == MEASUREMENTS:
+        return decode_measurements(
+            [(each.decoder.partition, each.lines, each.offsets) for each in nexts]
+        )
     is_events = decoder.stream == "events"
     lines = Lines.together([each.lines for each in nexts])
     offsets = np.concatenate([each.offsets for each in nexts])

@@ -13,9 +13,10 @@ from attribution.columnar.columns import Array, Hashes, Ints, Mask, pick, starts
 from attribution.columnar.key_groups import MATCH_KEYS
 from attribution.decoded import Decoded, Keys
 from attribution.lookup import RECORD, sort_key
-from attribution.vocabulary import EVENT_TYPES, KIND_CODES
+from attribution.vocabulary import EVENT_TYPES, KIND_CODES, MEASUREMENTS
 from connectors.decoding.counts import AD, received, touchpoint_counts
 from connectors.decoding.delays import ignored_rows
+from connectors.decoding.measurements import measurement_rows
 from connectors.duckdb_query import query
 from connectors.hashing import Salts
 
@@ -195,6 +196,8 @@ def keyed(
     tables = finished_rows(decoded)
     if decoded.rows.num_rows == 0:
         return {}, tables
+    if decoded.stream == MEASUREMENTS:
+        return {}, tables | {MEASUREMENTS: measurement_rows(decoded)}
     if decoded.stream == "events":
         return {"unique": key_events(decoded, salts)}, tables
     rows = key_impressions(decoded, salts)

@@ -17,7 +17,11 @@ FILES_MAX: Final = 100
 
 MARK: Final = b"\xef\xbb\xbf"
 
-_FIELD: Final = {"events": "events", "impressions": "impression_id"}
+_FIELD: Final = {
+    "events": "events",
+    "impressions": "impression_id",
+    "measurements": "measurements",
+}
 """A field that only documents of this stream have."""
 
 
@@ -44,9 +48,9 @@ def hint(stream: str, beginning: bytes) -> str | None:
         if text.startswith(b"{") and goes_on:
             return "is spread over lines; one document per line is expected: jq -c ."
         return None
-    other = next(name for name in _FIELD if name != stream)
-    if _FIELD[stream] not in document and _FIELD[other] in document:
-        return f"holds {other}, and its name says {stream}; was it named by mistake?"
+    found = [name for name, field in _FIELD.items() if field in document]
+    if found and stream not in found:
+        return f"holds {found[0]}, and its name says {stream}; was it named by mistake?"
     return None
 
 

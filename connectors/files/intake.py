@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 from zlib import crc32
 
+from attribution.vocabulary import MEASUREMENTS
 from connectors.files.folder import LogError, LogFile
 from connectors.files.growing_file import GrowingFile
 from connectors.files.listing import Listing, View
@@ -28,6 +29,9 @@ default `idle_grace`, so that the records of a new file are not below the waterm
 
 FIRST_BYTES: Final = 64_000
 """Size of the first read of a file, which shows its arrival times; a file far ahead then waits."""
+
+MEASUREMENT_BYTES: Final = 1_000_000
+"""Of measurements read at once: to judge them takes a tenth of a second, and events wait for it."""
 
 PACKED_MAX: Final = 16
 """Packed files that a lane keeps open. Any other is unpacked again up to its position."""
@@ -105,17 +109,22 @@ class TailIntake:
             self._files.look_around()
 
     def poll(self, held: Collection[str]) -> list[Documents]:
-        """Return new lines, at most a chunk or two; files that were not at their end come first."""
+        """Return new lines, at most a chunk or two; files that were not at their end come first.
+
+        Measurements come last: nothing waits for them.
+        """
         self._doubts.dispel()
         mine = [
             (name, file)
             for name, file in self._files.awake.items()
             if name not in held and name not in self._doubts
         ]
-        mine.sort(key=lambda each: each[1].is_at_end)
+        mine.sort(key=lambda each: (each[1].file.stream == MEASUREMENTS, each[1].is_at_end))
         given: list[Documents] = []
         left = self._chunk_bytes
         for name, file in mine:
+            if file.file.stream == MEASUREMENTS:
+                left = min(left, MEASUREMENT_BYTES)
             if left <= 0:
                 file.is_at_end = False  # not read in this poll, so unknown
             elif (documents := self._read(name, file)) is not None:
@@ -190,6 +199,8 @@ class TailIntake:
 
     def _read(self, name: str, file: GrowingFile) -> Documents | None:
         limit = self._chunk_bytes if file.place.byte else min(FIRST_BYTES, self._chunk_bytes)
+        if file.file.stream == MEASUREMENTS:
+            limit = min(MEASUREMENT_BYTES, limit)
         documents = file.read(limit)
         if file.is_gone:
             self._look_for(name, file)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from attribution.vocabulary import STREAMS
+from attribution.vocabulary import RAW_STREAMS
 from connectors.files.folder import Found, LogFile, listed, look_into
 from connectors.files.hints import hints
 from connectors.files.names import NAME
@@ -89,7 +89,7 @@ class Listing:
 
     def plain(self, partition: str) -> LogFile:
         """Return the plain file of a partition, whether or not it exists."""
-        stream = next(stream for stream in STREAMS if partition.startswith(stream))
+        stream = next(stream for stream in RAW_STREAMS if partition.startswith(stream))
         return LogFile(stream, self.path / partition)
 
     def with_inode(self, inode: int) -> Sequence[LogFile]:

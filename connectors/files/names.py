@@ -3,10 +3,10 @@
 import re
 from typing import Final
 
-from attribution.vocabulary import STREAMS
+from attribution.vocabulary import RAW_STREAMS
 
 NAME: Final = re.compile(
-    r"(?P<stream>events|impressions).*\.ndjson(\.gz|\.zst)?",
+    rf"(?P<stream>{'|'.join(RAW_STREAMS)}).*\.ndjson(\.gz|\.zst)?",
     re.DOTALL,
 )
 
@@ -31,10 +31,10 @@ def why_not_read(name: str, *, is_folder: bool) -> str | None:
         return None
     if is_folder:
         return "a folder: only files directly in the folder of the log are read"
-    if name.lower().startswith(STREAMS):
+    if name.lower().startswith(RAW_STREAMS):
         return _what_is_wrong(name)
     if _RECORDS.fullmatch(name):
-        return "its name begins with neither events nor impressions"
+        return f"its name begins with none of {', '.join(RAW_STREAMS)}"
     return None
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from attribution.vocabulary import MEASUREMENTS
 from connectors.kafka.cluster import ClusterError
 from connectors.kafka.metadata import Described, MetadataPoller, deleted, missing
 from connectors.kafka.offsets import AGAIN_SECONDS, EarliestOffsets
@@ -94,6 +95,8 @@ class LaneTopicPartitions:
         new = []
         for stream, topic in self._topics.items():
             if topic not in found:
+                if stream == MEASUREMENTS and not self._was_read(topic):
+                    continue  # there may be none, or not yet
                 raise deleted(topic) if self._was_read(topic) else missing(topic)
             told = found[topic]
             for number in range(self._lane, told.partitions, self._lanes):

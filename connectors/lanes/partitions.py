@@ -56,6 +56,7 @@ class LivePartition:
 class LivePartitions:
     """The partitions of one lane by name, and the watermark sent of each stream (`promised`).
 
+    Partitions of a stream that is not `promised` hold nothing back, and are never held back.
     `opened` is when the lane began, `idle_grace` how long a partition may be idle before its
     watermark follows the clock. Resting partitions share the watermark `rested`.
     """
@@ -89,7 +90,7 @@ class LivePartitions:
         """Add a partition at the watermark that its stream, or the resting ones, have reached."""
         maximum = self.resting.take(decoder.stream, decoder.partition)
         if maximum is None:
-            self.meet(decoder, self.promised[decoder.stream], now)
+            self.meet(decoder, self.promised.get(decoder.stream, START), now)
         else:
             decoder.raise_to(maximum)
             self.meet(decoder, self.rested, now)
@@ -107,7 +108,11 @@ class LivePartitions:
 
     def ahead_of(self, limit: int) -> set[str]:
         """Return the partitions whose watermark is above `limit`."""
-        return {name for name, each in self.by_name.items() if each.watermark > limit}
+        return {
+            name
+            for name, each in self.by_name.items()
+            if each.watermark > limit and each.stream in self.promised
+        }
 
     def look_for_ends(self, is_at_end: Callable[[str], bool], held: set[str], now: int) -> None:
         """Update which partitions are at their ends; one that was held back is not idle."""
@@ -125,7 +130,7 @@ class LivePartitions:
         marks = [
             each.watermark
             for each in self.by_name.values()
-            if each.is_behind and now - each.watermark > BACKLOG
+            if each.is_behind and now - each.watermark > BACKLOG and each.stream in self.promised
         ]
         return min(marks, default=END)
 
@@ -138,7 +143,9 @@ class LivePartitions:
         ]
 
     def promise(self, stream: str, now: int) -> int:
-        """Advance the watermark of a stream as far as possible, and return it."""
+        """Advance the watermark of a stream as far as possible, and return it; START without."""
+        if stream not in self.promised:
+            return START
         low = self.promised[stream] = self._low(stream, now)
         return low
 

@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from attribution.vocabulary import STREAMS
+from attribution.columnar.frames import START
+from attribution.vocabulary import RAW_STREAMS
 from connectors.dead_letters.limit import LimitState
 from connectors.positions import Position
 
@@ -41,7 +42,7 @@ class LaneState(msgspec.Struct, frozen=True):
         """Return all partitions, idle ones included."""
         at_rest = {
             each.name: PartitionState(
-                each.stream, each.position, each.maximum, self.watermarks[each.stream]
+                each.stream, each.position, each.maximum, self.watermarks.get(each.stream, START)
             )
             for each in unpack(self.idle)
         }
@@ -66,7 +67,7 @@ class IdlePartitions:
     """The idle partitions, by stream and name, each with the latest arrival in it."""
 
     _maxima: dict[str, dict[str, int]] = field(
-        default_factory=lambda: {stream: {} for stream in STREAMS}
+        default_factory=lambda: {stream: {} for stream in RAW_STREAMS}
     )
     _loose: dict[str, str] = field(default_factory=dict)
     _piece: bytes = b""

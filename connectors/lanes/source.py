@@ -16,7 +16,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from attribution.columnar.columns import concat
 from attribution.columnar.frames import DEAD_LETTERS, END, START, DecodedChunk
 from attribution.decoded import Decoded
-from attribution.vocabulary import STREAMS
+from attribution.vocabulary import RAW_STREAMS, STREAMS
 from connectors import metrics
 from connectors.dead_letters.letters import (
     dead_letters_of,
@@ -183,7 +183,7 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
         return documents
 
     def _decode(self, documents: list[Documents], now: int) -> list[DecodedChunk]:
-        streams = [[each for each in documents if each.stream == stream] for stream in STREAMS]
+        streams = [[each for each in documents if each.stream == stream] for stream in RAW_STREAMS]
         return [self._read(each, now) for each in streams if each]
 
     def _unjudgeable(self, now: int) -> set[str]:

@@ -296,6 +296,31 @@ where duplicate.copy <> duplicate.first_copy
   and (duplicate.received_at < (select settled from progress)
     or (conversion_id, duplicate.received_at) in (from ahead_duplicates));
 
+-- A measurement is stored as it came. Its id is a hash of what identifies it; of those with one id
+-- the one that arrived last counts.
+create macro part(text) as coalesce(sized(text), '');
+
+create table expected_measurements as
+select * replace (make_timestamptz(start_time) as start_time, make_timestamptz(end_time) as end_time,
+    make_timestamptz(received_at) as received_at),
+  md5(if(external_row_id is null, '3:row', '2:id') || '|' || part(advertiser_id) || '|'
+    || part(source) || '|' || part(source_platform) || '|'
+    || if(external_row_id is null, part(campaign_id) || '|' || part(media_buy_id) || '|'
+      || part(package_id) || '|' || part(creative_id) || '|' || part(metric_id) || '|'
+      || part(unit) || '|' || part(currency) || '|' || part(source_metric_name) || '|'
+      || part(start_time::varchar) || '|' || part(end_time::varchar),
+      part(external_row_id))) as measurement_id
+from log_measurements;
+
+create macro later(m) as (coalesce(epoch_us(m.received_at), -9223372036854775807),
+  m.source_partition, m.source_offset, m.source_index);
+
+create table expected_latest_measurements as
+from expected_measurements as m
+semi join (select measurement_id, max(later(n)) as latest from expected_measurements as n
+  group by measurement_id) as last
+on m.measurement_id = last.measurement_id and later(m) = latest;
+
 create table expected_rejections as
 select * replace (make_timestamptz(received_at) as received_at) from log_rejections;
 

@@ -16,6 +16,13 @@ create table log_impressions (
   package_id varchar, creative_id varchar, spend decimal(18,6), currency varchar,
   match_keys struct(kind varchar, value varchar)[]);
 
+create table log_measurements (            -- received_at is the record's own
+  source_partition varchar, source_offset bigint, source_index integer, received_at bigint,
+  advertiser_id varchar, start_time bigint, end_time bigint, metric_id varchar,
+  metric_value decimal(38,12), unit varchar, currency varchar, campaign_id varchar,
+  media_buy_id varchar, package_id varchar, creative_id varchar, source varchar,
+  source_platform varchar, source_metric_name varchar, external_row_id varchar);
+
 create table log_rejections (
   stream varchar, source_partition varchar, source_offset bigint, source_index integer,
   advertiser_id varchar, event_source_id varchar, event_type varchar, record_id varchar,

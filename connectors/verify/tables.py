@@ -68,6 +68,18 @@ COMPARISONS: Final = (
         order=("match_quality",),
     ),
     Comparison(
+        table="measurements",
+        expected="expected_measurements",
+        got="result.measurements",
+        key=("source_partition", "source_offset", "source_index"),
+    ),
+    Comparison(
+        table="latest_measurements",
+        expected="expected_latest_measurements",
+        got="result.latest_measurements",
+        key=("measurement_id",),
+    ),
+    Comparison(
         table="match_stats",
         expected=f"(from expected_match_stats where {_COUNTS_ANYTHING})",
         got=f"(from result.match_stats where {_COUNTS_ANYTHING})",

@@ -15,6 +15,7 @@ from attribution.columnar.key_groups import split
 from attribution.credit import Credited, Decided
 from attribution.match import Found, match_queries
 from attribution.policy import Policy
+from attribution.vocabulary import STREAMS
 from connectors.decoding.counts import touchpoint_counts
 from flows.dataflow.placement import key_of
 from flows.dataflow.steps import Advance
@@ -91,7 +92,8 @@ def _named(**rows: pa.RecordBatch | None) -> dict[str, pa.RecordBatch]:
 def read_rows(read: DecodedChunk) -> Rows:
     """Return the rows that are final when they are read, without dead letters."""
     tables = {name: rows for name, rows in read.tables.items() if name != DEAD_LETTERS}
-    return Rows(tables, read.records, {(read.stream, read.lane): read.watermark})
+    watermarks = {(read.stream, read.lane): read.watermark} if read.stream in STREAMS else {}
+    return Rows(tables, read.records, watermarks)
 
 
 def dead_letters(read: DecodedChunk) -> Iterable[tuple[str, Rows]]:

@@ -14,6 +14,7 @@ from attribution.contract.envelope import EnvelopeModel
 from attribution.contract.event import Event
 from attribution.contract.event_source import EventSource
 from attribution.contract.impression import Impression
+from attribution.contract.measurement import Measurement, Measurements
 from attribution.contract.published import PublishedConversion
 from connectors.dead_letters.letters import HEADERS, OMITTED, REPLAY_OF
 from connectors.kafka.topics import Topic
@@ -23,7 +24,15 @@ from flows.kafka.topics import planned_topics
 from flows.settings.model import Settings
 
 SCHEMAS: Final = "#/components/schemas/"
-MODELS: Final = (EnvelopeModel, Event, Impression, EventSource, PublishedConversion)
+MODELS: Final = (
+    EnvelopeModel,
+    Event,
+    Impression,
+    Measurements,
+    Measurement,
+    EventSource,
+    PublishedConversion,
+)
 KAFKA: Final = "0.5.0"
 """Version of AsyncAPI's bindings for Kafka."""
 
@@ -71,6 +80,18 @@ CHANNELS: Final = (
         "advertiser_id/impression_id",
         "Impression",
         wire_examples.IMPRESSION,
+        _REPLAYED,
+    ),
+    Channel(
+        "measurements",
+        "receive",
+        "Measurement data",
+        "Calls with aggregates that somebody else has measured, as they were posted. A row takes"
+        " the place of the earlier one of its external_row_id or, without one, of its dimensions."
+        " The topic may be missing.",
+        "advertiser_id",
+        "Measurements",
+        wire_examples.MEASUREMENTS,
         _REPLAYED,
     ),
     Channel(
@@ -194,9 +215,11 @@ def _schemas() -> dict[str, Any]:
         ref_template=SCHEMAS + "{model}",
     )
     schemas = {name: _plain(schema) for name, schema in told["$defs"].items()}
-    # The contract judges events one by one, so one can be refused without the others.
+    # The contract judges events and measurements one by one: one is refused without the others.
     schemas["Envelope"] = schemas.pop("EnvelopeModel")
     schemas["Envelope"]["properties"]["events"]["items"] = {"$ref": f"{SCHEMAS}Event"}
+    rows = schemas["Measurements"]["properties"]["measurements"]
+    rows["items"] = {"$ref": f"{SCHEMAS}Measurement"}
     used = {channel.schema for channel in CHANNELS} | set(_references(schemas))
     return {name: schema for name, schema in sorted(schemas.items()) if name in used}
 

@@ -76,7 +76,7 @@ class DeadLetterReplay:
         """Use the cluster and the topics of the settings."""
         self._cluster: Cluster = cluster_of(settings.kafka)
         topics = settings.kafka.topics
-        self._ours = frozenset({topics.events, topics.impressions})
+        self._ours = frozenset({topics.events, topics.impressions, topics.measurements})
         self._selection = selection
         self._reader = DeadLetterReader(self._cluster, topics.dead_letters)
 

@@ -36,6 +36,25 @@ IMPRESSION: Final[dict[str, Any]] = {
     "user_match": {"click_id": "c-8f2a", "click_id_type": "sc3clid"},
 }
 
+MEASUREMENTS: Final[dict[str, Any]] = {
+    "advertiser_id": "12345",
+    "received_at": "2026-05-04T06:00:00Z",
+    "measurements": [
+        {
+            "start_time": "2026-04-27T00:00:00-05:00",
+            "end_time": "2026-05-04T00:00:00-05:00",
+            "metric_id": "incremental_revenue",
+            "metric_value": 18250.5,
+            "unit": "currency",
+            "currency": "USD",
+            "campaign_id": "shoes",
+            "source": "measurement_partner",
+            "source_platform": "lift_lab",
+            "external_row_id": "lift-2026-w18-shoes",
+        }
+    ],
+}
+
 EVENT_SOURCE: Final[dict[str, Any]] = {
     "advertiser_id": "12345",
     "event_source_id": "website_pixel",

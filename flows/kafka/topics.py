@@ -40,6 +40,7 @@ def planned_topics(settings: Settings) -> list[Topic]:
     return [
         Topic(names.events, partitions, raw | large),
         Topic(names.impressions, partitions, raw),
+        Topic(names.measurements, partitions, raw | large),
         Topic(names.event_sources, 1, {"cleanup.policy": "compact"}),
         Topic(names.conversions, partitions, output | large),
         Topic(names.dead_letters, partitions, output | large),

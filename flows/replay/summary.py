@@ -81,6 +81,7 @@ class Summary:
     """
 
     records: int
+    measurements: int
     events: dict[str, int]
     touchpoints: Rows
     rejections: Rows
@@ -93,9 +94,11 @@ class Summary:
         """Read a result file; raises QueryError."""
         with open_result(database) as connection:
             [(records,)] = connection.execute(_RECORDS).fetchall()
+            [(measurements,)] = connection.execute("select count(*) from measurements").fetchall()
             [counts] = connection.execute(_EVENTS).fetchall()
             return cls(
                 records,
+                measurements,
                 {name: count or 0 for name, count in zip(_COUNTED, counts, strict=True)},
                 connection.execute(_TOUCHPOINTS).fetchall(),
                 connection.execute(_REJECTIONS).fetchall(),
@@ -117,6 +120,8 @@ class Summary:
         yield f"{counted(self.records, 'record')} in {pace}"
         if self.attributed_share is not None:
             yield f"{self.attributed_share:.1%} of the conversions are attributed"
+        if self.measurements:
+            yield f"{counted(self.measurements, 'measurement')} stored"
         yield from self._odd_arrivals()
         outcomes = [(name, count) for name, count in self.events.items() if count]
         yield from _table(["event", "count"], outcomes)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from attribution.registry import Registry
+from attribution.vocabulary import MEASUREMENTS, RAW_STREAMS, STREAMS
 from connectors import metrics
 from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.dead_letters.topic import DeadLetterSink
@@ -48,8 +49,9 @@ class KafkaInputs:
         names += [self._kafka.topics.dead_letters] if self._kafka.dead_letters.enabled else []
         names += [self._kafka.topics.conversions] if self._kafka.publish else []
         found = describe(self._cluster, names)
+        may_miss = {self._streams[MEASUREMENTS]} - self._topics_begun()
         for name in names:
-            if name not in found:
+            if name not in found and name not in may_miss:
                 raise deleted(name) if name in self._topics_begun() else missing(name)
         if not self._follows:
             self._load()
@@ -79,15 +81,18 @@ class KafkaInputs:
         return load_sources(sources, allow_unregistered=let_in)
 
     def log(self) -> InputIdentity:
-        """Return the topic of each stream, without connection options."""
-        return {"topics": self._streams}
+        """Return the topics of what is attributed, without connection options.
+
+        That of measurements may be made, or named otherwise, before it is first read.
+        """
+        return {"topics": {stream: self._streams[stream] for stream in STREAMS}}
 
     def noted(self) -> dict[str, Any]:
         """Return the topic of each stream, and the earliest offsets of partitions not yet read."""
         begun = self._begun()
         first = beginnings(self._cluster, self._streams.values())
         new = {name: offset for name, offset in first.items() if name not in begun}
-        return {**self.log(), "beginnings": new}
+        return {"topics": self._streams, "beginnings": new}
 
     def _begun(self) -> set[str]:
         """Return the partitions that the state has read from."""
@@ -141,8 +146,7 @@ class KafkaInputs:
 
     @property
     def _streams(self) -> dict[str, str]:
-        topics = self._kafka.topics
-        return {"events": topics.events, "impressions": topics.impressions}
+        return {stream: getattr(self._kafka.topics, stream) for stream in RAW_STREAMS}
 
 
 def until_asked(stopping: Callable[[], bool], note_waiting: Callable[[], None]) -> Patience:

@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 import uvicorn
 
+from attribution.vocabulary import MEASUREMENTS, RAW_STREAMS
 from connectors import metrics
 from connectors.api.app import build_app
 from connectors.api.bulk import BulkJudge
@@ -19,6 +20,7 @@ from connectors.api.context import Api
 from connectors.api.guard import Guard
 from connectors.api.keys import KeyStore
 from connectors.api.limits import Limits, Rates
+from connectors.api.measurements import MeasurementIndex, Measurements
 from connectors.api.sources import Sources
 from connectors.api.topic_sources import TopicSources
 from connectors.registry.growing import SourceFile
@@ -34,7 +36,7 @@ from flows.settings.model import Settings
 LOG: Final = structlog.get_logger("tributary")
 
 KEYS: Final = "api.sqlite"
-"""The file of API keys in the folder of the log; its name is none of a raw stream."""
+"""The file of API keys and other small state in the folder of the log; no raw stream's name."""
 
 DRAIN_SECONDS: Final = 10
 """How long calls that are being answered may take once the process is asked to end."""
@@ -67,8 +69,11 @@ def serve(options: ServeOptions) -> None:
         bulk = BulkJudge(sources.registry, policy)
         closing.callback(bulk.close)
         calls = LogEvents(sources, store("events"), bulk, policy)
+        index = MeasurementIndex(options.folder / KEYS)
+        measurements = Measurements(store(MEASUREMENTS), index)
         rates = Rates(Limits(**options.settings.api.model_dump()))
-        app = build_app(Api(Guard(keys), calls, sources, rates, options.is_wrapped))
+        api = Api(Guard(keys), calls, sources, measurements, rates, options.is_wrapped)
+        app = build_app(api)
         uvicorn.run(
             app,
             host=options.host,
@@ -90,7 +95,7 @@ def _targets(options: ServeOptions, closing: ExitStack) -> tuple[SourceLog, Call
 
         return SourceFile(options.folder), spool
     cluster = cluster_of(kafka)
-    topics = {"events": kafka.topics.events, "impressions": kafka.topics.impressions}
+    topics = {stream: getattr(kafka.topics, stream) for stream in RAW_STREAMS}
     sources = TopicSources(SourceTopic(cluster, kafka.topics.event_sources, metrics.kafka_error))
     closing.callback(sources.close)
     return sources, lambda stream: _closed_by(closing, TopicStore(cluster, stream, topics[stream]))

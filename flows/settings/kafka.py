@@ -25,6 +25,7 @@ class TopicNames(BaseModel):
 
     events: str = "adcp.events.v1"
     impressions: str = "adcp.impressions.v1"
+    measurements: str = "adcp.measurements.v1"
     event_sources: str = "adcp.event_sources.v1"
     conversions: str = "attribution.conversions.v1"
     dead_letters: str = "attribution.dead_letters.v1"

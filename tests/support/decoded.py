@@ -7,6 +7,7 @@ Instants are microseconds after START; records have sane defaults. The result fi
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -123,6 +124,25 @@ def trial(event_id: str = "t1", **fields: object) -> Row:
     return row | fields
 
 
+def measurement(**fields: object) -> Row:
+    """Build an accepted measurement: the revenue of a campaign in a week."""
+    row: Row = {
+        "source_partition": "measurements.ndjson",
+        "source_offset": 0,
+        "source_index": 0,
+        "received_at": START + NOW,
+        "advertiser_id": "adv",
+        "start_time": START,
+        "end_time": START + 7 * DAY,
+        "metric_id": "revenue",
+        "metric_value": Decimal("100.5"),
+        "unit": "currency",
+        "currency": "EUR",
+        "campaign_id": "cmp",
+    }
+    return row | fields
+
+
 def insert(connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[Row]) -> None:
     """Append rows to a log table; columns that are left out are null."""
     if rows := list(rows):
@@ -180,6 +200,7 @@ def write_result(
         for table in ("conversions_final", "credits_final", "duplicates", "rejections"):
             _copy(connection, f"expected_{table}", table)
         _copy(connection, "expected_test_events", "test_events")
+        _copy(connection, "expected_measurements", "measurements")
         _copy(connection, "expected_match_stats", "match_deltas")
         _copy(connection, "expected_touchpoint_stats", "touchpoint_deltas")
     return path

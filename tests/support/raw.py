@@ -99,16 +99,43 @@ def source(event_source_id: str = "src", **fields: object) -> dict[str, Any]:
     return {"advertiser_id": "adv", "event_source_id": event_source_id, "name": "A"} | fields
 
 
+def measurement(**fields: object) -> dict[str, Any]:
+    """Build a row of measurement data: the revenue of a campaign in the week before NOW."""
+    defaults: dict[str, object] = {
+        "start_time": written(NOW - 7 * DAY),
+        "end_time": written(NOW),
+        "metric_id": "revenue",
+        "metric_value": 100,
+        "unit": "currency",
+        "currency": "EUR",
+        "campaign_id": "cmp",
+    }
+    return _present(defaults | fields)
+
+
+def measurements(*rows: object, received_at: int | None = NOW, **fields: object) -> dict[str, Any]:
+    """Build the call that brought some rows of measurement data."""
+    defaults: dict[str, object] = {
+        "advertiser_id": "adv",
+        "received_at": None if received_at is None else written(received_at),
+        "measurements": list(rows),
+    }
+    return _present(defaults | fields)
+
+
 def write_log(
     folder: Path,
     *,
     events: Stream = (),
     impressions: Stream = (),
+    measured: Stream = (),
     sources: Sequence[Mapping[str, Any]] | None = None,
 ) -> Path:
     """Write the streams and the registry into a folder, and give the folder back."""
     _write_stream(folder, events, default_name="events.ndjson")
     _write_stream(folder, impressions, default_name="impressions.ndjson")
+    if measured:
+        _write_stream(folder, measured, default_name="measurements.ndjson")
     registry = [source()] if sources is None else sources
     (folder / "event_sources.json").write_text(json.dumps(registry))
     return folder

@@ -80,8 +80,11 @@ class Up:
         return self.process.wait(PATIENCE)
 
     def outcomes(self) -> list[tuple[Any, ...]]:
+        return self.asked("select event_id, outcome from conversions")
+
+    def asked(self, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.folder / "result.duckdb"), read_only=True) as connection:
-            return connection.execute("select event_id, outcome from conversions").fetchall()
+            return connection.execute(sql).fetchall()
 
 
 @pytest.fixture
@@ -110,9 +113,12 @@ def test_from_an_empty_folder_to_a_conversion(up: Up) -> None:
     up.client.post("/event-sources/sync", json={"event_sources": [{"event_source_id": "new"}]})
     body = {"event_source_id": "new", "events": [sold("three")]}
     assert up.client.post("/log-event", json=body).status_code == 200
+    measured = {"measurements": [raw.measurement(note=EMAIL), raw.measurement(metric_value=7)]}
+    assert up.client.post("/measurement-data/sync", json=measured).status_code == 200
     time.sleep(2)
     assert up.end() == 0, up.said.read_text()
     assert sorted(up.outcomes()) == [(name, "unattributed") for name in ("one", "three", "two")]
+    assert up.asked("select metric_value::integer from latest_measurements") == [(7,)]
     done = CliRunner().invoke(app, ["verify", "--db", str(up.folder / "result.duckdb")])
     assert done.exit_code == 0, done.output
     for path in up.folder.rglob("*"):

@@ -13,19 +13,22 @@ from attribution.contract.document import JsonObject, read_document
 from attribution.contract.envelope import EnvelopeModel, judge_envelope
 from attribution.contract.event import Event, judge_event
 from attribution.contract.impression import Impression, judge_impression
-from attribution.contract.rules import OTHERWISE, RULES, Drop
+from attribution.contract.measurement import Measurement, Measurements, judge_measurement
+from attribution.contract.rules import MEASUREMENT_RULES, OTHERWISE, RULES, Drop, Rules
 from attribution.contract.shapes import Shape
 from attribution.contract.verdicts import (
     Envelope,
     EventRecord,
     ImpressionRecord,
     ImpressionRejection,
+    MeasurementRecord,
     Refusal,
     Rejection,
 )
 from attribution.policy import Policy
 from attribution.vocabulary import Warn
 from tests.attribution.contract.builders import EMAIL, LENIENT, POLICY, TIME
+from tests.support import raw
 
 
 def models_in(annotation: object) -> Iterator[tuple[str, type[Shape]]]:
@@ -44,15 +47,19 @@ def paths(model: type[Shape], prefix: str = "") -> Iterator[str]:
             yield from paths(inner, f"{prefix}{name}{suffix}.")
 
 
-def has_rule(path: str) -> bool:
+def has_rule(path: str, rules: Rules = RULES) -> bool:
     # A field needs a rule of its own, unless it goes with the block or the item it is in.
     parent = path.rpartition(".")[0]
-    return path in RULES or (parent in RULES and isinstance(RULES[parent][OTHERWISE], Drop))
+    return path in rules or (parent in rules and isinstance(rules[parent][OTHERWISE], Drop))
 
 
-@pytest.mark.parametrize("model", [Event, Impression, EnvelopeModel])
+@pytest.mark.parametrize("model", [Event, Impression, EnvelopeModel, Measurements])
 def test_every_field_of_every_model_has_a_rule(model: type[Shape]) -> None:
     assert [path for path in paths(model) if not has_rule(path)] == []
+
+
+def test_measurements_have_rules_of_their_own() -> None:
+    assert [path for path in paths(Measurement) if not has_rule(path, MEASUREMENT_RULES)] == []
 
 
 def test_progress_has_rules_too() -> None:
@@ -60,7 +67,8 @@ def test_progress_has_rules_too() -> None:
 
 
 def test_every_rule_has_an_answer_for_any_fault() -> None:
-    assert [path for path, rule in RULES.items() if OTHERWISE not in rule] == []
+    rules = (*RULES.items(), *MEASUREMENT_RULES.items())
+    assert [path for path, rule in rules if OTHERWISE not in rule] == []
 
 
 SCALARS = (
@@ -131,6 +139,15 @@ def test_any_impression_gets_a_verdict(impression: dict[str, Any]) -> None:
 @given(block(EnvelopeModel, events=st.lists(EVENTS, max_size=2)))
 def test_any_envelope_gets_a_verdict(envelope: dict[str, Any]) -> None:
     assert isinstance(judge_envelope(reread(envelope)), Envelope | Refusal)
+
+
+@given(block(Measurement))
+def test_any_measurement_gets_a_verdict(row: dict[str, Any]) -> None:
+    verdict = judge_measurement(reread(raw.measurement() | row), "adv")
+    assert isinstance(verdict, MeasurementRecord | Rejection)
+    absent = {key: value for key, value in row.items() if value is not None}
+    left = {key: value for key, value in raw.measurement().items() if key not in row}
+    assert judge_measurement(reread(left | absent), "adv") == verdict
 
 
 def check_record(record: EventRecord | ImpressionRecord) -> None:

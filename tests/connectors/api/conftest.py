@@ -19,6 +19,7 @@ from connectors.api.context import Api
 from connectors.api.guard import Guard
 from connectors.api.keys import KeyStore
 from connectors.api.limits import Limits, Rates
+from connectors.api.measurements import MeasurementIndex, Measurements
 from connectors.api.sources import Sources
 from connectors.registry.growing import SourceFile
 from connectors.spool.writer import Spool
@@ -54,8 +55,10 @@ def served(tmp_path: Path) -> Iterator[Served]:
     sources = Sources(SourceFile(tmp_path, delay=10_000))
     bulk = BulkJudge(sources.registry, Policy())
     calls = LogEvents(sources, spool, bulk, Policy())
+    measured = Spool(tmp_path, "measurements", lambda _error: None)
+    measurements = Measurements(measured, MeasurementIndex(keys.path))
     rates = Rates(Limits())
-    app = build_app(Api(Guard(keys), calls, sources, rates))
+    app = build_app(Api(Guard(keys), calls, sources, measurements, rates))
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
     thread = threading.Thread(target=server.run)
@@ -69,6 +72,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
     thread.join()
     bulk.close()
     spool.close()
+    measured.close()
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from tests.support.decoded import (
     click,
     event,
     impression,
+    measurement,
     rejection,
     trial,
     write_result,
@@ -58,6 +59,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPy
             ],
             "rejections": [rejection()],
             "tests": [trial()],
+            "measurements": [measurement(), measurement(source_offset=1, metric_value=D(7))],
         },
     )
     with duckdb.connect(path, read_only=True) as connection:
@@ -110,6 +112,13 @@ def test_view_answers(
 ) -> None:
     assert (rows(empty, f"from {view}") == []) == (view != "data_dictionary")
     assert rows(filled, f"from {view}") != []
+
+
+def test_of_a_measurement_the_row_that_arrived_last_counts(
+    filled: duckdb.DuckDBPyConnection,
+) -> None:
+    assert rows(filled, "select metric_value from latest_measurements") == [(D(7),)]
+    assert rows(filled, "select count(*) from measurements") == [(2,)]
 
 
 def test_conversions_show_the_latest_of_what_has_no_final_row(

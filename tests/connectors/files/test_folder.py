@@ -210,14 +210,15 @@ KNOWN = ("events.ndjson", "impressions.ndjson", "event_sources.json", "truth.jso
         ("events.json", "does not end in"),
         ("events.ndjson.tmp", "does not end in"),
         ("impressions.parquet", "does not end in"),
+        ("measurements.json", "does not end in"),
         ("events.NDJSON", "lower case"),
         ("Events.ndjson", "lower case"),
         ("impressions.ndjson.GZ", "lower case"),
         ("events.ndjson.bz2", r"only \.gz and \.zst"),
-        ("conversions.ndjson", "begins with neither"),
-        ("clicks.csv.gz", "begins with neither"),
+        ("conversions.ndjson", "begins with none of"),
+        ("clicks.csv.gz", "begins with none of"),
         ("2026/", "a folder"),
-        ("event\n.json", "begins with neither"),
+        ("event\n.json", "begins with none of"),
     ],
 )
 def test_what_is_passed_over_is_named(tmp_path: Path, name: str, why: str) -> None:

@@ -108,6 +108,19 @@ def numbers(begin: int, end: int) -> list[bytes]:
     return [b"%d" % number for number in range(begin, end)]
 
 
+def test_a_topic_of_measurements_may_be_made_while_it_is_asked_for(bootstrap_servers: str) -> None:
+    topics = new_topics(bootstrap_servers, 1)
+    late = topics["events"].replace("events", "measurements")
+    topics["measurements"] = late
+    intakes = KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=1, refresh_seconds=0.1)
+    with reading(intakes) as reader:
+        reader.to_the_end()
+        create_topics(Cluster(bootstrap_servers), [Topic(late, 1)], replication=1)
+        send(bootstrap_servers, late, numbers(0, 3))
+        reader.until(lambda: reader.counts == {f"{late}-0": 3})
+        assert ("measurements", f"{late}-0") in reader.intake.partitions()
+
+
 def test_documents_come_with_their_offsets_to_the_end_and_go_on_from_a_position(
     bootstrap_servers: str,
 ) -> None:

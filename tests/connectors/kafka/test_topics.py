@@ -65,6 +65,7 @@ def test_what_is_missing_or_differs_is_told_line_by_line(
     assert checked.exit_code == 1
     assert checked.output.splitlines() == [
         f"{names['events']}: missing",
+        f"{names['measurements']}: missing",
         f"{names['dead_letters']}: missing",
         f"{names['conversions']}: partitions are 3, not 8",
         f"{names['conversions']}: retention.ms is 1000, not {30 * 86_400_000}",

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attribution.columnar.frames import START, DecodedChunk
+from attribution.columnar.frames import END, START, DecodedChunk
 from attribution.policy import Policy
 from attribution.registry import Registry
 from connectors.decoding.decoder import PartitionDecoder
@@ -40,6 +40,7 @@ GRACE: Final = 250 * MS
 INTERVAL: Final = 100 * MS
 REGISTRY: Final = Registry.from_documents([], allow_unregistered=True)
 EVENTS, IMPRESSIONS = "events.ndjson", "impressions.ndjson"
+MEASUREMENTS = "measurements.ndjson"
 
 
 def document(name: str, received_at: int | None) -> bytes:
@@ -47,6 +48,8 @@ def document(name: str, received_at: int | None) -> bytes:
     at = None if received_at is None else raw.NOW + received_at
     if name.startswith("events"):
         record = raw.envelope(raw.event(time=raw.NOW - HOUR), received_at=at)
+    elif name.startswith("measurements"):
+        record = raw.measurements(raw.measurement(), None, received_at=at)
     else:
         record = raw.impression(time=raw.NOW - HOUR, received_at=at)
     return json.dumps(record).encode() + b"\n"
@@ -126,6 +129,56 @@ def test_the_watermark_is_the_latest_arrival(bench: Bench) -> None:
         {"stream": "events", "source_partition": EVENTS, "next_offset": 1},
         {"stream": "impressions", "source_partition": IMPRESSIONS, "next_offset": 3},
     ]
+
+
+def test_measurements_are_read_and_nothing_waits_for_them(bench: Bench) -> None:
+    """Whatever their arrival, the watermarks and the backlog are those of the other streams."""
+    bench.append(MEASUREMENTS, -400 * DAY, None, 400 * DAY)
+    bench.append(IMPRESSIONS, -SECOND)
+    lane = bench.lane()
+    reads = list(lane.next_batch())
+    assert promises(reads) == [("impressions", -SECOND), ("measurements", START - NOW)]
+    assert bench.alignment.limit == END
+    assert [row["source_offset"] for row in rows(reads, "measurements")] == [0, 1, 2]
+    assert [row["source_index"] for row in rows(reads, "rejections")] == [1, 1, 1]
+    assert {"stream": "measurements", "source_partition": MEASUREMENTS, "next_offset": 3} in rows(
+        reads, "read_offsets"
+    )
+    bench.now = SECOND
+    assert promises(list(lane.next_batch())) == [
+        ("events", SECOND - GRACE),
+        ("impressions", SECOND - GRACE),
+    ]
+    again = bench.lane(resumed=lane.snapshot())
+    assert rows(list(again.next_batch()), "measurements") == []
+    bench.append(MEASUREMENTS, 0)
+    assert [row["source_offset"] for row in rows(list(again.next_batch()), "measurements")] == [3]
+
+
+def test_a_backlog_of_measurements_holds_nothing_back_and_comes_last(bench: Bench) -> None:
+    bench.chunk_bytes = 1
+    bench.append(MEASUREMENTS, -40 * DAY, -40 * DAY, -40 * DAY)
+    lane = bench.lane()
+    assert rows(list(lane.next_batch()), "measurements") != []
+    assert bench.alignment.limit == END
+    bench.append(IMPRESSIONS, -HOUR, -HOUR)
+    for _ in range(2):
+        assert len(arrivals([read for read in lane.next_batch() if read.records])) == 1
+    assert len(rows([*lane.next_batch(), *lane.next_batch()], "measurements")) == 2
+
+
+def test_measurements_are_read_however_far_another_lane_lags(bench: Bench) -> None:
+    bench.alignment = Alignment.of(2)
+    bench.append(MEASUREMENTS, 0)
+    lane = bench.lane()
+    list(lane.next_batch())
+    bench.alignment.note(1, NOW - 40 * DAY)
+    for bench.now in (SECOND, 2 * SECOND):
+        list(lane.next_batch())
+    bench.append(MEASUREMENTS, 0)
+    bench.append(IMPRESSIONS, 0)
+    reads = list(lane.next_batch())
+    assert [row["source_offset"] for row in rows(reads, "measurements")] == [1]
 
 
 def test_an_arrival_beyond_the_clock_does_not_advance_it(bench: Bench) -> None:
@@ -283,12 +336,12 @@ def test_partitions_at_rest_are_carried_together_and_go_on(
 ) -> None:
     monkeypatch.setattr(polling, "IDLE_AFTER", 0.0)
     monkeypatch.setattr(resting, "LOOSE_MAX", loose_max)
-    names = ["impressions-1.ndjson", "impressions-2.ndjson", EVENTS]
+    names = ["impressions-1.ndjson", "impressions-2.ndjson", EVENTS, MEASUREMENTS]
     for name in names:
         bench.append(name, -SECOND)
     bench.write("impressions-3.ndjson", b"")
     lane = bench.lane()
-    assert len(arrivals(list(lane.next_batch()))) == 3
+    assert len(arrivals(list(lane.next_batch()))) == 4
     for bench.now in (SECOND, 2 * SECOND, 3 * SECOND):
         reads = list(lane.next_batch())
     carried = 3 * SECOND - GRACE
@@ -296,14 +349,17 @@ def test_partitions_at_rest_are_carried_together_and_go_on(
     bench.now = 4 * SECOND
     snapshot = lane.snapshot()
     assert (len(snapshot.partitions), bool(snapshot.idle)) == (
-        (4, False) if loose_max else (0, True)
+        (5, False) if loose_max else (0, True)
     )
     assert snapshot.all_partitions().keys() == {*names, "impressions-3.ndjson"}
     if restarts:
         lane = bench.lane(resumed=snapshot)
     bench.append("impressions-1.ndjson", None, carried - 1, 5 * SECOND)
     bench.append("impressions-3.ndjson", carried + 1)
+    bench.append(MEASUREMENTS, -HOUR)
     reads = list(lane.next_batch())
+    assert [row["source_offset"] for row in rows(reads, "measurements")] == [1]
+    reads = [read for read in reads if read.stream != "measurements"]
     assert arrivals(reads) == [carried, carried, carried + 1, 5 * SECOND]
     assert [
         (row["source_partition"], row["first_offset"], row["last_offset"])
@@ -315,6 +371,7 @@ def test_partitions_at_rest_are_carried_together_and_go_on(
         "impressions-1.ndjson": 4,
         "impressions-2.ndjson": 1,
         "impressions-3.ndjson": 1,
+        MEASUREMENTS: 2,
     }
 
 

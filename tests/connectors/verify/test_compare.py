@@ -17,6 +17,7 @@ from tests.support.decoded import (
     event,
     expected,
     impression,
+    measurement,
     rejection,
     trial,
     write_result,
@@ -36,6 +37,11 @@ LOG: dict[str, list[Row]] = {
     ],
     "rejections": [rejection()],
     "tests": [trial()],
+    "measurements": [
+        measurement(),
+        measurement(source_offset=1, metric_value=Decimal(7)),
+        measurement(source_offset=2, campaign_id="other", external_row_id="row"),
+    ],
 }
 
 
@@ -67,6 +73,10 @@ def test_right_result_has_no_difference(tmp_path: Path) -> None:
         (
             "update result.conversions_final set warnings = ['value_rounded'] where value > 0",
             *("conversions_final", "warnings", "[malformed_hash]", "[value_rounded]"),
+        ),
+        (
+            "update result.measurements set metric_value = 8 where source_offset = 0",
+            *("measurements", "metric_value", "100.500000000000", "8.000000000000"),
         ),
         (
             "update result.credits_final set campaign_id = null where impression_id = 'i1'",
@@ -199,6 +209,8 @@ def test_read_only_result_is_enough(tmp_path: Path) -> None:
         ("duplicates", 1, 0),
         ("rejections", 1, 0),
         ("test_events", 1, 0),
+        ("measurements", 3, 0),
+        ("latest_measurements", 2, 0),
         ("match_stats", 1, 0),
         ("touchpoint_stats", 3, 0),
         ("conservation", 1, 0),

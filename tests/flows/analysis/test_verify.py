@@ -53,6 +53,8 @@ def test_replay_is_what_its_log_makes_it(replayed: Path) -> None:
         "duplicates: 1 row, equal",
         "rejections: 2 rows, equal",
         "test_events: 0 rows, equal",
+        "measurements: 0 rows, equal",
+        "latest_measurements: 0 rows, equal",
         "match_stats: 2 rows, equal",
         "touchpoint_stats: 2 rows, equal",
         "conservation: 2 rows, equal",

@@ -130,6 +130,8 @@ def test_what_has_settled_is_what_the_log_makes_it(grown: Path) -> None:
         "duplicates: 3 rows, equal",
         "rejections: 4 rows, equal",
         "test_events: 1 row, equal",
+        "measurements: 0 rows, equal",
+        "latest_measurements: 0 rows, equal",
         "match_stats: 7 rows, equal",
         "touchpoint_stats: 2 rows, equal",
         "conservation: 6 rows, equal",
@@ -146,8 +148,8 @@ def test_when_all_has_settled_all_is_compared(tmp_path: Path) -> None:
     last = Chunk("events-a.ndjson", [b""], watermark=raw.NOW + 5 * raw.HOUR)
     lines = list(report(verify(run(tmp_path / "log", [*LOG, last], POLICY, SOURCES))))
     assert lines[0] == "conversions_final: 5 rows, equal"
-    assert lines[6] == "touchpoint_stats: 3 rows, equal"
-    assert lines[11:] == ["no differences"]
+    assert lines[8] == "touchpoint_stats: 3 rows, equal"
+    assert lines[13:] == ["no differences"]
 
 
 AHEAD = "update commits set settled = settled - interval 2 hour"

@@ -12,8 +12,15 @@ from attribution.contract.envelope import judge_envelope
 from attribution.contract.event import Event, judge_event
 from attribution.contract.event_source import EventSource, judge_event_source
 from attribution.contract.impression import judge_impression
+from attribution.contract.measurement import judge_measurement, judge_measurements
 from attribution.contract.published import PublishedConversion
-from attribution.contract.verdicts import Envelope, EventRecord, ImpressionRecord
+from attribution.contract.verdicts import (
+    Envelope,
+    EventRecord,
+    ImpressionRecord,
+    MeasurementCall,
+    MeasurementRecord,
+)
 from attribution.policy import Policy
 from attribution.vocabulary import EVENT_TYPES
 from flows.cli.app import app
@@ -71,7 +78,9 @@ def test_schemas_say_what_the_models_say() -> None:
     assert not {"ge", "le", "title", "default"} & {key for node in nodes(SCHEMAS) for key in node}
 
 
-@pytest.mark.parametrize("name", ["events", "impressions", "event_sources", "conversions"])
+@pytest.mark.parametrize(
+    "name", ["events", "impressions", "measurements", "event_sources", "conversions"]
+)
 def test_an_example_has_no_field_that_its_schema_has_not(name: str) -> None:
     schema = SCHEMAS[MESSAGES[name]["payload"]["$ref"].rpartition("/")[2]]
     assert set(example(name)) <= set(schema["properties"])
@@ -88,6 +97,11 @@ def test_examples_are_accepted_without_a_warning() -> None:
     assert (event.warnings, impression.warnings) == ((), ())
     assert event.match_keys & impression.match_keys
     assert isinstance(judge_event_source(example("event_sources")), EventSource)
+    call = judge_measurements(example("measurements"))
+    assert isinstance(call, MeasurementCall)
+    row = judge_measurement(call.rows[0], call.advertiser_id)
+    assert isinstance(row, MeasurementRecord)
+    assert row.external_row_id is not None
     published = json.dumps(MESSAGES["conversions"]["examples"][0]["payload"])
     assert PublishedConversion.model_validate_json(published).event_id == event.event_id
 

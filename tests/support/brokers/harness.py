@@ -47,7 +47,7 @@ class Topics:
             "bootstrap_servers": self.servers,
             "group": self.tag,
             **{f"options.{name}": value for name, value in IMPATIENT.items()},
-            **{f"topics.{name}": self[name] for name in TOPICS},
+            **{f"topics.{name}": self[name] for name in (*TOPICS, "measurements")},
         }
         return [
             word for name, value in named.items() for word in ("--set", f"kafka.{name}={value}")

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from connectors.dead_letters.limit import DeadLetterLimit
 from connectors.kafka.cluster import Cluster
+from connectors.kafka.topics import Topic, create_topics
 from flows.cli.app import app
 from flows.settings.kafka import DeadLetterSettings
 from tests.chaos.job import PATIENCE, wait_until
@@ -138,6 +139,27 @@ def test_a_start_goes_on_where_the_last_one_ended(job: KafkaJob) -> None:
     code, said = asked(job, "verify", "--db", str(job.database))
     assert code == 2
     assert f"{job.topics['events']}-0 ends at offset 3, and the result is made of all" in said
+
+
+def test_measurements_come_from_a_topic_that_may_be_made_later(job: KafkaJob) -> None:
+    job.topics.send("events", sold("one"))
+    run_until(job, 1)
+    topic = job.topics["measurements"]
+    create_topics(Cluster(job.topics.servers), [Topic(topic, 1)], replication=1)
+    job.topics.partitions["measurements"] = 1
+    calls = [raw.measurements(raw.measurement(metric_value=value), None) for value in (1, 2)]
+    first, second = (json.dumps(call).encode() for call in calls)
+    job.topics.send("measurements", first, b"no call", second)
+    run_until(job, 4)
+    shown = "select metric_value::bigint, source_partition, source_offset from "
+    stored = [(1, f"{topic}-0", 0), (2, f"{topic}-0", 2)]
+    assert rows(job, f"{shown} measurements order by all") == stored
+    assert rows(job, f"{shown} latest_measurements") == stored[1:]
+    letters = everything(job.topics.servers, job.topics["dead_letters"])
+    assert [each.value() for each in letters] == [b"no call"]
+    code, said = asked(job, "verify", "--db", str(job.database))
+    assert code == 0, said
+    assert "measurements: 2 rows, equal" in said
 
 
 @pytest.mark.long

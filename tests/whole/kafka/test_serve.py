@@ -51,9 +51,13 @@ def served(folder: Path, options: list[str]) -> Iterator[httpx.Client]:
 def test_accepted_calls_are_counted_once(tmp_path: Path, bootstrap_servers: str) -> None:
     topics = Topics(bootstrap_servers)
     topics.create()
+    topics.partitions["measurements"] = 1
     create_topics(
         Cluster(bootstrap_servers),
-        [Topic(topics["event_sources"], 1, {"cleanup.policy": "compact"})],
+        [
+            Topic(topics["event_sources"], 1, {"cleanup.policy": "compact"}),
+            Topic(topics["measurements"], 1),
+        ],
         replication=1,
     )
     job = FollowingJob(tmp_path, topics)
@@ -74,11 +78,17 @@ def test_accepted_calls_are_counted_once(tmp_path: Path, bootstrap_servers: str)
             assert answer.status_code == 200, answer.text
             assert answer.headers["Tributary-Receipt"].startswith(f"events/{topics['events']}-")
             sent += number
-        records = 1 + 1 + 2  # the last call is too large for one record
+        measured = {"measurements": [raw.measurement(), None]}
+        answer = client.post("/measurement-data/sync", json=measured)
+        assert [row["action"] for row in answer.json()["measurements"]] == ["created", "failed"]
+        place = f"measurements/{topics['measurements']}-0@0"
+        assert answer.headers["Tributary-Receipt"] == place
+        records = 1 + 1 + 2 + 1  # the last call of events is too large for one record
         job.start()
         assert wait_until(lambda: sum(committed_of(job).values()) >= records), job.said
         assert job.drain() == 0, job.said
     assert rows(job, "select sum(received)::bigint from match_stats") == [(sent,)]
+    assert rows(job, "select metric_value::bigint from latest_measurements") == [(100,)]
     code, said = asked(job, "verify", "--db", str(job.database))
     assert code == 0, said
 
