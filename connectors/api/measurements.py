@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from attribution.contract.document import Unreadable, dump_json, read_document
+from attribution.contract.document import Unreadable, read_document, write_document
 from attribution.contract.measurement import judge_measurements
 from attribution.contract.verdicts import MeasurementCall
 from attribution.ingest.measurements import (
@@ -131,6 +131,4 @@ def _judged(advertiser_id: str, body: bytes) -> tuple[Verdicts, bytes]:
 
 
 def _line(call: MeasurementCall) -> bytes:
-    document = {"advertiser_id": call.advertiser_id, "measurements": stored_rows(call)}
-    # What UTF-8 cannot hold is half of a surrogate pair, which stays an escape.
-    return dump_json(document).encode(errors="backslashreplace")
+    return write_document({"advertiser_id": call.advertiser_id, "measurements": stored_rows(call)})

@@ -56,7 +56,7 @@ def test_a_large_call_is_split_between_events(bootstrap_servers: str) -> None:
 
 
 def test_what_no_broker_takes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool_topic, "DELIVERY_MS", 1_000)
+    monkeypatch.setattr(spool_topic, "DELIVERY_MS", 5_000)
     with running(tansu(tmp_path)) as broker:
         create_topics(Cluster(broker.bootstrap_servers), [Topic("events", 1)], replication=1)
         store = TopicStore(Cluster(broker.bootstrap_servers), "events", "events")
