@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from attribution.contract.document import JsonObject, Unreadable, read_document, write_document
 from attribution.contract.envelope import judge_envelope
+from attribution.contract.times import write_time
 from attribution.contract.verdicts import Refusal
 from attribution.ingest.log_event import CallVerdict, judge_call
 from attribution.ingest.problems import NOT_FOUND, CallProblem, bad_json, invalid, unavailable
@@ -87,8 +88,13 @@ class LogEvents:
 
     def _judge_one_by_one(self, advertiser_id: str, body: bytes) -> tuple[CallVerdict, bytes]:
         document = _document(body)
-        named = JsonObject([("advertiser_id", advertiser_id), *document.pairs])
-        envelope = judge_envelope(named)
+        now = time.time_ns() // 1_000
+        # As in what is stored, path and clock come before what the body says of them.
+        ours: list[tuple[str, object]] = [
+            ("received_at", write_time(now)),
+            ("advertiser_id", advertiser_id),
+        ]
+        envelope = judge_envelope(JsonObject([*ours, *document.pairs]))
         if isinstance(envelope, Refusal):
             raise ProblemError(_refused(envelope))
         source = self.sources.find(advertiser_id, envelope.event_source_id)
@@ -96,7 +102,6 @@ class LogEvents:
             raise ProblemError(NOT_FOUND)
         clean, is_changed = scrubbed(document)
         text = write_document(clean) if is_changed else _one_line(body)
-        now = time.time_ns() // 1_000
         verdict = judge_call(envelope, source, self.policy, received_at=now)
         return verdict, _prefixed(advertiser_id, text)
 

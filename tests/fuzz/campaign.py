@@ -1,7 +1,8 @@
 """One campaign: batches of mutated lines through the decoders and through whole replays.
 
-A batch is decoded in bulk and by the contract, once as lines of a file and once as messages; then
-it is replayed and verified by the commands that a user runs.
+A batch is decoded in bulk and by the contract, once as lines of a file and once as messages, and
+its events are sent as calls of the API. Then it is replayed and verified by the commands that a
+user runs.
 """
 
 import json
@@ -18,8 +19,10 @@ import duckdb
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.envelope import judge_envelope
 from attribution.contract.verdicts import Refusal
+from attribution.registry import Registry
 from flows.generate.spec import GenerateSpec
 from flows.generate.write import generate_log
+from tests.fuzz.api import api_differences
 from tests.fuzz.mutate import mutated
 from tests.support.both_decoders import SOURCES, BothDecoders
 from tests.support.trees import DOCUMENTS, write
@@ -52,6 +55,7 @@ class Findings:
     crashes: int = 0
     lines_without_one_outcome: int = 0
     bulk_contract_differences: int = 0
+    api_differences: int = 0
     verify_differences: int = 0
     shown: list[str] = field(default_factory=list)
 
@@ -62,6 +66,7 @@ class Findings:
             self.crashes
             or self.lines_without_one_outcome
             or self.bulk_contract_differences
+            or self.api_differences
             or self.verify_differences
         )
 
@@ -82,11 +87,13 @@ def fuzz(folder: Path, seed: int, lines: int, report: Callable[[Findings], None]
     chance = random.Random(seed)  # noqa: S311  reproducible, not secret
     pool, sources = _pool(folder, seed)
     decoders = BothDecoders(_new(folder / "decoders"), sources=sources)
+    registry = Registry.from_documents(sources, allow_unregistered=False)
     findings = Findings(seed)
     while findings.lines < lines:
         batch = _batch(chance, pool, min(BATCH_LINES, lines - findings.lines))
         for stream, documents in batch.items():
             _compare(findings, decoders, chance, stream, documents)
+        _call(findings, batch["events"], registry)
         _replay(findings, folder, batch, sources)
         findings.lines += sum(map(len, batch.values()))
         report(findings)
@@ -153,6 +160,18 @@ def _compare(
         findings.bulk_contract_differences += len(differences)
         for difference in differences:
             findings.note(f"{stream}: difference", difference)
+
+
+def _call(findings: Findings, documents: Sequence[bytes], registry: Registry) -> None:
+    try:
+        differences = list(api_differences(documents, registry))
+    except Exception as error:  # noqa: BLE001  whatever ends a call is what we look for
+        findings.crashes += 1
+        findings.note("API: crash", repr(error))
+        return
+    findings.api_differences += len(differences)
+    for difference in differences:
+        findings.note("API: difference", difference)
 
 
 def _replay(

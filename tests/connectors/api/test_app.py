@@ -46,11 +46,11 @@ def test_a_call_is_answered_with_five_fields_and_stored(registered: Served) -> N
 
 
 def test_the_path_decides_the_advertiser_and_the_clock_the_arrival(registered: Served) -> None:
-    document = call(raw.event()) | {"advertiser_id": "other", "received_at": "1999-01-01T00:00:00Z"}
+    document = call(raw.event()) | {"advertiser_id": "other", "received_at": "no time"}
     assert registered.log(document).status_code == 200
     line = registered.stored()[0]
     assert line.index(b'"adv"') < line.index(b'"other"')
-    assert not line.startswith(b'{"received_at":"1999')
+    assert not line.startswith(b'{"received_at":"no')
 
 
 def test_line_feeds_between_tokens_make_no_second_line(registered: Served) -> None:
