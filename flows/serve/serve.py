@@ -18,6 +18,7 @@ from connectors.api.bulk import BulkJudge
 from connectors.api.calls import LogEvents
 from connectors.api.context import Api
 from connectors.api.guard import Guard
+from connectors.api.impressions import Impressions
 from connectors.api.keys import KeyStore
 from connectors.api.limits import Limits, Rates
 from connectors.api.measurements import MeasurementIndex, Measurements
@@ -69,10 +70,11 @@ def serve(options: ServeOptions) -> None:
         bulk = BulkJudge(sources.registry, policy)
         closing.callback(bulk.close)
         calls = LogEvents(sources, store("events"), bulk, policy)
+        records = Impressions(store("impressions"), policy)
         index = MeasurementIndex(options.folder / KEYS)
         measurements = Measurements(store(MEASUREMENTS), index)
         rates = Rates(Limits(**options.settings.api.model_dump()))
-        api = Api(Guard(keys), calls, sources, measurements, rates, options.is_wrapped)
+        api = Api(Guard(keys), calls, sources, records, measurements, rates, options.is_wrapped)
         app = build_app(api)
         uvicorn.run(
             app,
