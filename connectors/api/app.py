@@ -21,6 +21,7 @@ from connectors.api.rendering import refused
 from connectors.api.routes.ecapi import ecapi_router
 from connectors.api.routes.events import events_router
 from connectors.api.routes.impressions import impressions_router
+from connectors.api.routes.links import links_router
 from connectors.api.routes.measurements import measurements_router
 from connectors.api.routes.operations import operations_router
 from connectors.api.routes.sources import sources_router
@@ -32,6 +33,7 @@ ROUTERS: Final = (
     events_router,
     ecapi_router,
     impressions_router,
+    links_router,
     sources_router,
     measurements_router,
     operations_router,

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from attribution.contract.document import JsonObject, Unreadable, read_document
 from attribution.ingest.problems import NOT_FOUND, NOT_PERMITTED, bad_json
 from connectors.api.calls import LogEvents
+from connectors.api.clicks import Links
 from connectors.api.guard import Guard, ProblemError, read_body
 from connectors.api.impressions import Impressions
 from connectors.api.keys import ApiKey
@@ -32,6 +33,7 @@ class Api:
     calls: LogEvents
     sources: Sources
     impressions: Impressions
+    links: Links
     measurements: Measurements
     rates: Rates = field(default_factory=lambda: Rates(Limits()))
     is_wrapped: bool = False

@@ -13,6 +13,7 @@ def all_kept(futures: "Sequence[Future[Receipt]]") -> "Future[list[Receipt]]":
     Its result is there when the last of them is: whoever waits is woken once, not once for each.
     """
     done: Future[list[Receipt]] = Future()
+    done.set_running_or_notify_cancel()  # whoever waits may give up; the documents are kept
     open_futures, counting = len(futures), Lock()
 
     def count(_: "Future[Receipt]") -> None:

@@ -14,6 +14,7 @@ from flows.cli.dead_letters import dead_letters
 from flows.cli.failures import reporting, told_operating
 from flows.cli.generate import generate
 from flows.cli.keys import keys
+from flows.cli.link import link
 from flows.cli.options import Version
 from flows.cli.output import lenient_stdout
 from flows.cli.replay import replay
@@ -41,7 +42,7 @@ def tributary(*, version: Version = False) -> None:
     """Raw log events and impressions in, attributed conversions and match statistics out."""
 
 
-for command in (replay, run, serve, up, sql, explain, verify, generate, config, schema):
+for command in (replay, run, serve, up, link, sql, explain, verify, generate, config, schema):
     app.command()(reporting(command))
 app.add_typer(state)
 app.add_typer(topics, name="topics")

@@ -15,6 +15,7 @@ from attribution.policy import Policy
 from connectors.api.app import build_app
 from connectors.api.bulk import BulkJudge
 from connectors.api.calls import LogEvents
+from connectors.api.clicks import Links
 from connectors.api.context import Api
 from connectors.api.guard import Guard
 from connectors.api.impressions import Impressions
@@ -62,7 +63,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
     measurements = Measurements(measured, MeasurementIndex(keys.path))
     rates = Rates(Limits())
     taker = Impressions(records, Policy())
-    app = build_app(Api(Guard(keys), calls, sources, taker, measurements, rates))
+    links = Links(taker, keys.secret("links"))
+    app = build_app(Api(Guard(keys), calls, sources, taker, links, measurements, rates))
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
     thread = threading.Thread(target=server.run)
