@@ -13,6 +13,7 @@ from flows.cli.config import config
 from flows.cli.dead_letters import dead_letters
 from flows.cli.failures import reporting, told_operating
 from flows.cli.generate import generate
+from flows.cli.hash import hash_identifiers
 from flows.cli.keys import keys
 from flows.cli.link import link
 from flows.cli.options import Version
@@ -44,6 +45,7 @@ def tributary(*, version: Version = False) -> None:
 
 for command in (replay, run, serve, up, link, sql, explain, verify, generate, config, schema):
     app.command()(reporting(command))
+app.command("hash")(reporting(hash_identifiers))
 app.add_typer(state)
 app.add_typer(topics, name="topics")
 app.add_typer(keys, name="keys")
