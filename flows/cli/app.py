@@ -21,6 +21,7 @@ from flows.cli.output import lenient_stdout
 from flows.cli.replay import replay
 from flows.cli.run import run
 from flows.cli.schema import schema
+from flows.cli.send import send
 from flows.cli.serve import serve, up
 from flows.cli.state import state
 from flows.cli.topics import topics
@@ -43,7 +44,7 @@ def tributary(*, version: Version = False) -> None:
     """Raw log events and impressions in, attributed conversions and match statistics out."""
 
 
-for command in (replay, run, serve, up, link, sql, explain, verify, generate, config, schema):
+for command in (replay, run, serve, up, link, send, sql, explain, verify, generate, config, schema):
     app.command()(reporting(command))
 app.command("hash")(reporting(hash_identifiers))
 app.add_typer(state)

@@ -25,10 +25,11 @@ def hash_identifiers(
         typer.Argument(show_default=False, help="One of them; without it, each line of stdin."),
     ] = None,
 ) -> None:
-    """Hash emails or phone numbers for hashed_email and hashed_phone.
+    """Hash emails or phone numbers as events carry them.
 
-    Emails are trimmed and put in lower case, phone numbers written as E.164. Nothing is sent or
-    kept; give many on standard input, which the shell does not keep either.
+    For hashed_email and hashed_phone. Emails are trimmed and put in lower case, phone numbers
+    written as E.164. Nothing is sent or kept; give many on standard input, which the shell does not
+    keep either.
     """
     from attribution.ingest.identifiers import IdentifierError, hash_email, hash_phone
 
