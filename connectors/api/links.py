@@ -82,11 +82,15 @@ class Link:
         return urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def record(self, kind: str, click_id: str, policy: Policy) -> KeptRecord:
-        """Return what is recorded of a click or an impression now; raises LinkError."""
+        """Return what is recorded of a click or an impression now; raises LinkError.
+
+        Its time is in whole seconds: many senders give no fraction, and a page view in the second
+        of its click must not seem to be before it.
+        """
         pairs: list[tuple[str, Any]] = [
             ("impression_id", self.impression_id),
             ("type", kind),
-            ("time", write_time(time.time_ns() // 1_000)),
+            ("time", write_time(int(time.time()) * 1_000_000)),
             ("campaign_id", self.campaign_id),
             ("media_buy_id", self.media_buy_id),
             ("package_id", self.package_id),

@@ -21,7 +21,7 @@ TARGET = "https://shop.example.com/shoes?size=42#top"
 ULID = re.compile("[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
-def made(served: Served, target: str | None = TARGET, **fields: Any) -> str:  # noqa: ANN401  any field
+def link(target: str | None = TARGET, **fields: Any) -> Link:  # noqa: ANN401  any field
     defaults = {
         "advertiser_id": "adv",
         "impression_id": "imp 1/ä",
@@ -29,7 +29,11 @@ def made(served: Served, target: str | None = TARGET, **fields: Any) -> str:  # 
         "creative_id": "cr",
         "expires_at": int(time.time()) + 60,
     }
-    return Link(**{**defaults, "target": target, **fields}).signed(served.keys.secret("links"))
+    return Link(**{**defaults, "target": target, **fields})
+
+
+def made(served: Served, target: str | None = TARGET, **fields: Any) -> str:  # noqa: ANN401  as link
+    return link(target, **fields).signed(served.keys.secret("links"))
 
 
 def followed(served: Served, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401  as httpx takes them
@@ -51,6 +55,8 @@ def test_a_click_is_recorded_and_lands_with_its_id(served: Served) -> None:
     (click_id,) = parse_qs(page.query)["sc3clid"]
     assert ULID.fullmatch(click_id)
     (record,) = records(served)
+    assert record["time"].endswith(".000000Z"), "not after an event of the same second"
+    assert record["time"] <= record["received_at"]
     assert record == {
         "received_at": record["received_at"],
         "advertiser_id": "adv",
@@ -107,10 +113,7 @@ def test_nothing_else_is_taken_for_a_link(served: Served) -> None:
     ):
         answer = followed(served, path)
         assert (answer.status_code, "location" in answer.headers) == (403, False), path
-    other = Link(
-        advertiser_id="adv", impression_id="i", campaign_id="c", expires_at=2**31, target=TARGET
-    ).signed(b"another secret")
-    assert followed(served, other).status_code == 403
+    assert followed(served, link().signed(b"another secret")).status_code == 403
 
 
 def test_parameters_that_others_add_are_left_alone(served: Served) -> None:
@@ -222,16 +225,16 @@ def test_query_and_fragment_of_the_landing_page_are_kept(target: str, landing: s
         "https://shop.example.com/" + "a" * 2_048,
     ],
 )
-def test_only_pages_of_the_web_can_be_a_target(served: Served, target: str) -> None:
+def test_only_pages_of_the_web_can_be_a_target(target: str) -> None:
     with pytest.raises(LinkError):
-        made(served, target)
+        link(target).signed(b"secret")
 
 
 @pytest.mark.parametrize("name", ["advertiser_id", "impression_id", "campaign_id", "creative_id"])
 @pytest.mark.parametrize("value", ["", "i" * 257])
-def test_what_could_not_be_recorded_is_no_link(served: Served, name: str, value: str) -> None:
+def test_what_could_not_be_recorded_is_no_link(name: str, value: str) -> None:
     with pytest.raises(LinkError, match=name):
-        made(served, **{name: value})
+        link(**{name: value}).signed(b"secret")
 
 
 def test_click_ids_are_ulids_in_the_order_of_time() -> None:
