@@ -49,6 +49,8 @@ def scripted(answers: Sequence[tuple[int, Mapping[str, str]]]) -> Iterator[Scrip
         server = Scripted(f"http://127.0.0.1:{listening.server_port}")
         thread = Thread(target=listening.serve_forever, args=(0.01,))
         thread.start()
-        yield server
-        listening.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            listening.shutdown()
+            thread.join()
