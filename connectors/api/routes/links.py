@@ -11,8 +11,9 @@ from fastapi.responses import Response
 
 from attribution.ingest.problems import CallProblem
 from connectors.api.context import Api
+from connectors.api.description import ERROR, Json
 from connectors.api.guard import ProblemError
-from connectors.api.links import CLICK_PATH, PIXEL_PATH
+from connectors.api.links import CLICK_PATH, PARAMETERS, PIXEL_PATH, SIGNATURE
 from connectors.api.rendering import answered
 
 GIF: Final = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
@@ -53,10 +54,41 @@ def links_router(api: Api) -> APIRouter:
 
         return _never_cached(await answered("pixel", answer))
 
-    for path, route, summary in ((CLICK_PATH, click, "Click"), (PIXEL_PATH, pixel, "Pixel")):
-        router.get(path, summary=summary)(route)
+    page: dict[int, Json] = {302: {"description": "To the landing page, with sc3clid"}}
+    image: dict[int, Json] = {
+        200: {"description": "A transparent pixel", "content": {"image/gif": {}}}
+    }
+    for path, route, summary, answer in (
+        (CLICK_PATH, click, "Click", page),
+        (PIXEL_PATH, pixel, "Pixel", image),
+    ):
+        shown = _described(answer, is_click=path == CLICK_PATH)
+        router.get(path, summary=summary, **shown)(route)
         router.head(path, include_in_schema=False)(route)
     return router
+
+
+def _described(answer: dict[int, Json], *, is_click: bool) -> Json:
+    """Return what FastAPI takes to describe a route: a link is made by `tributary link`."""
+    content = {"application/json": {"schema": ERROR}}
+    statuses = {
+        403: "The link was not made by this server",
+        410: "The link has expired",
+        503: "Nobody has clicked yet: a browser loads ahead",
+    }
+    refusals = {
+        status: {"description": text, "content": content} for status, text in statuses.items()
+    }
+    keys = [key for name, key in PARAMETERS.items() if is_click or name != "target"]
+    parameters = [
+        {"name": key, "in": "query", "schema": {"type": "string"}} for key in [*keys, SIGNATURE]
+    ]
+    return {
+        "openapi_extra": {"parameters": parameters},
+        "responses": {**answer, **refusals, "default": {"description": "The server has failed"}},
+        "response_class": Response,
+        "status_code": next(iter(answer)),
+    }
 
 
 def _never_cached(response: Response) -> Response:
