@@ -110,14 +110,6 @@ def read_array(text: bytes) -> list[JsonObject | Unreadable] | Unreadable:
     return [_as_document(each, may_be_deep=may_be_deep) for each in elements]
 
 
-def write_document(document: JsonObject) -> bytes:
-    """Write an object as one line that `read_document` reads alike: halves of pairs as escapes."""
-    text = dump_json(document)
-    if document.has_halves:
-        text = _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
-    return text.encode()
-
-
 def dump_json(value: object) -> str:
     """Write an object of `read_document`: every pair, every number as its token, no spaces."""
     return _WRITERS[type(value)](value)

@@ -88,7 +88,6 @@ def _of_advertiser(given: JsonObject, advertiser_id: str) -> JsonObject:
     record = JsonObject([("advertiser_id", advertiser_id), *own])
     if not given.has_halves:
         return record
-    record.has_halves = True
     again = read_document(write_document(record))  # marks what still has halves
     assert isinstance(again, JsonObject), "a record that was read can be read again"
     return again

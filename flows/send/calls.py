@@ -12,7 +12,6 @@ from typing import Any
 from attribution.contract.document import (
     JsonObject,
     Unreadable,
-    dump_json,
     read_document,
     write_document,
 )
@@ -76,8 +75,11 @@ class Reader:
         if not isinstance(events, list) or not events:
             return BadLine(number, "events of a call are an array of at least one")
         head = JsonObject([pair for pair in document.pairs if pair[0] not in _SET_BY_SERVER])
-        head.has_halves = document.has_halves
-        return Call(advertiser, json.loads(write_document(head)), [_text(each) for each in events])
+        return Call(
+            advertiser,
+            json.loads(write_document(head)),
+            [write_document(each).decode() for each in events],
+        )
 
     def _of_lines(self, events: list[str]) -> Call:
         assert self.advertiser is not None, "checked for each of them"
@@ -88,9 +90,3 @@ def lines_of(content: bytes) -> list[bytes]:
     """Return the lines of a file; one call that is spread over lines is one of them."""
     is_one = not isinstance(read_document(content), Unreadable)
     return [content] if is_one else content.split(b"\n")
-
-
-def _text(event: object) -> str:
-    if isinstance(event, JsonObject):
-        return write_document(event).decode()
-    return dump_json(event).encode(errors="replace").decode()
