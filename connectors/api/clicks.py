@@ -14,7 +14,7 @@ from typing import Final
 from attribution.ingest.impressions import KeptRecord
 from connectors.api.guard import ProblemError
 from connectors.api.impressions import Impressions
-from connectors.api.links import CLICK_ID, INVALID_LINK, PIXEL_PATH, Link, read_link
+from connectors.api.links import CLICK_ID, INVALID_LINK, PIXEL_PATH, Link, LinkError, read_link
 from connectors.api.rendering import LOST
 from connectors.spool.store import Receipt, StoreFullError
 
@@ -55,7 +55,7 @@ class Links:
         try:
             kept = self._given_to_store(link, link.record(kind, click_id, self.impressions.policy))
             await asyncio.wait_for(asyncio.wrap_future(kept), KEEP_SECONDS_MAX)
-        except (StoreFullError, OSError, TimeoutError):
+        except (LinkError, StoreFullError, OSError, TimeoutError):
             LOST.labels(kind).inc()
             return False
         return True
