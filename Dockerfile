@@ -1,4 +1,4 @@
-# The job in an image: what it needs to run, locked, the three packages, and a user without rights.
+# The job in an image: what it needs to run, locked, the packages, and a user without rights.
 FROM python:3.12-slim AS build
 WORKDIR /build
 COPY requirements-image.lock pyproject.toml README.md ./
@@ -6,6 +6,7 @@ RUN python -m venv /opt/tributary \
     && /opt/tributary/bin/pip install --no-cache-dir --require-hashes \
         --requirement requirements-image.lock
 COPY attribution attribution
+COPY clients clients
 COPY connectors connectors
 COPY flows flows
 RUN /opt/tributary/bin/pip install --no-cache-dir --no-deps --no-build-isolation .

@@ -91,9 +91,23 @@ def read_document(line: bytes) -> JsonObject | Unreadable:
         return _TOO_DEEP
     except ValueError as error:
         return Unreadable(_explain(error))
-    if not isinstance(document, JsonObject):
-        return Unreadable("a document must be a JSON object")
-    return _TOO_DEEP if _is_too_deep(line, document) else document
+    return _as_document(document, may_be_deep=_may_be_deep(line))
+
+
+def read_array(text: bytes) -> list[JsonObject | Unreadable] | Unreadable:
+    """Parse a JSON array, each element as `read_document` would, or return why it is not one."""
+    try:
+        elements = _DECODER.decode(text.decode())
+        if _SURROGATE_ESCAPE.search(text):
+            _mark_halves(elements)
+    except RecursionError:
+        return _TOO_DEEP
+    except ValueError as error:
+        return Unreadable(_explain(error))
+    if not isinstance(elements, list):
+        return Unreadable("an array is expected")
+    may_be_deep = _may_be_deep(text)
+    return [_as_document(each, may_be_deep=may_be_deep) for each in elements]
 
 
 def dump_json(value: object) -> str:
@@ -109,6 +123,12 @@ def write_document(value: object) -> bytes:
 def pairs_of(given: dict[str, object]) -> list[tuple[str, object]]:
     """Return all pairs of an object in order, whether or not it is a `JsonObject`."""
     return given.pairs if isinstance(given, JsonObject) else list(given.items())
+
+
+def _as_document(document: object, *, may_be_deep: bool) -> JsonObject | Unreadable:
+    if not isinstance(document, JsonObject):
+        return Unreadable("a document must be a JSON object")
+    return _TOO_DEEP if may_be_deep and _is_too_deep(document) else document
 
 
 def _explain(error: ValueError) -> str:
@@ -152,9 +172,11 @@ def _mark_halves(value: object) -> bool:
     return isinstance(value, str) and _HALF.search(value) is not None
 
 
-def _is_too_deep(line: bytes, document: JsonObject) -> bool:
-    if line.count(b"{") + line.count(b"[") <= MAX_DEPTH:
-        return False
+def _may_be_deep(text: bytes) -> bool:
+    return text.count(b"{") + text.count(b"[") > MAX_DEPTH
+
+
+def _is_too_deep(document: JsonObject) -> bool:
     level: list[object] = [document]
     for _ in range(MAX_DEPTH):
         level = [

@@ -90,7 +90,7 @@ def partial_failure(
     index: int, record_id: str | None, code: str, message: str, field: str | None
 ) -> PartialFailure:
     """Return a refused event; its message ends with the JSON pointer of the faulty field."""
-    place = f"/events/{index}" + _pointer(field)
+    place = f"/events/{index}" + json_pointer(field)
     return PartialFailure(record_id or f"event_{index}", code, f"{message} (at {place})")
 
 
@@ -102,7 +102,7 @@ def _verdicts(
         yield verdict if isinstance(verdict, Rejection) else judge_source(source, verdict)
 
 
-def _pointer(field: str | None) -> str:
+def json_pointer(field: str | None) -> str:
     """Return a path such as `custom_data.contents[0].price` as a JSON pointer (RFC 6901)."""
     steps = (field or "").replace("[", ".").replace("]", "").split(".")
     return "".join(f"/{step}" for step in steps if step)

@@ -5,6 +5,7 @@ texts for the same situations.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -47,11 +48,11 @@ NOT_FOUND: Final = CallProblem(
 )
 """Of what does not exist and of what belongs to another: the answer does not tell them apart."""
 
-NOT_JSON: Final = CallProblem(
-    415,
-    "UNSUPPORTED_MEDIA_TYPE",
-    "Content-Type must be application/json",
-)
+
+def wrong_type(expected: Sequence[str]) -> CallProblem:
+    """Refuse a body of another content type."""
+    message = f"Content-Type must be {' or '.join(expected)}"
+    return CallProblem(415, "UNSUPPORTED_MEDIA_TYPE", message)
 
 
 def too_large(limit: int) -> CallProblem:

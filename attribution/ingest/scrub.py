@@ -76,6 +76,13 @@ def scrubbed(document: JsonObject) -> tuple[JsonObject, bool]:
     return clean, clean is not document
 
 
+def scrubbed_record(record: JsonObject) -> JsonObject:
+    """Return an impression or click without raw personal data; itself if it holds none."""
+    clean = _changed(record, _of_event)
+    assert isinstance(clean, JsonObject)
+    return clean
+
+
 def _of_document(key: str, value: object) -> object:
     if key == "events" and isinstance(value, list):
         clean = [_changed(each, _of_event) for each in value]

@@ -20,12 +20,24 @@ from connectors.api.limits import LimitedApp
 from connectors.api.rendering import refused
 from connectors.api.routes.ecapi import ecapi_router
 from connectors.api.routes.events import events_router
+from connectors.api.routes.impressions import impressions_router
+from connectors.api.routes.links import links_router
 from connectors.api.routes.measurements import measurements_router
 from connectors.api.routes.operations import operations_router
 from connectors.api.routes.sources import sources_router
 from connectors.release import release
 
 LOG: Final = structlog.get_logger("tributary")
+
+ROUTERS: Final = (
+    events_router,
+    ecapi_router,
+    impressions_router,
+    links_router,
+    sources_router,
+    measurements_router,
+    operations_router,
+)
 
 
 class _Described(FastAPI):
@@ -41,8 +53,7 @@ class _Described(FastAPI):
 def build_app(api: Api) -> LimitedApp:
     """Return the application."""
     app = _Described(title="Tributary", version=release(), docs_url="/docs", redoc_url=None)
-    routers = (events_router, ecapi_router, sources_router, measurements_router, operations_router)
-    for router in routers:
+    for router in ROUTERS:
         app.include_router(router(api))
     app.add_exception_handler(RequestValidationError, _bad_parameter)
     app.add_exception_handler(HTTPException, _no_such_route)

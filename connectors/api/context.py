@@ -9,7 +9,9 @@ from fastapi.responses import JSONResponse, Response
 from attribution.contract.document import JsonObject, Unreadable, read_document
 from attribution.ingest.problems import NOT_FOUND, NOT_PERMITTED, bad_json
 from connectors.api.calls import LogEvents
+from connectors.api.clicks import Links
 from connectors.api.guard import Guard, ProblemError, read_body
+from connectors.api.impressions import Impressions
 from connectors.api.keys import ApiKey
 from connectors.api.limits import Limits, Rates
 from connectors.api.measurements import Measurements
@@ -30,6 +32,8 @@ class Api:
     guard: Guard
     calls: LogEvents
     sources: Sources
+    impressions: Impressions
+    links: Links
     measurements: Measurements
     rates: Rates = field(default_factory=lambda: Rates(Limits()))
     is_wrapped: bool = False
@@ -54,7 +58,7 @@ class Api:
         self.rates.count_request(key.id, request.scope)
         return key
 
-    def answer(self, content: dict[str, Any], receipt: Receipt | None = None) -> Response:
+    def answer(self, content: dict[str, Any], receipt: Receipt | str | None = None) -> Response:
         """Return a successful answer; `receipt` says where the call is stored."""
         headers = {} if receipt is None else {RECEIPT: str(receipt)}
         wrapped = {"data": content, "error": None} if self.is_wrapped else content

@@ -260,9 +260,7 @@ MEASUREMENTS_EXAMPLE: Final[Json] = {
 }
 
 
-def described(
-    answer: Json, *, body: Json | None = None, example: Json | None = None
-) -> dict[str, Any]:
+def described(answer: Json, *, body: Json | None = None, example: object = None) -> dict[str, Any]:
     """Return what FastAPI takes to describe a route: the body it reads, and its answers.
 
     All such routes require a key.

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,12 +12,12 @@ from starlette.requests import Request
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from attribution.ingest.problems import (
-    NOT_JSON,
     TOO_SLOW,
     UNAUTHORIZED,
     CallProblem,
     bad_json,
     too_large,
+    wrong_type,
 )
 from connectors.api.keys import ApiKey, KeyStore
 
@@ -26,6 +26,8 @@ BODY_BYTES_MAX: Final = MAX_DOCUMENT_BYTES - (1 << 20)
 
 BODY_SECONDS_MAX: Final = 60.0
 """How long a body may take to arrive."""
+
+JSON: Final = "application/json"
 
 KEY_SECONDS: Final = 2.0
 """How long a key that was found counts without looking again: a revoked one ends within it."""
@@ -68,12 +70,16 @@ class Guard:
         return key
 
 
-async def read_body(request: Request) -> bytes:
-    """Read and unpack the body of a call; raises ProblemError."""
+def content_type(request: Request) -> str:
+    """Return the content type of a call, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_body(request: Request, kinds: Sequence[str] = (JSON,)) -> bytes:
+    """Read and unpack the body of a call, of one of these content types; raises ProblemError."""
     headers = request.headers
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise ProblemError(NOT_JSON)
+    if content_type(request) not in kinds:
+        raise ProblemError(wrong_type(kinds))
     announced = headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > BODY_BYTES_MAX:
         raise ProblemError(too_large(BODY_BYTES_MAX))

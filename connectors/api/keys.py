@@ -1,4 +1,4 @@
-"""API keys: who may call, for which advertisers, and with which rights.
+"""API keys: who may call, for which advertisers, and with which rights; and the server's secrets.
 
 Only a hash of a key is stored, so a copy of the file opens nothing. The file is SQLite, shared by
 all processes of an instance and by the commands that manage keys.
@@ -27,6 +27,7 @@ create table if not exists keys (
   id text primary key, hash blob not null, name text not null, advertisers text not null,
   rights text not null, created_at integer not null, revoked_at integer) strict;
 create table if not exists pepper (value blob not null) strict;
+create table if not exists secrets (purpose text primary key, value blob not null) strict;
 """
 
 
@@ -108,6 +109,16 @@ class KeyStore:
                 (time_ns() // 1_000, key_id),
             )
             return done.rowcount == 1
+
+    def secret(self, purpose: str) -> bytes:
+        """Return the server's secret for a purpose, made when it is first asked for."""
+        with self._opened() as connection:
+            connection.execute(
+                "insert or ignore into secrets values (?, ?)",
+                (purpose, secrets.token_bytes(SECRET_BYTES)),
+            )
+            query = "select value from secrets where purpose = ?"
+            return bytes(connection.execute(query, (purpose,)).fetchone()[0])
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:

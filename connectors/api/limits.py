@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attribution.ingest.problems import rate_limited, unavailable
 from connectors.api.guard import ProblemError
+from connectors.api.links import CLICK_PATH, PIXEL_PATH
 from connectors.api.rendering import CALLS, refused
 
 KEYS_MAX: Final = 10_000
@@ -22,8 +23,8 @@ KEYS_MAX: Final = 10_000
 STANDING: Final = "tributary.standing"
 """Where the standing of a call's key is, in its scope."""
 
-UNLIMITED: Final = ("/healthz", "/readyz", "/metrics")
-"""Paths that are answered however busy the server is."""
+UNLIMITED: Final = ("/healthz", "/readyz", "/metrics", CLICK_PATH, PIXEL_PATH)
+"""Paths that are answered however busy the server is: whoever clicks must get on."""
 
 
 @dataclass(frozen=True, slots=True)

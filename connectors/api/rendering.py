@@ -17,6 +17,14 @@ CALLS: Final = Counter(
     "tributary_api_calls", "Calls by route and status", ["route", "status"], registry=METRICS
 )
 
+# Rises: clicks cannot be attributed, because the disk is full or slow.
+LOST: Final = Counter(
+    "tributary_lost_records",
+    "Clicks and impressions of links that were not stored",
+    ["type"],
+    registry=METRICS,
+)
+
 
 async def answered(
     route: str, answer: Callable[[], Awaitable[Response]], texts: Mapping[str, str] | None = None

@@ -13,12 +13,15 @@ from flows.cli.config import config
 from flows.cli.dead_letters import dead_letters
 from flows.cli.failures import reporting, told_operating
 from flows.cli.generate import generate
+from flows.cli.hash import hash_identifiers
 from flows.cli.keys import keys
+from flows.cli.link import link
 from flows.cli.options import Version
 from flows.cli.output import lenient_stdout
 from flows.cli.replay import replay
 from flows.cli.run import run
 from flows.cli.schema import schema
+from flows.cli.send import send
 from flows.cli.serve import serve, up
 from flows.cli.state import state
 from flows.cli.topics import topics
@@ -41,8 +44,9 @@ def tributary(*, version: Version = False) -> None:
     """Raw log events and impressions in, attributed conversions and match statistics out."""
 
 
-for command in (replay, run, serve, up, sql, explain, verify, generate, config, schema):
+for command in (replay, run, serve, up, link, send, sql, explain, verify, generate, config, schema):
     app.command()(reporting(command))
+app.command("hash")(reporting(hash_identifiers))
 app.add_typer(state)
 app.add_typer(topics, name="topics")
 app.add_typer(keys, name="keys")

@@ -16,8 +16,10 @@ from connectors import metrics
 from connectors.api.app import build_app
 from connectors.api.bulk import BulkJudge
 from connectors.api.calls import LogEvents
+from connectors.api.clicks import Links
 from connectors.api.context import Api
 from connectors.api.guard import Guard
+from connectors.api.impressions import Impressions
 from connectors.api.keys import KeyStore
 from connectors.api.limits import Limits, Rates
 from connectors.api.measurements import MeasurementIndex, Measurements
@@ -37,6 +39,9 @@ LOG: Final = structlog.get_logger("tributary")
 
 KEYS: Final = "api.sqlite"
 """The file of API keys and other small state in the folder of the log; no raw stream's name."""
+
+LINKS: Final = "links"
+"""The purpose of the secret that signs links."""
 
 DRAIN_SECONDS: Final = 10
 """How long calls that are being answered may take once the process is asked to end."""
@@ -69,10 +74,14 @@ def serve(options: ServeOptions) -> None:
         bulk = BulkJudge(sources.registry, policy)
         closing.callback(bulk.close)
         calls = LogEvents(sources, store("events"), bulk, policy)
+        records = Impressions(store("impressions"), policy)
+        links = Links(records, keys.secret(LINKS))
         index = MeasurementIndex(options.folder / KEYS)
         measurements = Measurements(store(MEASUREMENTS), index)
         rates = Rates(Limits(**options.settings.api.model_dump()))
-        api = Api(Guard(keys), calls, sources, measurements, rates, options.is_wrapped)
+        api = Api(
+            Guard(keys), calls, sources, records, links, measurements, rates, options.is_wrapped
+        )
         app = build_app(api)
         uvicorn.run(
             app,

@@ -22,7 +22,8 @@ SETTINGS_FILE: Final = Path("tributary.toml")
 """Read from the working directory if no other file is named."""
 
 NO_SETTINGS: Final = frozenset(
-    f"{PREFIX}{name}" for name in ("PATH", "DB", "DATA", "STATE", "METRICS_PORT", "FAILPOINT")
+    f"{PREFIX}{name}"
+    for name in ("PATH", "DB", "DATA", "STATE", "METRICS_PORT", "FAILPOINT", "API_KEY")
 )
 """Environment variables that are no settings, used by `flows.batch`, `flows.live` and tests."""
 

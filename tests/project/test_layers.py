@@ -63,6 +63,7 @@ ROOMS: Final = {
         "run",
         "replay",
         "serve",
+        "send",
         "batch",
         "live",
         "cli",

@@ -13,7 +13,9 @@ from attribution.contract.document import (
     JsonObject,
     Unreadable,
     dump_json,
+    read_array,
     read_document,
+    write_document,
 )
 
 UNREADABLE: list[bytes] = [
@@ -90,7 +92,10 @@ def read(line: bytes) -> JsonObject:
     ],
 )
 def test_half_of_a_surrogate_pair_is_noted_wherever_it_is(line: bytes, has_halves: bool) -> None:  # noqa: FBT001
-    assert read(line).has_halves is has_halves
+    document = read(line)
+    assert document.has_halves is has_halves
+    again = read(write_document(document))
+    assert (again.pairs, again.has_halves) == (document.pairs, has_halves)
 
 
 def test_of_a_repeated_key_the_first_value_counts_at_every_level() -> None:
@@ -134,6 +139,16 @@ def test_depth_is_limited_at_a_fixed_place() -> None:
     )
     flat = b'{"a":[' + b",".join([b"{}"] * 1_000) + b"]}"
     assert isinstance(read_document(flat), JsonObject)
+
+
+def test_an_array_is_read_element_by_element() -> None:
+    elements = read_array(b' [ {"a":"\\ud800"}, 1, ' + nested(MAX_DEPTH + 1) + b',{"b":2.50} ] ')
+    assert isinstance(elements, list)
+    assert [isinstance(each, JsonObject) for each in elements] == [True, False, False, True]
+    assert [each.has_halves for each in elements if isinstance(each, JsonObject)] == [True, False]
+    assert elements[2] == read_document(nested(MAX_DEPTH + 1))
+    for broken in (b"[", b"{}", b"[NaN]", b"[{},]", b"[" * 9_999, b'["\xff"]'):
+        assert isinstance(read_array(broken), Unreadable)
 
 
 def test_a_document_too_large_is_not_looked_into() -> None:

@@ -6,7 +6,9 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from connectors.api import guard
@@ -47,6 +49,19 @@ def test_a_batch_larger_than_the_bucket_waits_for_a_full_one() -> None:
 
 def test_without_a_limit_nothing_is_counted() -> None:
     assert Rate(0, "events").take("key", 1_000_000) is None
+
+
+@pytest.mark.parametrize("path", ["/t/c", "/t/i.gif", "/healthz", "/agentic/v1/capi"])
+def test_however_busy_it_is_whoever_clicks_gets_on(path: str) -> None:
+    async def redirect(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(None, 302)(scope, receive, send)
+
+    async def status() -> int:
+        busy = httpx.ASGITransport(LimitedApp(redirect, calls_at_once=0))
+        async with httpx.AsyncClient(transport=busy, base_url="http://api") as client:
+            return (await client.get(path)).status_code
+
+    assert asyncio.run(status()) == (503 if path == "/agentic/v1/capi" else 302)
 
 
 def test_more_calls_than_are_answered_at_once_are_refused() -> None:

@@ -11,9 +11,10 @@ import httpx
 import pytest
 
 from connectors.api.keys import KeyStore
+from connectors.api.links import Link
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.topics import Topic, create_topics
-from flows.serve.serve import KEYS
+from flows.serve.serve import KEYS, LINKS
 from tests.chaos.job import PATIENCE, wait_until
 from tests.support import raw
 from tests.support.brokers.broker import free_port
@@ -84,11 +85,28 @@ def test_accepted_calls_are_counted_once(tmp_path: Path, bootstrap_servers: str)
         place = f"measurements/{topics['measurements']}-0@0"
         assert answer.headers["Tributary-Receipt"] == place
         records = 1 + 1 + 2 + 1  # the last call of events is too large for one record
+        seen = [raw.impression(f"i{at}", received_at=None) for at in range(500)]
+        answer = client.post("/impressions", json=seen)
+        first, last = answer.headers["Tributary-Receipt"].split(", ")
+        assert first.startswith(f"impressions/{topics['impressions']}-")
+        assert last != first
+        click = Link(
+            advertiser_id="adv",
+            impression_id="i0",
+            campaign_id="cmp",
+            target="https://shop.example.com/",
+            expires_at=2**31,
+        ).signed(KeyStore(tmp_path / KEYS).secret(LINKS))
+        page = client.get(str(client.base_url.join(click))).headers["location"]
+        assert page.startswith("https://shop.example.com/?sc3clid=")
+        records += len(seen) + 1
         job.start()
         assert wait_until(lambda: sum(committed_of(job).values()) >= records), job.said
         assert job.drain() == 0, job.said
     assert rows(job, "select sum(received)::bigint from match_stats") == [(sent,)]
     assert rows(job, "select metric_value::bigint from latest_measurements") == [(100,)]
+    counted = "select type, sum(records)::bigint from touchpoint_stats group by type order by type"
+    assert rows(job, counted) == [("click", 1), ("impression", 500)]
     code, said = asked(job, "verify", "--db", str(job.database))
     assert code == 0, said
 

@@ -1,0 +1,5 @@
+"""The API that the clients talk to."""
+
+from tests.connectors.api.conftest import registered, served
+
+__all__ = ["registered", "served"]
