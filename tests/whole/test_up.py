@@ -18,11 +18,15 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.app import app
+from flows.serve.up import RESTART_WINDOW_SECONDS, RESTARTS_MAX
 from tests.chaos.job import PATIENCE, wait_until
 from tests.support import raw
 from tests.support.brokers.broker import free_port
 
 EMAIL = "jane@example.com"
+KILLS = int(os.environ.get("KILLS", "5"))
+SIZES = (1, 1, 3, 40, 200)
+"""Events per call of each sender: some are judged event by event, some in bulk."""
 
 
 class Up:
@@ -87,6 +91,35 @@ class Up:
             return connection.execute(sql).fetchall()
 
 
+class Beside:
+    """A second API in front of the log of an installation, with the same keys."""
+
+    def __init__(self, up: Up) -> None:
+        self._up, self._port = up, free_port()
+        self._client = httpx.Client(
+            base_url=f"http://127.0.0.1:{self._port}{up.client.base_url.path}",
+            headers=up.client.headers,
+            timeout=PATIENCE,
+        )
+        self._start()
+
+    def send(self, *events: dict[str, Any]) -> httpx.Response:
+        body = {"event_source_id": "website_pixel", "events": list(events)}
+        return self._client.post("/log-event", json=body)
+
+    def restart(self) -> None:
+        self.kill()
+        self._start()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def _start(self) -> None:
+        command = [sys.executable, "-m", "flows", "serve", str(self._up.folder / "log")]
+        self._process = subprocess.Popen([*command, "--port", str(self._port)])
+
+
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
     up = Up(tmp_path / "up")
@@ -130,35 +163,42 @@ def test_what_was_acknowledged_counts_once_whatever_is_killed(up: Up) -> None:
     up.register()
     acknowledged: list[str] = []
     stopping = threading.Event()
+    beside = Beside(up)
 
     def send_on(sender: int) -> None:
         number = 0
         while not stopping.is_set():
             number += 1
-            name = f"{sender}-{number}"
+            names = [f"{sender}-{number}-{at}" for at in range(SIZES[sender])]
             try:
-                if up.send(sold(name)).status_code == 200:
-                    acknowledged.append(name)
+                send = beside.send if sender % 2 else up.send
+                if send(*map(sold, names)).status_code == 200:
+                    acknowledged.extend(names)
             except httpx.HTTPError:
                 time.sleep(0.05)
 
-    senders = [threading.Thread(target=send_on, args=(each,)) for each in range(4)]
+    senders = [threading.Thread(target=send_on, args=(each,)) for each in range(len(SIZES))]
     for sender in senders:
         sender.start()
-    for killed in ("serve", "run", "serve", "run", "serve"):
-        time.sleep(1.5)
-        os.kill(up.parts()[killed], signal.SIGKILL)
+    for kill in range(KILLS):
+        # Beyond so many restarts of a part in a minute, the supervisor would give up.
+        time.sleep(1.5 if KILLS <= 2 * RESTARTS_MAX else RESTART_WINDOW_SECONDS / RESTARTS_MAX / 2)
+        if kill % 5 == 4:
+            beside.restart()
+        else:
+            os.kill(up.parts()[("serve", "run")[kill % 2]], signal.SIGKILL)
         assert wait_until(up.answers), up.said.read_text()
     time.sleep(1)
     stopping.set()
     for sender in senders:
         sender.join()
+    beside.kill()
     time.sleep(3)
     assert up.end() == 0, up.said.read_text()
     counted = Counter(name for name, _ in up.outcomes())
     assert [name for name in acknowledged if counted[name] != 1] == []
     assert max(counted.values()) == 1
-    assert len(acknowledged) > 100
+    assert len(acknowledged) > 1_000
     done = CliRunner().invoke(app, ["verify", "--db", str(up.folder / "result.duckdb")])
     assert done.exit_code == 0, done.output
 
