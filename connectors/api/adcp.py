@@ -23,7 +23,7 @@ CODES_BY_REASON: Final = {"DUPLICATE_EVENT_SOURCE_ID": "VALIDATION_ERROR"}
 TERMINAL: Final = frozenset({"AUTH_INVALID", "ACCOUNT_NOT_FOUND", "CREDENTIAL_IN_ARGS"})
 """Codes of what neither waiting nor another request mends."""
 
-TRANSIENT_STATUS: Final = frozenset({429, 500, 503})
+TRANSIENT_STATUS: Final = frozenset({408, 429, 500, 503})
 
 RETRY_SECONDS_MAX: Final = 3_600
 

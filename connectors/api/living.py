@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 _OPENINGS_MAX: Final = 100
+"""Tries to keep a file that others remove before it is locked."""
 
 
 class Living:
