@@ -20,6 +20,8 @@ NAMES: Final = (
     "sink.before_checkpoint",
     "publish.after_flush",
     "dead_letters.after_flush",
+    "claim.before_append",
+    "claim.after_append",
 )
 """The names of all failpoints."""
 

@@ -18,6 +18,8 @@ MAX_EVENTS: Final = 10_000
 
 SUPPORTED_MAJOR: Final = 3
 
+IDEMPOTENCY_KEY: Final = r"^[A-Za-z0-9_.:-]{16,255}$"
+
 
 class EnvelopeModel(Shape):
     """The frame as it is on the wire."""
@@ -27,7 +29,7 @@ class EnvelopeModel(Shape):
     received_at: Time | None = None
     events: Annotated[list[Any], Field(min_length=1, max_length=MAX_EVENTS)]
     test_event_code: Id | None = None
-    idempotency_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:-]{16,255}$")] | None = None
+    idempotency_key: Annotated[str, Field(pattern=IDEMPOTENCY_KEY)] | None = None
     adcp_version: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+$")] | None = None
     adcp_major_version: Annotated[Count, Field(ge=1, le=99)] | None = None
 

@@ -38,6 +38,9 @@ UNAUTHORIZED: Final = CallProblem(
     "no valid API key: send Authorization: Bearer scope3_... or x-scope3-api-key",
 )
 
+AUTH_MISSING: Final = dataclasses.replace(UNAUTHORIZED, code="AUTH_MISSING")
+"""Of a call without any key, where that is told apart from one with a wrong key."""
+
 NOT_PERMITTED: Final = CallProblem(403, "ACCESS_DENIED", "the API key has no right to do this")
 
 NOT_FOUND: Final = CallProblem(
@@ -48,11 +51,61 @@ NOT_FOUND: Final = CallProblem(
 )
 """Of what does not exist and of what belongs to another: the answer does not tell them apart."""
 
+ACCOUNT_NOT_FOUND: Final = CallProblem(
+    404, "ACCOUNT_NOT_FOUND", "accounts are known by account_id here; send the advertiser's id"
+)
+
+READ_ONLY_SCOPE: Final = CallProblem(403, "READ_ONLY_SCOPE", "the API key may only read")
+
+CREDENTIAL_IN_ARGS: Final = CallProblem(
+    400,
+    "CREDENTIAL_IN_ARGS",
+    "credentials belong into the Authorization header; revoke one that was sent elsewhere",
+)
+
 
 def wrong_type(expected: Sequence[str]) -> CallProblem:
     """Refuse a body of another content type."""
     message = f"Content-Type must be {' or '.join(expected)}"
     return CallProblem(415, "UNSUPPORTED_MEDIA_TYPE", message)
+
+
+IDEMPOTENCY_CONFLICT: Final = CallProblem(
+    409,
+    "CONFLICT",
+    "the idempotency_key was used for another request; send this one with a new one",
+)
+"""Says nothing of the other request."""
+
+IDEMPOTENCY_EXPIRED: Final = CallProblem(
+    409,
+    "IDEMPOTENCY_EXPIRED",
+    "the idempotency_key was used too long ago to give its answer again; events that were logged "
+    "then are duplicates now, so send them with a new one",
+)
+
+IDEMPOTENCY_IN_FLIGHT: Final = CallProblem(
+    409,
+    "IDEMPOTENCY_IN_FLIGHT",
+    "the request with this idempotency_key is not done yet; send it again with the same one",
+    retry_after_seconds=1,
+)
+
+IDEMPOTENCY_LIMITED: Final = CallProblem(
+    429,
+    "RATE_LIMITED",
+    "too many new values of idempotency_key; send it again with the same one",
+    retry_after_seconds=1,
+)
+
+
+def version_unsupported(where: str, supported: Sequence[str]) -> CallProblem:
+    """Refuse a request for another protocol than ours."""
+    versions = list(supported)
+    message = f"versions {', '.join(versions)} of AdCP are supported"
+    return CallProblem(
+        400, "VERSION_UNSUPPORTED", message, where, details={"supported_versions": versions}
+    )
 
 
 def too_large(limit: int) -> CallProblem:

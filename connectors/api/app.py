@@ -3,7 +3,8 @@
 Bodies are read and judged by our own code; the framework routes and describes.
 """
 
-import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from attribution.ingest.problems import CallProblem, invalid
 from connectors.api.context import Api
 from connectors.api.description import SECURITY
 from connectors.api.limits import LimitedApp
-from connectors.api.rendering import refused
+from connectors.api.rendering import failure, refused
 from connectors.api.routes.ecapi import ecapi_router
 from connectors.api.routes.events import events_router
 from connectors.api.routes.impressions import impressions_router
@@ -58,6 +59,7 @@ def build_app(api: Api) -> LimitedApp:
     app.add_exception_handler(RequestValidationError, _bad_parameter)
     app.add_exception_handler(HTTPException, _no_such_route)
     app.add_exception_handler(Exception, _failed)
+    _add_tools(app, api)
     return LimitedApp(app, api.rates.limits.calls_at_once)
 
 
@@ -82,6 +84,25 @@ async def _no_such_route(request: Request, error: Exception) -> Response:
 async def _failed(request: Request, error: Exception) -> Response:
     """Answer for a fault of the program; the log has where, without what was sent."""
     del request
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    LOG.error("a call failed", kind=type(error).__name__, place=f"{where.filename}:{where.lineno}")
-    return refused(CallProblem(500, "INTERNAL_ERROR", "the server has failed"), {})
+    return refused(failure(error), {})
+
+
+def _add_tools(app: FastAPI, api: Api) -> None:
+    """Add the tools of AdCP, if what they need is installed."""
+    try:
+        from connectors.api.routes.mcp import mcp_routes  # noqa: PLC0415  an optional extra
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "mcp":
+            raise
+        LOG.info("no AdCP tools: they need the extra adcp, as in tributary-attribution[adcp]")
+        return
+    routes, manager = mcp_routes(api)
+    app.router.routes.extend(routes)
+
+    @asynccontextmanager
+    async def running(_app: FastAPI) -> AsyncIterator[None]:
+        async with manager.run():
+            yield
+
+    # The routes answer nothing unless their manager runs.
+    app.router.lifespan_context = running

@@ -16,8 +16,11 @@ from attribution.ingest.scrub import is_surely_clean, scrubbed, scrubbed_events
 from attribution.policy import Policy
 from attribution.vocabulary import Warn
 from connectors.api.bulk import BulkJudge
+from connectors.api.claims import KeyedRequest
 from connectors.api.guard import ProblemError
+from connectors.api.once import Once, keyed_body
 from connectors.api.sources import Sources
+from connectors.spool.lookup import claimed
 from connectors.spool.store import Receipt, Store, StoreFullError
 
 WHITESPACE: Final = b" \t\r\n"
@@ -34,14 +37,23 @@ WARNING_TEXTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a call, and where it lies; a dry run is kept nowhere."""
+    """What became of a call, and where it lies; a dry run is kept nowhere.
+
+    `replayed` is what an earlier copy of it, with its idempotency key, was answered.
+    """
 
     verdict: CallVerdict
-    receipt: Receipt | None
+    receipt: str | None
+    replayed: dict[str, Any] | None = None
+
+    @property
+    def is_replayed(self) -> bool:
+        """Whether an earlier copy was answered so, and nothing is stored again."""
+        return self.replayed is not None
 
     def rest(self) -> dict[str, Any]:
         """Return the answer of the REST routes: five fields, and no others."""
-        return {
+        return self.replayed or {
             "events_received": self.verdict.received,
             "events_processed": self.verdict.processed,
             "partial_failures": [
@@ -55,25 +67,52 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class LogEvents:
-    """Takes calls: `sources` decide what is known, `store` makes it durable."""
+    """Takes calls: `sources` decide what is known, `store` makes it durable.
+
+    `once` keeps a call with an idempotency key once; without it, keys have no effect.
+    """
 
     sources: Sources
     store: Store
     bulk: BulkJudge
     policy: Policy
+    once: Once | None = None
 
-    async def take(self, advertiser_id: str, body: bytes, *, validate_only: bool) -> Answer:
-        """Judge a call, and keep it; raises ProblemError."""
+    async def take(
+        self, advertiser_id: str, body: bytes, *, validate_only: bool, agent: str = ""
+    ) -> Answer:
+        """Judge a call of an agent, and keep it; raises ProblemError."""
         verdict, document = await self._judged(advertiser_id, body)
         if validate_only:
             return Answer(verdict, None)
         if not self.store.has_room():
             raise ProblemError(unavailable("the disk is nearly full", retry_after_seconds=60))
         try:
-            receipt = await asyncio.wrap_future(self.store.append(document, advertiser_id))
-        except (StoreFullError, OSError) as error:
+            if self.once is not None and b'"idempotency_key"' in body:
+                request = await asyncio.to_thread(keyed_body, agent, advertiser_id, body)
+                if request is not None:
+                    answer = Answer(verdict, None)
+                    return await self._keep_once(self.once, request, answer, document)
+            return Answer(verdict, str(await self._keep(document, advertiser_id)))
+        except OSError as error:
             raise ProblemError(unavailable("nothing can be stored now; send it again")) from error
-        return Answer(verdict, receipt)
+
+    async def _keep_once(
+        self, once: Once, request: KeyedRequest, answer: Answer, document: bytes
+    ) -> Answer:
+        async def keep(claim: str) -> str:
+            return str(await self._keep(claimed(document, claim), request.account))
+
+        done = await once.run(request, answer.rest(), keep)
+        replayed = done.content if done.is_replayed else None
+        return Answer(answer.verdict, done.receipt, replayed)
+
+    async def _keep(self, document: bytes, advertiser_id: str) -> Receipt:
+        """Raise ProblemError if the document is not stored, and OSError if nobody knows."""
+        try:
+            return await asyncio.wrap_future(self.store.append(document, advertiser_id))
+        except StoreFullError as error:
+            raise ProblemError(unavailable("too much waits to be stored; send it again")) from error
 
     async def _judged(self, advertiser_id: str, body: bytes) -> tuple[CallVerdict, bytes]:
         """Return the verdict on a call, and the document to keep; both ways agree."""

@@ -1,10 +1,12 @@
 """What the routes work with, and what each of them asks of its caller."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
+from starlette.types import Scope
 
 from attribution.contract.document import JsonObject, Unreadable, read_document
 from attribution.ingest.problems import NOT_FOUND, NOT_PERMITTED, bad_json
@@ -15,7 +17,9 @@ from connectors.api.impressions import Impressions
 from connectors.api.keys import ApiKey
 from connectors.api.limits import Limits, Rates
 from connectors.api.measurements import Measurements
+from connectors.api.once import Once
 from connectors.api.sources import Sources
+from connectors.api.syncs import Syncs
 from connectors.spool.store import Receipt
 
 BUYER: Final = (
@@ -23,11 +27,16 @@ BUYER: Final = (
     "/api/v2/buyer/advertisers/{advertiser_id}",
 )
 RECEIPT: Final = "Tributary-Receipt"
+REPLAYED: Final = "Idempotent-Replayed"
 
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """What the routes work with; `is_wrapped` puts successful answers into `data`."""
+    """What the routes work with; `is_wrapped` puts successful answers into `data`.
+
+    Answers of staging say to AdCP clients that they stand for nothing. `sync_once` does a sync
+    with an idempotency key once.
+    """
 
     guard: Guard
     calls: LogEvents
@@ -37,30 +46,52 @@ class Api:
     measurements: Measurements
     rates: Rates = field(default_factory=lambda: Rates(Limits()))
     is_wrapped: bool = False
+    is_staging: bool = False
+    sync_once: Once | None = None
+
+    @property
+    def syncs(self) -> Syncs:
+        """What takes syncs of event sources."""
+        return Syncs(self.sources, self.sync_once)
 
     def caller(self, request: Request, right: str, advertiser_id: str) -> ApiKey:
         """Return the key of a call that may do this; raises ProblemError."""
-        key = self._key(request)
+        key = self.key(request.headers, request.scope)
         if not key.may(right, advertiser_id):
             raise ProblemError(NOT_FOUND if key.may(right) else NOT_PERMITTED)
         return key
 
     def only_advertiser(self, request: Request, right: str) -> str:
         """Return the one advertiser that the key of a call belongs to; raises ProblemError."""
-        key = self._key(request)
+        return self.caller_for_one(request, right)[1]
+
+    def caller_for_one(self, request: Request, right: str) -> tuple[ApiKey, str]:
+        """Return the key of a call, and its one advertiser; raises ProblemError."""
+        key = self.key(request.headers, request.scope)
         if len(key.advertisers) != 1 or not key.may(right):
             raise ProblemError(NOT_PERMITTED)
         (advertiser_id,) = key.advertisers
-        return advertiser_id
+        return key, advertiser_id
 
-    def _key(self, request: Request) -> ApiKey:
-        key = self.guard.caller(request.headers)
-        self.rates.count_request(key.id, request.scope)
+    def key(self, headers: Mapping[str, str], scope: Scope) -> ApiKey:
+        """Return the key of a call, which counts for its rate; raises ProblemError."""
+        key = self.guard.caller(headers)
+        self.rates.count_request(key.id, scope)
         return key
 
-    def answer(self, content: dict[str, Any], receipt: Receipt | str | None = None) -> Response:
-        """Return a successful answer; `receipt` says where the call is stored."""
-        headers = {} if receipt is None else {RECEIPT: str(receipt)}
+    def answer(
+        self,
+        content: dict[str, Any],
+        receipt: Receipt | str | None = None,
+        *,
+        is_replayed: bool = False,
+    ) -> Response:
+        """Return a successful answer; `receipt` says where the call is stored.
+
+        `is_replayed` says that an earlier copy of the call was answered so.
+        """
+        headers = {RECEIPT: str(receipt)} if receipt else {}
+        headers |= {REPLAYED: "true"} if is_replayed else {}
         wrapped = {"data": content, "error": None} if self.is_wrapped else content
         return JSONResponse(wrapped, headers=headers)
 

@@ -19,6 +19,7 @@ from typing import Final
 from connectors.errors import OperatorError
 
 PREFIX: Final = "scope3_"
+STAGING_PREFIX: Final = "scope3_test_"
 SECRET_BYTES: Final = 32
 RIGHTS: Final = ("write", "read", "admin")
 
@@ -54,15 +55,17 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyStore:
-    """The file of the keys."""
+    """The file of the keys: those of staging, which begin otherwise, or the others."""
 
     path: Path
+    is_staging: bool = False
 
     def create(
         self, name: str, *, advertisers: Sequence[str] = (), rights: Sequence[str] = RIGHTS
     ) -> tuple[ApiKey, str]:
         """Make a key; its secret is returned once and stored nowhere."""
-        secret = PREFIX + secrets.token_urlsafe(SECRET_BYTES)
+        prefix = STAGING_PREFIX if self.is_staging else PREFIX
+        secret = prefix + secrets.token_urlsafe(SECRET_BYTES)
         key = ApiKey(
             secrets.token_hex(4),
             name,
@@ -87,6 +90,8 @@ class KeyStore:
 
     def find(self, secret: str) -> ApiKey | None:
         """Return the key with this secret, unless there is none or it is revoked."""
+        if secret.startswith(STAGING_PREFIX) is not self.is_staging:
+            return None
         with self._opened() as connection:
             wanted = _hash(_pepper(connection), secret)
             for found, *row in connection.execute(f"select hash, {_COLUMNS} from keys"):

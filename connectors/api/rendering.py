@@ -1,13 +1,17 @@
 """How an answer looks over REST: successful, refused, and counted."""
 
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+import structlog
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CollectorRegistry, Counter
 
 from attribution.ingest.problems import CallProblem
 from connectors.api.guard import ProblemError
+
+LOG: Final = structlog.get_logger("tributary")
 
 METRICS: Final = CollectorRegistry()
 """Metrics of the API; they never hold an identifier, a key or a payload."""
@@ -39,6 +43,13 @@ async def answered(
         response = refused(error.problem, texts or {})
     CALLS.labels(route, response.status_code).inc()
     return response
+
+
+def failure(error: Exception) -> CallProblem:
+    """Return the answer to a fault of the program; the log has where, without what was sent."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    LOG.error("a call failed", kind=type(error).__name__, place=f"{where.filename}:{where.lineno}")
+    return CallProblem(500, "INTERNAL_ERROR", "the server has failed")
 
 
 def refused(problem: CallProblem, texts: Mapping[str, str]) -> Response:

@@ -3,12 +3,12 @@
 A thread follows the topic, as the job does; a change is a record per source under its key.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from threading import Event, Thread
 from time import time_ns
 from typing import Any, Final
 
+from attribution.contract.document import write_document
 from attribution.registry import Registry
 from connectors import metrics
 from connectors.errors import OperatorError
@@ -91,4 +91,4 @@ class TopicSources:
 def _record(topic: str, document: Mapping[str, Any]) -> Outgoing:
     key = f"{document['advertiser_id']}/{document['event_source_id']}".encode()
     is_deleted = document.get("deleted") is True
-    return Outgoing(topic, None if is_deleted else json.dumps(document).encode(), key)
+    return Outgoing(topic, None if is_deleted else write_document(dict(document)), key)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from attribution.columnar.columns import present
 from attribution.columnar.frames import START
+from attribution.contract.envelope import IDEMPOTENCY_KEY, SUPPORTED_MAJOR
 from attribution.policy import Policy
 from connectors.decoding.chunk import (
     ENVELOPES,
@@ -26,8 +27,11 @@ from connectors.decoding.proofs import instants, surely_string, unquoted
 
 _ID: Final = 256
 _MAX_EVENTS: Final = 10_000
-_IDEMPOTENCY_KEY: Final = "^[A-Za-z0-9_.:-]{16,255}$"
-_MUST_BE_ABSENT: Final = ("test_event_code", "adcp_version", "adcp_major_version")
+_VERSIONS: Final = {
+    "adcp_version": rf'^"{SUPPORTED_MAJOR}\.[0-9]+"$',
+    "adcp_major_version": f"^{SUPPORTED_MAJOR}$",
+}
+"""How the versions of AdCP are spelled, as JSON, that change nothing."""
 
 
 def read_events(lines: Lines, *, policy: Policy) -> Chunk:
@@ -75,10 +79,12 @@ class _Frames:
             self.names[name], named = unquoted(leaves[name].dictionary_encode(), _ID)
             sound &= named & present(leaves[name])
         sound &= (self.counts >= 1) & (self.counts <= _MAX_EVENTS)
-        for name in _MUST_BE_ABSENT:
-            sound &= leaves[name].is_null().to_numpy(zero_copy_only=False)
+        sound &= leaves["test_event_code"].is_null().to_numpy(zero_copy_only=False)
+        for name, pattern in _VERSIONS.items():
+            spelled = pc.match_substring_regex(leaves[name], pattern).fill_null(True)  # noqa: FBT003
+            sound &= spelled.to_numpy(zero_copy_only=False)
         key = leaves["idempotency_key"]
-        spelled = pc.match_substring_regex(key, _IDEMPOTENCY_KEY).fill_null(True)  # noqa: FBT003
+        spelled = pc.match_substring_regex(key, IDEMPOTENCY_KEY).fill_null(True)  # noqa: FBT003
         sound &= surely_string(key) & spelled.to_numpy(zero_copy_only=False)
         self.proven = sound & lines.shallow(sound, np.zeros(len(lines), dtype=np.int64))
         self.line = np.repeat(np.arange(len(lines)), self.counts)

@@ -5,7 +5,6 @@ deletes the source. Several processes may append: each stamps its line under a l
 """
 
 import fcntl
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from attribution.contract.document import Unreadable, read_document
+from attribution.contract.document import Unreadable, read_document, write_document
 from attribution.contract.times import parse_time, write_time
 from attribution.registry import Registry
 from connectors.registry.kept import TopicOffsets, Versions
@@ -89,9 +88,7 @@ class SourceFile:
             fcntl.flock(file, fcntl.LOCK_EX)
             now = time.time_ns() // 1_000
             stamp = {"received_at": write_time(now)}
-            file.write(
-                b"".join(json.dumps({**stamp, **each}).encode() + b"\n" for each in documents)
-            )
+            file.write(b"".join(write_document({**stamp, **each}) + b"\n" for each in documents))
             file.flush()
             os.fdatasync(file.fileno())
         return now
@@ -99,6 +96,12 @@ class SourceFile:
     def length(self) -> int:
         """Return the size of the file, in bytes."""
         return self.path.stat().st_size if self.path.exists() else 0
+
+    def find_claim(self, claim: str, claimed_at: float) -> str | None:
+        """Return an empty text if the sync of a claim has changed anything, else None."""
+        del claimed_at
+        is_there = self.path.exists() and f'"claim":"{claim}"'.encode() in self.path.read_bytes()
+        return "" if is_there else None
 
     def registry(self) -> Registry:
         """Return all versions that the file makes, each in effect a delay after its line."""

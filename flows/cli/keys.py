@@ -30,6 +30,9 @@ def create(
         list[str] | None,
         typer.Option("--right", metavar="RIGHT", help="write, read or admin. May be repeated."),
     ] = None,
+    staging: Annotated[
+        bool, typer.Option("--staging", help="For an API that is served with --staging.")
+    ] = False,
 ) -> None:
     """Make a key; its secret is shown once and stored nowhere.
 
@@ -44,7 +47,7 @@ def create(
             f"tributary: --right is one of {', '.join(RIGHTS)}, not {min(unknown)}", err=True
         )
         raise typer.Exit(MISTAKEN)
-    store = KeyStore(folder / KEYS)
+    store = KeyStore(folder / KEYS, is_staging=staging)
     key, secret = store.create(name, advertisers=advertisers or (), rights=rights or RIGHTS)
     typer.echo(f"{secret}\nkey {key.id}; this is the only time its secret is shown", err=False)
 

@@ -27,6 +27,10 @@ def serve(
     wrapped: Annotated[
         bool, typer.Option("--wrapped", help='Put successful answers into "data".')
     ] = False,
+    staging: Annotated[
+        bool,
+        typer.Option("--staging", help="Take only keys of staging, and say so in AdCP answers."),
+    ] = False,
     config: Config = None,
     overrides: Overrides = None,
 ) -> None:
@@ -43,7 +47,9 @@ def serve(
 
     set_up_logs()
     settings = settings_of(config, overrides).settings
-    serve_until_asked(ServeOptions(folder, host, port, settings, is_wrapped=wrapped))
+    serve_until_asked(
+        ServeOptions(folder, host, port, settings, is_wrapped=wrapped, is_staging=staging)
+    )
 
 
 def up(

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from connectors import metrics
 from connectors.api.app import build_app
 from connectors.api.bulk import BulkJudge
 from connectors.api.calls import LogEvents
+from connectors.api.claims import Claims
 from connectors.api.clicks import Links
 from connectors.api.context import Api
 from connectors.api.guard import Guard
@@ -23,11 +25,13 @@ from connectors.api.impressions import Impressions
 from connectors.api.keys import KeyStore
 from connectors.api.limits import Limits, Rates
 from connectors.api.measurements import MeasurementIndex, Measurements
+from connectors.api.once import Once
 from connectors.api.sources import Sources
 from connectors.api.topic_sources import TopicSources
 from connectors.registry.growing import SourceFile
 from connectors.registry.reader import SourceTopic
 from connectors.registry.source import SourceLog
+from connectors.spool.lookup import find_claim
 from connectors.spool.store import Store
 from connectors.spool.topic import TopicStore
 from connectors.spool.writer import Spool
@@ -59,29 +63,31 @@ class ServeOptions:
     port: int
     settings: Settings
     is_wrapped: bool = False
+    is_staging: bool = False
 
 
 def serve(options: ServeOptions) -> None:
     """Serve until a signal asks to end; what was accepted is stored then.
 
-    Raises SpoolError, KeyStoreError or ClusterError when it cannot start.
+    Raises SpoolError, KeyStoreError, ClaimsError or ClusterError when it cannot start.
     """
     policy = options.settings.policy
-    keys = KeyStore(options.folder / KEYS)
+    keys = KeyStore(options.folder / KEYS, is_staging=options.is_staging)
     with ExitStack() as closing:
         log, store = _targets(options, closing)
         sources = Sources(log)
         bulk = BulkJudge(sources.registry, policy)
         closing.callback(bulk.close)
-        calls = LogEvents(sources, store("events"), bulk, policy)
+        call_once, sync_once = _once(options, closing)
+        calls = LogEvents(sources, store("events"), bulk, policy, call_once)
         records = Impressions(store("impressions"), policy)
         links = Links(records, keys.secret(LINKS))
         index = MeasurementIndex(options.folder / KEYS)
         measurements = Measurements(store(MEASUREMENTS), index)
         rates = Rates(Limits(**options.settings.api.model_dump()))
-        api = Api(
-            Guard(keys), calls, sources, records, links, measurements, rates, options.is_wrapped
-        )
+        takers = (calls, sources, records, links, measurements)
+        modes = (options.is_wrapped, options.is_staging)
+        api = Api(Guard(keys), *takers, rates, *modes, sync_once)
         app = build_app(api)
         uvicorn.run(
             app,
@@ -108,6 +114,17 @@ def _targets(options: ServeOptions, closing: ExitStack) -> tuple[SourceLog, Call
     sources = TopicSources(SourceTopic(cluster, kafka.topics.event_sources, metrics.kafka_error))
     closing.callback(sources.close)
     return sources, lambda stream: _closed_by(closing, TopicStore(cluster, stream, topics[stream]))
+
+
+def _once(options: ServeOptions, closing: ExitStack) -> tuple[Once, Once]:
+    """Return what does calls and syncs with an idempotency key once."""
+    claims = Claims(options.folder / KEYS)
+    closing.callback(claims.close)
+    if options.settings.kafka.bootstrap_servers:
+        # What a killed process has sent is not looked up in topics.
+        return Once(claims, None), Once(claims, None)
+    find = partial(find_claim, options.folder, "events")
+    return Once(claims, find), Once(claims, SourceFile(options.folder).find_claim)
 
 
 def _closed_by(closing: ExitStack, store: Store) -> Store:

@@ -13,7 +13,8 @@ ROOT: Final = Path(__file__).parents[2]
 LOCK: Final = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PYPROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
-PIN: Final = re.compile(r"([a-z0-9-]+)==([0-9][0-9a-z.]*)( ; [a-z_]+ [!=<>]+ '[^']+')? \\")
+MARKER: Final = "[a-z_]+ [!=<>]+ '[^']+'"
+PIN: Final = re.compile(rf"([a-z0-9-]+)==([0-9][0-9a-z.]*)( ; {MARKER}(?: and {MARKER})*)? \\")
 HASH: Final = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
 
 

@@ -20,10 +20,12 @@ def events_router(api: Api) -> APIRouter:
         """Log 1 to 10,000 events of an advertiser."""
 
         async def answer() -> Response:
-            api.caller(request, "write", advertiser_id)
+            key = api.caller(request, "write", advertiser_id)
             body = await read_body(request)
-            found = await api.calls.take(advertiser_id, body, validate_only=validate_only)
-            return api.answer(found.rest(), found.receipt)
+            found = await api.calls.take(
+                advertiser_id, body, validate_only=validate_only, agent=key.id
+            )
+            return api.answer(found.rest(), found.receipt, is_replayed=found.is_replayed)
 
         return await answered("log-event", answer)
 
@@ -31,14 +33,16 @@ def events_router(api: Api) -> APIRouter:
         """Log events of the one advertiser that the key belongs to."""
 
         async def answer() -> Response:
-            advertiser_id = api.only_advertiser(request, "write")
+            key, advertiser_id = api.caller_for_one(request, "write")
             body = await read_body(request)
             try:
-                found = await api.calls.take(advertiser_id, body, validate_only=validate_only)
+                found = await api.calls.take(
+                    advertiser_id, body, validate_only=validate_only, agent=key.id
+                )
             except ProblemError as error:
                 is_unknown = error.problem is NOT_FOUND
                 raise (ProblemError(NOT_PERMITTED) if is_unknown else error) from error
-            return api.answer(found.rest(), found.receipt)
+            return api.answer(found.rest(), found.receipt, is_replayed=found.is_replayed)
 
         return await answered("capi", answer, texts=CAPI_MESSAGES)
 

@@ -10,6 +10,9 @@ from connectors.api.context import BUYER, Api, read_object
 from connectors.api.description import LISTED, SYNC, SYNCED, described
 from connectors.api.rendering import answered
 
+REST_FIELDS: Final = ("event_source_id", "action", "setup")
+"""Of what became of a source, what the REST routes tell."""
+
 TAKE_MAX: Final = 250
 """Items of one page."""
 
@@ -22,9 +25,10 @@ def sources_router(api: Api) -> APIRouter:
         """Create, update and delete event sources."""
 
         async def answer() -> Response:
-            api.caller(request, "admin", advertiser_id)
-            results = await api.sources.sync(advertiser_id, await read_object(request))
-            return api.answer({"event_sources": results})
+            key = api.caller(request, "admin", advertiser_id)
+            done = await api.syncs.take(advertiser_id, await read_object(request), agent=key.id)
+            results = [_result(each) for each in done.content["event_sources"]]
+            return api.answer({"event_sources": results}, is_replayed=done.is_replayed)
 
         return await answered("event-sources/sync", answer)
 
@@ -50,6 +54,12 @@ def sources_router(api: Api) -> APIRouter:
         router.post(f"{path}/sync", summary="Sync event sources", **change)(sync)
         router.get(path, summary="List event sources", **listing)(list_sources)
     return router
+
+
+def _result(source: dict[str, Any]) -> dict[str, Any]:
+    told = {name: source[name] for name in REST_FIELDS if name in source}
+    errors = source.get("errors")
+    return told | ({"error": "; ".join(each["message"] for each in errors)} if errors else {})
 
 
 def _item(source: SourceVersion) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The events of a document as texts: exactly those that reading it whole finds, or none."""
+"""The parts of a document as texts: exactly those that reading it whole finds, or none."""
 
 import json
 from typing import Any
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.contract.document import JsonObject, read_document
-from attribution.contract.split import read_event, split_events
+from attribution.contract.document import JsonObject, Unreadable, read_document
+from attribution.contract.split import join_fields, read_event, split_events, split_fields
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
@@ -62,3 +62,21 @@ def test_the_usual_document_is_split() -> None:
     split = split_events(b'{"a":1,"events":[{"b":2}, 3],"c":4}')
     assert split is not None
     assert split.events == [b'{"b":2}', b"3"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        (b'{"a":1.50,"b":{"c": [1]},"d":null}', {"a": b"1.50", "b": b'{"c": [1]}', "d": b"null"}),
+        (b'{"a":"\\ud83d","b":1.50}', {"a": b'"\\ud83d"', "b": b"1.50"}),
+        (b"{}", {}),
+    ],
+)
+def test_an_object_is_its_fields(text: bytes, fields: dict[str, bytes]) -> None:
+    assert split_fields(text) == fields
+    assert join_fields(fields) == text
+
+
+def test_what_is_no_object_has_no_fields() -> None:
+    for text in (b"[]", b"{", b'{"a":1}}', b"\xff"):
+        assert isinstance(split_fields(text), Unreadable)

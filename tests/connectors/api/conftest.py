@@ -3,7 +3,9 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +14,22 @@ import pytest
 import uvicorn
 
 from attribution.policy import Policy
+from connectors.api import sources
 from connectors.api.app import build_app
 from connectors.api.bulk import BulkJudge
 from connectors.api.calls import LogEvents
+from connectors.api.claims import Claims
 from connectors.api.clicks import Links
 from connectors.api.context import Api
 from connectors.api.guard import Guard
 from connectors.api.impressions import Impressions
 from connectors.api.keys import KeyStore
-from connectors.api.limits import Limits, Rates
+from connectors.api.limits import Rates
 from connectors.api.measurements import MeasurementIndex, Measurements
+from connectors.api.once import Once
 from connectors.api.sources import Sources
 from connectors.registry.growing import SourceFile
+from connectors.spool.lookup import find_claim
 from connectors.spool.writer import Spool
 from tests.support.brokers.broker import free_port
 
@@ -50,41 +56,73 @@ class Served:
         return [line for file in files for line in file.read_bytes().splitlines()]
 
 
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    keys = KeyStore(tmp_path / "api.sqlite")
-    _, secret = keys.create("tests")
-    spool = Spool(tmp_path, "events", lambda _error: None)
-    records = Spool(tmp_path, "impressions", lambda _error: None)
-    sources = Sources(SourceFile(tmp_path, delay=10_000))
-    bulk = BulkJudge(sources.registry, Policy())
-    calls = LogEvents(sources, spool, bulk, Policy())
-    measured = Spool(tmp_path, "measurements", lambda _error: None)
-    measurements = Measurements(measured, MeasurementIndex(keys.path))
-    rates = Rates(Limits())
-    taker = Impressions(records, Policy())
-    links = Links(taker, keys.secret("links"))
-    app = build_app(Api(Guard(keys), calls, sources, taker, links, measurements, rates))
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    headers = {"Authorization": f"Bearer {secret}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=20) as client:
-        yield Served(tmp_path, keys, client, spool, records, rates)
-    server.should_exit = True
-    thread.join()
+@contextmanager
+def built(folder: Path, *, is_staging: bool = False) -> Iterator[tuple[Api, Spool, Spool]]:
+    """Yield what an application is built from, in a folder."""
+    spool = Spool(folder, "events", lambda _error: None)
+    known = Sources(SourceFile(folder, delay=10_000))
+    claims = Claims(folder / "api.sqlite")
+    once = Once(claims, partial(find_claim, folder, "events"))
+    bulk = BulkJudge(known.registry, Policy())
+    calls = LogEvents(known, spool, bulk, Policy(), once)
+    keys = KeyStore(folder / "api.sqlite", is_staging=is_staging)
+    sync_once = Once(claims, SourceFile(folder).find_claim)
+    measured = Spool(folder, "measurements", lambda _error: None)
+    measurements = Measurements(measured, MeasurementIndex(folder / "api.sqlite"))
+    records = Spool(folder, "impressions", lambda _error: None)
+    shown = Impressions(records, Policy())
+    takers = (calls, known, shown, Links(shown, keys.secret("links")), measurements)
+    api = Api(Guard(keys), *takers, is_staging=is_staging, sync_once=sync_once)
+    yield api, spool, records
     bulk.close()
     spool.close()
     records.close()
     measured.close()
+    claims.close()
+
+
+@contextmanager
+def serving(folder: Path, *, is_staging: bool = False) -> Iterator[Served]:
+    """Serve a folder, with a key for everything."""
+    keys = KeyStore(folder / "api.sqlite", is_staging=is_staging)
+    _, secret = keys.create("tests")
+    headers = {"Authorization": f"Bearer {secret}"}
+    with built(folder, is_staging=is_staging) as (api, spool, records):
+        port = free_port()
+        server = uvicorn.Server(uvicorn.Config(build_app(api), port=port, log_config=None))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        base = f"http://127.0.0.1:{port}"
+        with httpx.Client(base_url=base, headers=headers, timeout=20) as client:
+            yield Served(folder, keys, client, spool, records, api.rates)
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.fixture
-def registered(served: Served) -> Served:
+def api(tmp_path: Path) -> Iterator[Api]:
+    with built(tmp_path) as (api, _, _):
+        yield api
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    with serving(tmp_path) as served:
+        yield served
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> Iterator[Served]:
+    with serving(tmp_path, is_staging=True) as served:
+        yield served
+
+
+@pytest.fixture
+def registered(served: Served, monkeypatch: pytest.MonkeyPatch) -> Served:
     """Return the API with one source, `src` of advertiser `adv`."""
+    monkeypatch.setattr(sources, "SETTLE_SECONDS", 0.02)  # no lane of a run follows the file
     path = "/api/buyer/advertisers/adv/event-sources/sync"
     done = served.client.post(path, json={"event_sources": [{"event_source_id": "src"}]})
     assert done.status_code == 200, done.text

@@ -16,11 +16,12 @@ from attribution.policy import Policy
 from connectors.api import calls as api_calls
 from connectors.api.bulk import BulkJudge
 from connectors.api.calls import Answer, LogEvents
+from connectors.api.claims import Claims
 from connectors.api.guard import ProblemError
+from connectors.api.once import Once
 from connectors.api.sources import Sources
 from connectors.decoding import judged
 from connectors.registry.growing import DELAY, SourceFile
-from connectors.spool.store import Receipt
 from connectors.spool.writer import Spool
 from flows.generate.spec import GenerateSpec
 from flows.generate.write import generate_log
@@ -44,8 +45,15 @@ def sent(tmp_path: Path, seed: int) -> list[tuple[str, bytes]]:
     lines = (tmp_path / "generated/events-00.ndjson").read_bytes().splitlines()[:CALLS]
     advertisers = [source["advertiser_id"] for source in sources]
     chance = random.Random(seed)  # noqa: S311  reproducible, not secret
-    calls = mutated(chance, lines, lines)
+    calls = [_keyed(call, number) for number, call in enumerate(mutated(chance, lines, lines))]
     return [(_advertiser(call, chance.choice(advertisers)), call) for call in calls]
+
+
+def _keyed(call: bytes, number: int) -> bytes:
+    """Give every third call an idempotency key of its own."""
+    if number % 3 or not call.startswith(b"{"):
+        return call
+    return b'{"idempotency_key":"call-of-a-test-%d",' % number + call[1:]
 
 
 def _advertiser(call: bytes, other: str) -> str:
@@ -62,28 +70,34 @@ async def accepted(folder: Path, calls: list[tuple[str, bytes]]) -> tuple[int, R
     spool = Spool(folder, "events", failures.append)
     sources = Sources(SourceFile(folder))
     bulk = BulkJudge(sources.registry, Policy())
-    taker = LogEvents(sources, spool, bulk, Policy())
-    stored, refused = 0, Refused()
+    claims = Claims(folder / "api.sqlite")
+    taker = LogEvents(sources, spool, bulk, Policy(), Once(claims, None))
+    stored, refused, refusals = 0, Refused(), set[int]()
 
-    async def one(advertiser: str, call: bytes) -> Answer | None:
+    async def one(number: int, advertiser: str, call: bytes) -> Answer | None:
         try:
-            return await taker.take(advertiser, call, validate_only=False)
-        except ProblemError:
+            # An agent for each: the keys of one are limited.
+            return await taker.take(advertiser, call, validate_only=False, agent=str(number))
+        except ProblemError as error:
+            refusals.add(error.problem.status)
             return None
 
-    for answer in await asyncio.gather(*(one(*call) for call in calls)):
+    answers = await asyncio.gather(*(one(number, *call) for number, call in enumerate(calls)))
+    for answer in answers:
         if answer is None:
             continue
-        receipt = answer.receipt
-        assert isinstance(receipt, Receipt)
+        assert answer.receipt is not None
+        partition, _, offset = answer.receipt.removeprefix("events/").partition("@")
         stored += answer.verdict.received
         if not answer.verdict.is_test:
             for failure in answer.verdict.failures:
                 index = int(failure.message.rpartition("/events/")[2].split("/")[0].rstrip(")"))
-                refused[receipt.partition, receipt.offset, index] = failure.code
+                refused[partition, int(offset), index] = failure.code
     bulk.close()
     spool.close()
+    claims.close()
     assert failures == []
+    assert refusals == {400, 404}
     return stored, refused
 
 

@@ -182,6 +182,17 @@ def test_raw_personal_data_is_stored_nowhere(registered: Served) -> None:
     assert b"2125550000" not in content
 
 
+def test_half_a_surrogate_pair_beside_raw_personal_data_is_no_fault(registered: Served) -> None:
+    answer = registered.client.post(
+        "/api/buyer/advertisers/adv/log-event",
+        content=json.dumps(call(raw.event(user_match={"email": "jane@a.example"}), "\ud83d")),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.json()["events_processed"] == 1
+    (line,) = registered.stored()
+    assert line.endswith(b',"\\ud83d"]}')
+
+
 def test_sources_are_created_updated_and_deleted(served: Served) -> None:
     base = "/api/buyer/advertisers/adv/event-sources"
 
@@ -198,6 +209,19 @@ def test_sources_are_created_updated_and_deleted(served: Served) -> None:
     listed = served.client.get(base, params={"take": 1}).json()
     assert (listed["total"], listed["eventSources"][0]["eventSourceId"]) == (1, "two")
     assert served.log(call(raw.event(), event_source_id="one")).status_code == 404
+
+
+def test_a_source_that_asks_for_what_is_not_there_fails_alone(served: Served) -> None:
+    sources = [{"event_source_id": "bad", "allowed_domains": ["https://a.example/"]}]
+    path = "/api/buyer/advertisers/adv/event-sources/sync"
+    body = {"event_sources": [*sources, {"event_source_id": "good"}], "delete_missing": True}
+    failed, created = served.client.post(path, json=body).json()["event_sources"]
+    assert failed == {
+        "event_source_id": "bad",
+        "action": "failed",
+        "error": "a bare host name such as shop.example.com is expected",
+    }
+    assert created.keys() == {"event_source_id", "action", "setup"}
 
 
 @pytest.mark.parametrize(

@@ -206,3 +206,28 @@ def test_a_clean_log_hardly_ever_reaches_the_contract(
         STREAMS, True
     )
     assert {s: judged[s] <= 0.05 * rows[s] for s in STREAMS} == dict.fromkeys(STREAMS, True), judged
+
+
+VERSIONS = [b'"3.0"', b'"3.2"', b'"3.12"', b'"4.0"', b'"3.1.19"', b'"3."', b'"3\\u002e1"', b"3.1"]
+MAJORS = [b"3", b"4", b"3.0", b"03", b'"3"', b"33"]
+
+
+def with_versions(version: bytes | None, major: bytes | None) -> bytes:
+    named = {("adcp_version",): version, ("adcp_major_version",): major}
+    document: Tree = DOCUMENTS["events"]
+    for place, value in named.items():
+        document = document if value is None else put(document, place, value)
+    return write(document)
+
+
+def test_versions_of_adcp(decoders: BothDecoders, judged: dict[str, int]) -> None:
+    lines = [with_versions(each, None) for each in VERSIONS]
+    lines += [with_versions(None, each) for each in MAJORS]
+    assert decoders.differences("events", lines) == ""
+    judged["events"] = 0
+    decoder = PartitionDecoder(
+        "events", "events", policy=Policy(), registry=Registry(versions={}, allow_unregistered=True)
+    )
+    usual = Lines.of_documents([with_versions(b'"3.2"', b"3")])
+    assert decoder.decode(usual, usual.numbered(0)).rows.num_rows == 1
+    assert judged["events"] == 0, "a version that is ours needs no reading"

@@ -36,3 +36,17 @@ def test_an_unknown_right_is_refused(tmp_path: Path) -> None:
     refused = run("create", tmp_path, "--right", "own")
     assert refused.exit_code == 2
     assert "--right is one of write, read, admin, not own" in refused.stderr
+
+
+def test_keys_of_staging_begin_otherwise_and_count_only_there(tmp_path: Path) -> None:
+    secret = run("create", tmp_path, "--staging").stdout.split()[0]
+    live = run("create", tmp_path).stdout.split()[0]
+    assert secret.startswith("scope3_test_")
+    found = {
+        is_staging: [
+            KeyStore(tmp_path / KEYS, is_staging=is_staging).find(each) for each in (secret, live)
+        ]
+        for is_staging in (True, False)
+    }
+    assert [key is not None for key in found[True]] == [True, False]
+    assert [key is not None for key in found[False]] == [False, True]
