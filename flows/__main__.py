@@ -2,4 +2,6 @@
 
 from flows.cli.app import main
 
-main()
+# A worker of the API imports this module under another name.
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from attribution.contract.document import JsonObject, Unreadable, read_document, write_document
@@ -18,6 +18,7 @@ from attribution.vocabulary import Warn
 from connectors.api.bulk import BulkJudge
 from connectors.api.claims import KeyedRequest
 from connectors.api.guard import ProblemError
+from connectors.api.limits import Rate
 from connectors.api.once import Once, keyed_body
 from connectors.api.sources import Sources
 from connectors.spool.lookup import claimed
@@ -69,7 +70,8 @@ class Answer:
 class LogEvents:
     """Takes calls: `sources` decide what is known, `store` makes it durable.
 
-    `once` keeps a call with an idempotency key once; without it, keys have no effect.
+    `once` keeps a call with an idempotency key once; without it, keys have no effect. `rate` limits
+    the events of an agent.
     """
 
     sources: Sources
@@ -77,6 +79,7 @@ class LogEvents:
     bulk: BulkJudge
     policy: Policy
     once: Once | None = None
+    rate: Rate = field(default_factory=lambda: Rate(0, "events"))
 
     async def take(
         self, advertiser_id: str, body: bytes, *, validate_only: bool, agent: str = ""
@@ -85,6 +88,7 @@ class LogEvents:
         verdict, document = await self._judged(advertiser_id, body)
         if validate_only:
             return Answer(verdict, None)
+        self.rate.take(agent, verdict.received)
         if not self.store.has_room():
             raise ProblemError(unavailable("the disk is nearly full", retry_after_seconds=60))
         try:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, ParamSpec, TypeVar
 
 from attribution.contract.document import Unreadable, read_array, read_document
@@ -17,6 +17,7 @@ from attribution.ingest.problems import bad_json, invalid, unavailable
 from attribution.policy import Policy
 from connectors.api.calls import WARNING_TEXTS
 from connectors.api.guard import ProblemError
+from connectors.api.limits import Rate
 from connectors.spool.store import Receipt, Store, StoreFullError
 from connectors.spool.together import all_kept
 
@@ -59,13 +60,20 @@ class RecordsAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Impressions:
-    """Takes impressions and clicks; `store` makes them durable."""
+    """Takes impressions and clicks; `store` makes them durable. `rate` limits those of an agent."""
 
     store: Store
     policy: Policy
+    rate: Rate = field(default_factory=lambda: Rate(0, "events"))
 
     async def take(
-        self, advertiser_id: str, body: bytes, *, is_lines: bool, validate_only: bool
+        self,
+        advertiser_id: str,
+        body: bytes,
+        *,
+        is_lines: bool,
+        validate_only: bool,
+        agent: str = "",
     ) -> RecordsAnswer:
         """Judge the records of a call, one per line or those of an array, and keep the accepted.
 
@@ -78,6 +86,7 @@ class Impressions:
         verdict = await _computed(len(body), judge, advertiser_id, body)
         if validate_only:
             return RecordsAnswer(verdict, ())
+        self.rate.take(agent, verdict.received)
         try:
             kept = await _computed(len(body), self.keep, advertiser_id, verdict.kept)
             receipts = await asyncio.wrap_future(kept)

@@ -31,6 +31,9 @@ def serve(
         bool,
         typer.Option("--staging", help="Take only keys of staging, and say so in AdCP answers."),
     ] = False,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that share the port; limits are of each.")
+    ] = 1,
     config: Config = None,
     overrides: Overrides = None,
 ) -> None:
@@ -41,14 +44,20 @@ def serve(
     An answer of 200 means that the events are stored. Runs until SIGTERM or Ctrl-C. Make API keys
     with `tributary keys create`.
     """
-    from flows.monitoring.logs import set_up_logs
     from flows.serve.serve import ServeOptions
     from flows.serve.serve import serve as serve_until_asked
 
-    set_up_logs()
     settings = settings_of(config, overrides).settings
     serve_until_asked(
-        ServeOptions(folder, host, port, settings, is_wrapped=wrapped, is_staging=staging)
+        ServeOptions(
+            folder,
+            host,
+            port,
+            settings,
+            is_wrapped=wrapped,
+            is_staging=staging,
+            workers=workers,
+        )
     )
 
 

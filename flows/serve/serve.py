@@ -11,6 +11,8 @@ from typing import Final
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.supervisors import Multiprocess
 
 from attribution.vocabulary import MEASUREMENTS, RAW_STREAMS
 from connectors import metrics
@@ -36,6 +38,7 @@ from connectors.spool.store import Store
 from connectors.spool.topic import TopicStore
 from connectors.spool.writer import Spool
 from flows.kafka.topics import cluster_of
+from flows.monitoring.logs import set_up_logs
 from flows.process.stopping import BROKEN
 from flows.settings.model import Settings
 
@@ -55,7 +58,8 @@ DRAIN_SECONDS: Final = 10
 class ServeOptions:
     """Where the API listens, and what it writes to.
 
-    That is the folder, or, if the settings name a cluster, its topics; keys are in the folder.
+    That is the folder, or, if the settings name a cluster, its topics; keys are in the folder. So
+    many `workers`, processes with files of their own, share the port.
     """
 
     folder: Path
@@ -64,6 +68,7 @@ class ServeOptions:
     settings: Settings
     is_wrapped: bool = False
     is_staging: bool = False
+    workers: int = 1
 
 
 def serve(options: ServeOptions) -> None:
@@ -71,33 +76,71 @@ def serve(options: ServeOptions) -> None:
 
     Raises SpoolError, KeyStoreError, ClaimsError or ClusterError when it cannot start.
     """
+    config = uvicorn.Config(
+        partial(application, options),
+        factory=True,
+        host=options.host,
+        port=options.port,
+        workers=options.workers,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    if options.workers == 1:
+        uvicorn.Server(config).run()
+        return
+    # What keeps an API from starting is said once, by this process.
+    application(options).closing.close()
+    Multiprocess(config, sockets=[config.bind_socket()]).run()
+
+
+class Application:
+    """The API of one process; when it ends, everything is stored and closed."""
+
+    def __init__(self, app: ASGIApp, closing: ExitStack) -> None:
+        """Wrap an application."""
+        self._app, self.closing = app, closing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a call on; the lifespan ends after the last one."""
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            if scope["type"] == "lifespan":
+                self.closing.close()
+
+
+def application(options: ServeOptions) -> Application:
+    """Return the API of one process."""
+    set_up_logs()
+    with ExitStack() as closing:
+        api = _api(options, closing)
+        return Application(build_app(api), closing.pop_all())
+
+
+def _api(options: ServeOptions, closing: ExitStack) -> Api:
     policy = options.settings.policy
     keys = KeyStore(options.folder / KEYS, is_staging=options.is_staging)
-    with ExitStack() as closing:
-        log, store = _targets(options, closing)
-        sources = Sources(log)
-        bulk = BulkJudge(sources.registry, policy)
-        closing.callback(bulk.close)
-        call_once, sync_once = _once(options, closing)
-        calls = LogEvents(sources, store("events"), bulk, policy, call_once)
-        records = Impressions(store("impressions"), policy)
-        links = Links(records, keys.secret(LINKS))
-        index = MeasurementIndex(options.folder / KEYS)
-        measurements = Measurements(store(MEASUREMENTS), index)
-        rates = Rates(Limits(**options.settings.api.model_dump()))
-        takers = (calls, sources, records, links, measurements)
-        modes = (options.is_wrapped, options.is_staging)
-        api = Api(Guard(keys), *takers, rates, *modes, sync_once)
-        app = build_app(api)
-        uvicorn.run(
-            app,
-            host=options.host,
-            port=options.port,
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-        )
+    log, store = _targets(options, closing)
+    rates = Rates(Limits(**options.settings.api.model_dump()))
+    sources = Sources(log)
+    bulk = BulkJudge(sources.registry, policy)
+    closing.callback(bulk.close)
+    call_once, sync_once = _once(options, closing)
+    records = Impressions(store("impressions"), policy, rates.events)
+    return Api(
+        guard=Guard(keys),
+        calls=LogEvents(sources, store("events"), bulk, policy, call_once, rates.events),
+        sources=sources,
+        impressions=records,
+        links=Links(records, keys.secret(LINKS)),
+        measurements=Measurements(store(MEASUREMENTS), MeasurementIndex(options.folder / KEYS)),
+        rates=rates,
+        is_wrapped=options.is_wrapped,
+        is_staging=options.is_staging,
+        sync_once=sync_once,
+    )
 
 
 def _targets(options: ServeOptions, closing: ExitStack) -> tuple[SourceLog, Callable[[str], Store]]:

@@ -71,13 +71,14 @@ def impressions_router(api: Api) -> APIRouter:
         """Log 1 to 10,000 impressions and clicks: a JSON array, or a line of NDJSON for each."""
 
         async def answer() -> Response:
-            api.caller(request, "write", advertiser_id)
+            key = api.caller(request, "write", advertiser_id)
             body = await read_body(request, (JSON, LINES))
             found = await api.impressions.take(
                 advertiser_id,
                 body,
                 is_lines=content_type(request) == LINES,
                 validate_only=validate_only,
+                agent=key.id,
             )
             return api.answer(found.rest(), found.receipt)
 

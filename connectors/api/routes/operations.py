@@ -25,7 +25,8 @@ def operations_router(api: Api) -> APIRouter:
 
     async def ready() -> Response:
         """Return 200 if a call can be stored now: something was synced in time."""
-        is_ready = api.calls.store.has_room() and await _can_store(api.calls.store)
+        stores = (api.calls.store, api.impressions.store, api.measurements.store)
+        is_ready = all(await asyncio.gather(*map(_can_store, stores)))
         return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
 
     async def metrics() -> Response:
@@ -38,6 +39,8 @@ def operations_router(api: Api) -> APIRouter:
 
 
 async def _can_store(store: Store) -> bool:
+    if not store.has_room():
+        return False
     try:
         async with asyncio.timeout(READY_SECONDS_MAX):
             await asyncio.wrap_future(store.probe())

@@ -24,7 +24,7 @@ from connectors.api.context import Api
 from connectors.api.guard import Guard
 from connectors.api.impressions import Impressions
 from connectors.api.keys import KeyStore
-from connectors.api.limits import Rates
+from connectors.api.limits import Limits, Rates
 from connectors.api.measurements import MeasurementIndex, Measurements
 from connectors.api.once import Once
 from connectors.api.sources import Sources
@@ -64,15 +64,16 @@ def built(folder: Path, *, is_staging: bool = False) -> Iterator[tuple[Api, Spoo
     claims = Claims(folder / "api.sqlite")
     once = Once(claims, partial(find_claim, folder, "events"))
     bulk = BulkJudge(known.registry, Policy())
-    calls = LogEvents(known, spool, bulk, Policy(), once)
+    rates = Rates(Limits())
+    calls = LogEvents(known, spool, bulk, Policy(), once, rates.events)
     keys = KeyStore(folder / "api.sqlite", is_staging=is_staging)
     sync_once = Once(claims, SourceFile(folder).find_claim)
     measured = Spool(folder, "measurements", lambda _error: None)
     measurements = Measurements(measured, MeasurementIndex(folder / "api.sqlite"))
     records = Spool(folder, "impressions", lambda _error: None)
-    shown = Impressions(records, Policy())
+    shown = Impressions(records, Policy(), rates.events)
     takers = (calls, known, shown, Links(shown, keys.secret("links")), measurements)
-    api = Api(Guard(keys), *takers, is_staging=is_staging, sync_once=sync_once)
+    api = Api(Guard(keys), *takers, rates, is_staging=is_staging, sync_once=sync_once)
     yield api, spool, records
     bulk.close()
     spool.close()

@@ -39,6 +39,22 @@ def test_a_key_is_refused_beyond_its_rate_and_let_in_again(
     assert registered.client.get("/healthz").status_code == 200
 
 
+def test_events_count_apart_from_requests_and_are_not_stored_beyond_the_rate(
+    served: Served,
+) -> None:
+    rate = served.rates.events
+    for key in served.keys.all():
+        rate.take(key.id, 10 * served.rates.limits.events_per_minute)
+    body = {"event_sources": [{"event_source_id": "src"}]}
+    path = "/api/buyer/advertisers/adv/event-sources/sync"
+    assert served.client.post(path, json=body).status_code == 200
+    refused = served.log(call(*[raw.event(f"e{at}") for at in range(10_000)]))
+    assert refused.status_code == 429, refused.text
+    dry = served.log(call(raw.event()), params={"validate_only": "true"})
+    assert dry.status_code == 200
+    assert served.stored() == []
+
+
 def test_a_batch_larger_than_the_bucket_waits_for_a_full_one() -> None:
     rate = Rate(60, "events")
     rate.take("key", 100)
