@@ -13,7 +13,7 @@ from attribution.contract.event_source import EventSource, Issue, judge_event_so
 from attribution.ingest.problems import CallProblem, invalid
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, SourceVersion, version_of
 
-SOURCES_MAX: Final = 50
+SOURCES_MAX: Final = 1_000
 """Sources in one sync."""
 
 OURS: Final = frozenset({"received_at", "deleted", "claim"})
@@ -45,11 +45,15 @@ class SyncPlan:
 def plan_sync(
     advertiser_id: str, body: Mapping[str, Any], known: Sequence[SourceVersion]
 ) -> SyncPlan | CallProblem:
-    """Judge a sync of an advertiser whose sources are `known`."""
+    """Judge a sync of an advertiser whose sources are `known`.
+
+    A call without `event_sources` asks which there are, and changes nothing.
+    """
+    if (problem := _problem_of(advertiser_id, body)) is not None:
+        return problem
     given = body.get("event_sources")
-    problem = _problem_of(advertiser_id, body)
-    if problem is not None or not isinstance(given, list):
-        return problem or invalid(_COUNT, "event_sources")
+    if given is None:
+        return SyncPlan([{"action": "unchanged", **described(each)} for each in known], [])
     plan, by_id = SyncPlan([], []), {each.event_source_id: each for each in known}
     named: set[str] = set()
     for index, entry in enumerate(given):
@@ -86,12 +90,22 @@ _COUNT: Final = f"an array of 1 to {SOURCES_MAX} event sources is expected"
 
 
 def _problem_of(advertiser_id: str, body: Mapping[str, Any]) -> CallProblem | None:
-    given, account = body.get("event_sources"), body.get("account")
+    given = body.get("event_sources", [None])
     if not isinstance(given, list) or not 1 <= len(given) <= SOURCES_MAX:
         return invalid(_COUNT, "event_sources")
     if not isinstance(body.get("delete_missing", False), bool):
         return invalid("true or false is expected", "delete_missing")
-    if isinstance(account, dict) and account.get("account_id", advertiser_id) != advertiser_id:
+    return _wrong_account(advertiser_id, body.get("account"))
+
+
+def _wrong_account(advertiser_id: str, account: object) -> CallProblem | None:
+    if account is None:
+        return None
+    if not isinstance(account, dict) or not {"account_id", "brand"} & account.keys():
+        return invalid(
+            "an object with account_id, or with brand and operator, is expected", "account"
+        )
+    if account.get("account_id", advertiser_id) != advertiser_id:
         return invalid("the advertiser of the call is expected", "account.account_id")
     return None
 

@@ -54,10 +54,10 @@ def test_a_failed_source_changes_nothing_and_is_not_deleted() -> None:
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, "event_sources"),
+        ({"event_sources": None}, "event_sources"),
         ({"event_sources": []}, "event_sources"),
         ({"event_sources": {}}, "event_sources"),
-        ({"event_sources": [{"event_source_id": f"s{n}"} for n in range(51)]}, "event_sources"),
+        ({"event_sources": [{"event_source_id": f"s{n}"} for n in range(1_001)]}, "event_sources"),
         ({"event_sources": ["a"]}, "event_sources[0]"),
         ({"event_sources": [{}]}, "event_sources[0].event_source_id"),
         ({"event_sources": [{"event_source_id": "a"}] * 2}, "event_sources[1].event_source_id"),
@@ -90,3 +90,10 @@ def test_nobody_writes_for_another_advertiser_or_sets_what_is_ours() -> None:
     given = {"event_source_id": "a", "advertiser_id": "other", "deleted": True, "claim": "c"}
     plan = planned(given | {"received_at": "1999-01-01T00:00:00Z"})
     assert plan.documents == [{"event_source_id": "a", "advertiser_id": "adv"}]
+
+
+def test_a_sync_without_sources_asks_which_there_are_and_deletes_none() -> None:
+    plan = plan_sync("adv", {"delete_missing": True}, (known("a"), known("b")))
+    assert isinstance(plan, SyncPlan)
+    assert actions(plan) == [("a", "unchanged"), ("b", "unchanged")]
+    assert plan.documents == []
