@@ -146,3 +146,14 @@ def test_after_a_failed_write_nothing_is_taken(
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpoolError, match="none cannot be written: No such file"):
         opened(tmp_path / "none")
+
+
+def test_a_clock_that_is_set_back_does_not_set_arrivals_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([since_epoch(DAY) * 1_000, (since_epoch(DAY) - 3_600_000_000) * 1_000])
+    monkeypatch.setattr("time.time_ns", lambda: next(clock))
+    spool = opened(tmp_path)
+    stamps = [spool.append(b'{"a":1}', "adv").result(10).received_at for _ in range(2)]
+    spool.close()
+    assert stamps == [since_epoch(DAY)] * 2
