@@ -48,7 +48,7 @@ latency: .venv/project ## Append to committed row at 1,000 to 40,000 records per
 
 .PHONY: ingest
 ingest: .venv/project ## Calls of the API per second, and what they cost; the last line is JSON
-	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.ingest --picture
 
 .PHONY: recovery
 recovery: .venv/project ## What recovery costs, and how soon a killed run is back; the last line is JSON

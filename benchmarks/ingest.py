@@ -16,17 +16,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final
 
 import httpx
 import numpy as np
+from pydantic import ValidationError
 
 from attribution.policy import Policy
 from attribution.registry import Registry, SourceVersion
 from benchmarks.harness.http_load import Load, request, send
+from benchmarks.harness.ingest_picture import draw
 from benchmarks.harness.logs import CACHE, ROOT, cached_log
+from benchmarks.harness.plain_servers import Event
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.lines import Lines
 from tests.support.brokers.broker import free_port
@@ -35,6 +39,7 @@ EVENTS: Final = 200_000
 PATH: Final = "/api/buyer/advertisers/bench/log-event"
 SIZES: Final = (10_000, 100, 1)
 CONNECTIONS: Final = {10_000: 2, 100: 64, 1: 64}
+PICTURE: Final = ROOT / "docs" / "ingest.svg"
 _UNLIMITED: Final = ("--set", "api.requests_per_minute=0", "--set", "api.events_per_minute=0")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
@@ -160,53 +165,88 @@ def measure(
 
 
 def main() -> None:
-    """Measure, print a row each, and the figures as JSON."""
+    """Measure, print a row each, and the figures as JSON; draw the picture if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement (10)")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--picture", action="store_true", help=f"draw {PICTURE.name}")
+    asked = parser.parse_args()
     log = cached_log(CACHE, impressions=1_000, events=EVENTS)
     folder = Path(mkdtemp(prefix="tributary-ingest-"))
-    found: dict[str, float] = {}
     print(f"{'':28}{'events/s':>10}{'calls/s':>9}{'p50 ms':>8}{'p99 ms':>8}{'CPU us/event':>14}")
     try:
-        for size in SIZES:
-            calls = bodies(log, size)
-            with tributary(folder / str(size)) as server:
-                load, cost = measure(server, calls, PATH, size, seconds)
-                found[f"events_per_second_{size}"] = _row(f"{size} events", load, size, cost)
-                found[f"cpu_us_per_event_{size}"] = cost
-                if size == 1:
-                    half = load.calls_per_second / 2
-                    requests = [request(PATH, call, server.key) for call in calls]
-                    paced = send(server.port, requests, connections=64, seconds=seconds, rate=half)
-                    _row("1 event, half the rate", paced, 1, 0)
-                    found["p99_ms"] = paced.percentile(99)
-        calls = bodies(log, 10_000)
-        alone = decoding_cost(calls, 10_000)
-        print(f"{'decoder alone':28}{'':35}{alone:14.2f}")
-        found["cpu_ratio_to_decoder"] = found["cpu_us_per_event_10000"] / alone
-        for name in ("body_model", "read_only"):
-            given = [_plain_body(call) for call in calls] if name == "body_model" else calls
-            with plain(name) as server:
-                load, cost = measure(server, given, "/", 10_000, seconds)
-                key = f"{name.removeprefix('body_')}{'_body' if 'model' in name else ''}"
-                found[f"{key}_events_per_second"] = _row(name, load, 10_000, cost)
+        found = ours(folder, log, asked.seconds)
+        found |= beside(log, asked.seconds)
     finally:
         shutil.rmtree(folder)
+    found["cpu_ratio_to_decoder"] = found["cpu_us_per_event_10000"] / found["decoder_us_per_event"]
+    if asked.picture:
+        PICTURE.write_text(picture(found), encoding="utf-8")
     print(json.dumps({name: round(value, 2) for name, value in found.items()}))
 
 
+def ours(folder: Path, log: Path, seconds: float) -> dict[str, float]:
+    """Measure the API with calls of every size, and single events at half their rate."""
+    found: dict[str, float] = {}
+    for size in SIZES:
+        calls = bodies(log, size)
+        with tributary(folder / str(size)) as server:
+            load, cost = measure(server, calls, PATH, size, seconds)
+            found[f"events_per_second_{size}"] = _row(f"{size} events", load, size, cost)
+            found[f"cpu_us_per_event_{size}"] = cost
+            if size == 1:
+                requests = [request(PATH, call, server.key) for call in calls]
+                rate = load.calls_per_second / 2
+                half = send(server.port, requests, connections=64, seconds=seconds, rate=rate)
+                _row("1 event, half the rate", half, 1, 0)
+                found["p99_ms"] = half.percentile(99)
+    return found
+
+
+def beside(log: Path, seconds: float) -> dict[str, float]:
+    """Measure what the API is compared with."""
+    calls = bodies(log, 10_000)
+    found = {"decoder_us_per_event": decoding_cost(calls, 10_000)}
+    print(f"{'decoder alone':28}{'':34}{found['decoder_us_per_event']:14.2f}")
+    for name, given in (
+        ("model_body", [_plain_body(each) for each in calls]),
+        ("read_only", calls),
+    ):
+        with plain(name) as server:
+            load, cost = measure(server, given, "/", 10_000, seconds)
+            found[f"{name}_events_per_second"] = _row(name, load, 10_000, cost)
+            found[f"{name}_us_per_event"] = cost
+    return found
+
+
+def picture(found: dict[str, float]) -> str:
+    """Draw what an event costs."""
+    return draw(
+        [
+            ("the decoder alone", found["decoder_us_per_event"], False),
+            ("calls of 10,000 events", found["cpu_us_per_event_10000"], True),
+            ("calls of 100 events", found["cpu_us_per_event_100"], True),
+            ("a body model that stores nothing", found["model_body_us_per_event"], False),
+        ]
+    )
+
+
 def _plain_body(call: bytes) -> bytes:
-    """Return a call without events that the plain model would refuse: it loses whole calls."""
+    """Return a call with other events in the place of those that the model refuses.
+
+    It would refuse the whole call for one of them.
+    """
     document = json.loads(call)
-    good = [
-        each
-        for each in document["events"]
-        if isinstance(each, dict) and isinstance(each.get("event_id"), str)
-    ]
-    sound = json.loads(json.dumps(good[0])) if good else {}
-    document["events"] = [sound | {"event_id": f"e{at}"} for at in range(len(document["events"]))]
+    good = [each for each in document["events"] if _is_valid(each)]
+    document["events"] = [*islice(cycle(good), len(document["events"]))]
     return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _is_valid(event: object) -> bool:
+    try:
+        Event.model_validate(event)
+    except ValidationError:
+        return False
+    return True
 
 
 def _row(name: str, load: Load, size: int, cost: float) -> float:

@@ -60,7 +60,7 @@ class Call(BaseModel):
     events: Annotated[list[Event], Field(min_length=1, max_length=10_000)]
 
 
-def body_model() -> FastAPI:
+def model_body() -> FastAPI:
     """Return a server that validates calls as the framework proposes, and stores nothing."""
     app = FastAPI()
 
@@ -84,5 +84,5 @@ def read_only() -> FastAPI:
 
 if __name__ == "__main__":
     _, name, port = sys.argv
-    app = {"body_model": body_model, "read_only": read_only}[name]()
+    app = {"model_body": model_body, "read_only": read_only}[name]()
     uvicorn.run(app, port=int(port), access_log=False, log_config=None)
