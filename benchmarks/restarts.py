@@ -124,7 +124,7 @@ def _linked(source: str, target: str) -> None:
 def _append_events(data: Path) -> None:
     """Add a file with events of another seed."""
     more = data / "more"
-    words = ["generate", str(more), "--seed", "2", "--impressions", "0"]
+    words = ["generate", "log", str(more), "--seed", "2", "--impressions", "0"]
     subprocess.run(
         [sys.executable, "-m", "flows", *words, "--events", str(MORE_EVENTS)],
         cwd=ROOT,

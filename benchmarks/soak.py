@@ -56,7 +56,7 @@ def soak(folder: Path, *, rate: int, seconds: int) -> Curves:
 
 
 def _generate(feed: Files, *, rate: int, seconds: int) -> "subprocess.Popen[bytes]":
-    words = ["generate", *feed.sent(), "--rate", str(rate), "--seconds", str(seconds)]
+    words = ["generate", "live", *feed.sent(), "--rate", str(rate), "--seconds", str(seconds)]
     return subprocess.Popen(
         [sys.executable, "-m", "flows", *words], cwd=ROOT, stdout=subprocess.DEVNULL
     )

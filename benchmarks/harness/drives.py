@@ -59,7 +59,7 @@ def driven(feed: Feed, folder: Path, *, rate: int, seconds: int, extra: Sequence
     with _job([*feed.read(), *extra], folder, database) as (job, port):
         before, machine = _cpu_seconds(job.pid), _machine_ticks()
         started = time.monotonic()
-        sent = ["generate", *feed.sent(), "--rate", str(rate), "--seconds", str(seconds)]
+        sent = ["generate", "live", *feed.sent(), "--rate", str(rate), "--seconds", str(seconds)]
         said = _done(sent)
         time.sleep(CATCH_UP_SECONDS)
         took = time.monotonic() - started

@@ -41,11 +41,11 @@ class Files:
 
     def made(self) -> list[str]:
         """Return a command that sends a few records, so that there are files."""
-        return ["generate", *self.sent(), "--rate", "20", "--seconds", "1"]
+        return ["generate", "live", *self.sent(), "--rate", "20", "--seconds", "1"]
 
     def sent(self) -> list[str]:
         """Return the option that names the folder."""
-        return ["--to", str(self.folder / "log")]
+        return [str(self.folder / "log")]
 
     def read(self) -> list[str]:
         """Return the option that names the folder."""
@@ -80,7 +80,7 @@ class Topics:
 
     def sent(self) -> list[str]:
         """Return the options that name the topics."""
-        return ["--to", "kafka", *self._settings()]
+        return ["kafka", *self._settings()]
 
     def read(self) -> list[str]:
         """Return the options that name the topics."""

@@ -44,9 +44,10 @@ def tributary(*, version: Version = False) -> None:
     """Raw log events and impressions in, attributed conversions and match statistics out."""
 
 
-for command in (replay, run, serve, up, link, send, sql, explain, verify, generate, config, schema):
+for command in (replay, run, serve, up, link, send, sql, explain, verify, config, schema):
     app.command()(reporting(command))
 app.command("hash")(reporting(hash_identifiers))
+app.add_typer(generate, name="generate")
 app.add_typer(state)
 app.add_typer(topics, name="topics")
 app.add_typer(keys, name="keys")

@@ -4,7 +4,6 @@ The plan's time is compressed to match the rate. The delay of each record shrink
 factor, so an event still happens after the touch that caused it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -57,22 +56,25 @@ class LiveStream:
         )
         # The factor of time: interval between records in the plan, by interval as sent.
         self._haste = spec.days * _DAY_MS / size * rate / 1000
-        self._blocks = _in_order(self._spec, self._draws)
+        self._blocks = (_Block(*both) for both in arriving(self._spec, self._draws))
         self._block = _Block(np.zeros(0, TOUCH), np.zeros(0, EVENT))
 
     def take(self, count: int, now: int) -> list[LiveRecord]:
         """Return the next `count` records, received `now` (ms); fewer only at the very end."""
         found: list[LiveRecord] = []
-        while count:
+        while count and self._has_more():
             touches, events = self._block.take(count)
             count -= len(touches) + len(events)
             found += self._touches(touches, now) + self._events(events, now)
-            if not self._block and (block := next(self._blocks, None)) is None:
-                break
-            if not self._block:
-                assert block is not None
-                self._block = block
         return found
+
+    def _has_more(self) -> bool:
+        """Go on to the next block where this one is used up; return whether there is any."""
+        while not self._block:
+            if (block := next(self._blocks, None)) is None:
+                return False
+            self._block = block
+        return True
 
     def _touches(self, rows: Rows, now: int) -> list[LiveRecord]:
         if not len(rows):
@@ -136,8 +138,3 @@ class _Block:
         self._taken = end
         first, last = self._events_before[start], self._events_before[end]
         return self._touches[start - first : end - last], self._events[first:last]
-
-
-def _in_order(spec: GenerateSpec, draws: Draws) -> Iterator[_Block]:
-    for touches, events in arriving(spec, draws):
-        yield _Block(touches, events)

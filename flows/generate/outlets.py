@@ -43,12 +43,9 @@ class Topics:
     def register(self, sources: Sequence[Mapping[str, object]]) -> None:
         """Send the event sources, by `advertiser/source`, and wait until they are in effect."""
         topic = self._topics["event_sources"]
-        self._outbox.send(
-            [
-                Outgoing(topic, json.dumps(source).encode(), source_key(source).encode())
-                for source in sources
-            ]
-        )
+        for source in sources:
+            key = f"{source['advertiser_id']}/{source['event_source_id']}"
+            self._outbox.send([Outgoing(topic, json.dumps(source).encode(), key.encode())])
         self._outbox.flush()
         time.sleep(REGISTRY_DELAY / 1e6)
 
@@ -101,11 +98,6 @@ class Folder:
     def close(self) -> None:
         """Close the files."""
         self._open.close()
-
-
-def source_key(source: Mapping[str, object]) -> str:
-    """Return the Kafka key of an event source."""
-    return f"{source['advertiser_id']}/{source['event_source_id']}"
 
 
 def _bytes(text: str) -> bytes:

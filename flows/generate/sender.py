@@ -19,7 +19,7 @@ from flows.generate.outlets import Folder, Outlet, Topics
 from flows.generate.spec import GenerateSpec
 from flows.generate.write import registry_documents
 from flows.kafka.topics import cluster_of
-from flows.settings.load import load_settings
+from flows.settings.kafka import KafkaSettings
 
 TICK_SECONDS: Final = 0.05
 """Seconds between sends: generating one record costs as much as a hundred, some milliseconds."""
@@ -112,49 +112,31 @@ KAFKA: Final = "kafka"
 """The target that means the topics of the settings; any other target is a folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Drive:
-    """What to send, where, how fast and for how long."""
+def send(  # noqa: PLR0913
+    spec: GenerateSpec,
+    to: str,
+    kafka: KafkaSettings,
+    *,
+    rate: float,
+    seconds: float | None,
+    stopping: Callable[[], bool],
+) -> Driven:
+    """Send to a folder or to topics, until the time is over or `stopping`; return what was sent.
 
-    spec: GenerateSpec
-    to: str
-    rate: float
-    seconds: float | None = None
-    config: Path | None = None
-    overrides: tuple[str, ...] = ()
-
-
-def send(job: Drive, stopping: Callable[[], bool]) -> Driven:
-    """Send until the time is over or `stopping`; return what was sent.
-
-    Raises SettingsError, ClusterError, PublishError, ValueError or OSError.
+    Raises SpecError, ClusterError, PublishError or OSError.
     """
-    stream = LiveStream(job.spec, rate=job.rate)
-    outlet = _outlet(job)
-    outlet.register(registry_documents(job.spec))
+    stream = LiveStream(spec, rate=rate)
+    outlet = _topics(kafka) if to == KAFKA else Folder(Path(to), spec.files)
+    outlet.register(registry_documents(spec))
     with _shown() as show:
-        done = drive(
-            stream,
-            outlet,
-            Pace(job.rate, job.seconds),
-            stopping=stopping,
-            on_progress=show,
-        )
+        done = drive(stream, outlet, Pace(rate, seconds), stopping=stopping, on_progress=show)
     outlet.close()
     return done
 
 
-def _outlet(job: Drive) -> Outlet:
-    if job.to != KAFKA:
-        return Folder(Path(job.to), job.spec.files)
-    kafka = load_settings(config=job.config, overrides=list(job.overrides)).settings.kafka
-    names = kafka.topics
-    topics = {
-        "events": names.events,
-        "impressions": names.impressions,
-        "event_sources": names.event_sources,
-    }
-    return Topics(cluster_of(kafka), topics)
+def _topics(kafka: KafkaSettings) -> Topics:
+    names = ("events", "impressions", "event_sources")
+    return Topics(cluster_of(kafka), {name: getattr(kafka.topics, name) for name in names})
 
 
 @contextmanager

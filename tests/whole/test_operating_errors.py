@@ -21,8 +21,8 @@ ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",  # cut short by the limit, it would spoil what comes after
     "PATH": "/usr/bin:/bin",
 }
-GENERATE = ("generate", "made", "--events", "3000", "--impressions", "3000")
-LIVE = ("generate", "--to", "made", "--rate", "2000", "--seconds", "20")
+GENERATE = ("generate", "log", "made", "--events", "3000", "--impressions", "3000")
+LIVE = ("generate", "live", "made", "--rate", "2000", "--seconds", "20")
 REPLAY = ("replay", "log", "--db", "made")
 RUN = ("run", "--data", "log", "--state", "made", "--db", "r")
 INIT = ("state", "init", "--state", "made")
@@ -43,9 +43,9 @@ WRONG = [
     ("replay", "log", "--db", "folder"),
     ("replay", "log", "--db", "r", "--config", "folder"),
     ("replay", "log", "--db", "r", "--config", "file/c"),
-    ("generate", "file"),
-    ("generate", "file/made"),
-    ("generate", "--to", "file", "--rate", "1", "--seconds", "1"),
+    ("generate", "log", "file"),
+    ("generate", "log", "file/made"),
+    ("generate", "live", "file", "--rate", "1", "--seconds", "1"),
     ("config", "--config", "folder"),
     ("schema", "--config", "folder"),
     ("topics", "check", "--config", "folder"),
@@ -79,7 +79,7 @@ CLOSED = [
     GENERATE,
     INIT,
     RUN,
-    ("generate", "--to", "made", "--rate", "1", "--seconds", "1"),
+    ("generate", "live", "made", "--rate", "1", "--seconds", "1"),
 ]
 """Tried in a folder where nothing may be made."""
 

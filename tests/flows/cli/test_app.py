@@ -194,8 +194,7 @@ def test_unregistered_sources(log: Path, tmp_path: Path) -> None:
         (("sql", "select 1", "--db", "none"), "there is no result file none; make it with: "),
         (("explain", "e1", "--db", "none"), "there is no result file none; make it with: "),
         (("verify", "--db", "none"), "there is no result file none; make it with: "),
-        (("generate", DEMO), f"{DEMO} already holds events-00.ndjson: name an empty folder"),
-        (("generate", "g", "--days", 0), "days must be at least 1; got 0"),
+        (("generate", "log", DEMO), f"{DEMO} already holds events-00.ndjson: name an empty folder"),
     ],
 )
 def test_mistakes_are_told_in_a_line(
@@ -261,12 +260,21 @@ def test_verify(result: Path, tmp_path: Path) -> None:
 
 def test_generate(tmp_path: Path) -> None:
     words = ("--events", 50, "--impressions", 200, "--seed", 3, "--start", "2026-05-01", "--truth")
-    done = run("generate", tmp_path / "log", *words)
+    done = run("generate", "log", tmp_path / "log", *words)
     assert done.exit_code == 0
     assert re.match(r"impressions: 200 records, .*\nevents: 50 records, ", done.stdout)
     spec = json.loads((tmp_path / "log/truth.json").read_text())["spec"]
     assert (spec["seed"], spec["start"], spec["truth"]) == (3, "2026-05-01", True)
     assert (tmp_path / "log/truth.ndjson").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--files", 0), ("--events", -1), ("--bad", 1.0), ("--users", 0)]
+)
+def test_sizes_that_mean_nothing_are_refused(option: str, value: float, tmp_path: Path) -> None:
+    done = run("generate", "log", tmp_path / "log", option, value)
+    assert (done.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert f"Invalid value for '{option}'" in done.stderr
 
 
 IRREGULAR: dict[str, Callable[[Path], None]] = {

@@ -20,7 +20,7 @@ COMMANDS = [
     ("sql", "--db", "result", "select * from range(300000)", "--format", "csv"),
     ("explain", "sold", "--db", "result"),
     ("verify", "--db", "result"),
-    ("generate", "generated", "--events", "20", "--impressions", "20"),
+    ("generate", "log", "generated", "--events", "20", "--impressions", "20"),
     ("state", "init", "--state", "new"),
     ("state", "show", "--state", "state"),
     ("state", "check", "--state", "state"),

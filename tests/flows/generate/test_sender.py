@@ -40,7 +40,7 @@ class Kept:
 
 
 def run(*words: object) -> Result:
-    return CliRunner().invoke(app, ["generate", *map(str, words)])
+    return CliRunner().invoke(app, ["generate", "live", *map(str, words)])
 
 
 def test_records_of_both_streams_come_in_any_portions() -> None:
@@ -112,12 +112,12 @@ def test_the_rate_is_steady() -> None:
 
 
 def test_files_grow_and_a_replay_attributes_them(tmp_path: Path) -> None:
-    done = run("--to", tmp_path, "--rate", 2000, "--seconds", 1, "--seed", 5, "--files", 2)
+    done = run(tmp_path, "--rate", 2000, "--seconds", 1, "--seed", 5, "--files", 2)
     assert done.exit_code == 0, done.output
     assert done.output.startswith("2,000 records in 1.0 s, 2,000 per second; documents: ")
     lines = {path.name: path.read_bytes() for path in tmp_path.glob("*.ndjson")}
     assert len(lines) == 4
-    assert run("--to", tmp_path, "--rate", 100, "--seconds", 0.5, "--files", 2).exit_code == 0
+    assert run(tmp_path, "--rate", 100, "--seconds", 0.5, "--files", 2).exit_code == 0
     for name, before in lines.items():
         assert (tmp_path / name).read_bytes().startswith(before)
     tables = replay_oracle(tmp_path, Policy())
@@ -131,7 +131,7 @@ def test_topics_get_what_the_job_reads(bootstrap_servers: str) -> None:
     topics.create()
     sources = f"kafka.topics.event_sources={topics['conversions']}"  # any other topic will do
     settings = [*topics.settings, "--set", f"kafka.topics.conversions=c-{topics.tag}"]
-    words = ["--to", "kafka", "--rate", 500, "--seconds", 1, *settings, "--set", sources]
+    words = ["kafka", "--rate", 500, "--seconds", 1, *settings, "--set", sources]
     done = run(*words)
     assert done.exit_code == 0, done.output
     found = {
@@ -153,12 +153,10 @@ def test_topics_get_what_the_job_reads(bootstrap_servers: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "name the folder of a log, or send one as it happens"),
-        (("log", "--to", "kafka", "--rate", 5), "name the folder of a log, or send one"),
-        (("log", "--rate", 5), "--rate and --seconds need --to"),
-        (("--to", "kafka"), "--to needs --rate"),
-        (("--to", "kafka", "--rate", 5), "kafka.bootstrap_servers is not set"),
-        (("--to", "log", "--rate", 5, "--truth"), "--truth is for the folder of a log"),
+        (("log",), "Missing option '--rate'"),
+        (("log", "--rate", 5, "--bad", 1), "Invalid value for '--bad'"),
+        (("kafka", "--rate", 5), "kafka.bootstrap_servers is not set"),
+        (("log", "--rate", 5, "--events", 0, "--impressions", 0), "nothing to send"),
     ],
 )
 def test_what_cannot_be_done(
@@ -174,4 +172,4 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("")
     with pytest.raises(FileExistsError):
         Folder(tmp_path / "log", 1)
-    assert run("--to", tmp_path / "log", "--rate", 5).exit_code == 2
+    assert run(tmp_path / "log", "--rate", 5).exit_code == 2
