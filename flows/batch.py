@@ -60,4 +60,5 @@ class _NewDatabase(FixedPartitionedSink[Rows, int]):
         """Create the file; raises DatabaseError if it exists."""
         connection = create_database(self.job.database, overwrite=False)
         record(connection, self.job, self.log)
-        return DatabaseSink(connection).build_part(step_id, for_part, resume_state)
+        sink = DatabaseSink(connection, self.job.database)
+        return sink.build_part(step_id, for_part, resume_state)

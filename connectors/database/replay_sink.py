@@ -5,6 +5,7 @@ writes.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import duckdb
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
@@ -12,13 +13,23 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from attribution.columnar.frames import START, Rows
 from attribution.vocabulary import STREAMS
 from connectors.database.commit import Commit, Epoch
+from connectors.database.file import DatabaseError
+from connectors.database.ownership import writing
+from connectors.database.replay_file import REPLAY_AGAIN
+from connectors.errors import OperatorError
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSink(FixedPartitionedSink[Rows, int]):
-    """One partition: a DuckDB file has one writer."""
+    """One partition: a DuckDB file, at `path`, has one writer.
+
+    With `failures`, an error is added there instead of raised, which the engine would turn into a
+    panic; once there is one, of whatever part, all rows are discarded.
+    """
 
     connection: duckdb.DuckDBPyConnection
+    path: Path
+    failures: list[OperatorError] | None = None
 
     def list_parts(self) -> list[str]:
         """Return the name of the only partition."""
@@ -27,12 +38,12 @@ class DatabaseSink(FixedPartitionedSink[Rows, int]):
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "_Writer":
         """Resume after the commit that the state belongs to."""
         del step_id, for_part
-        return _Writer(self.connection, resume_state or 0)
+        return _Writer(self, resume_state or 0)
 
 
 @dataclass(slots=True)
 class _Writer(StatefulSinkPartition[Rows, int]):
-    connection: duckdb.DuckDBPyConnection
+    sink: DatabaseSink
     seq: int
     epoch: Epoch = field(default_factory=Epoch)
     read: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -45,14 +56,24 @@ class _Writer(StatefulSinkPartition[Rows, int]):
 
     def snapshot(self) -> int:
         """Commit the buffered rows in one transaction."""
-        if self.epoch:
-            self.seq += 1
-            commit = Commit(self.connection, self.seq)
-            self.connection.begin()
-            commit.write(self.epoch.tables())
-            watermark = min(self.read.values(), default=START)
-            # A replay's result is read only after its end, when everything has settled.
-            commit.note(self.epoch.records, watermark=watermark, settled=START)
-            self.connection.commit()
-            self.epoch = Epoch()
+        epoch, self.epoch = self.epoch, Epoch()
+        if epoch and not self.sink.failures:
+            try:
+                with writing(self.sink.path, REPLAY_AGAIN):
+                    self._commit(epoch)
+            except DatabaseError as error:
+                if self.sink.failures is None:
+                    raise
+                self.sink.failures.append(error)
         return self.seq
+
+    def _commit(self, epoch: Epoch) -> None:
+        self.seq += 1
+        connection = self.sink.connection
+        commit = Commit(connection, self.seq)
+        connection.begin()
+        commit.write(epoch.tables())
+        watermark = min(self.read.values(), default=START)
+        # A replay's result is read only after its end, when everything has settled.
+        commit.note(epoch.records, watermark=watermark, settled=START)
+        connection.commit()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
@@ -14,6 +15,7 @@ from attribution.vocabulary import STREAMS
 from connectors.decoding.decoder import PartitionDecoder
 from connectors.decoding.delays import delayed_rows
 from connectors.decoding.keys import keyed
+from connectors.errors import OperatorError
 from connectors.files.folder import LogFile
 from connectors.files.replay_lane import Lane, Partition
 from connectors.files.whole_lines import CHUNK_BYTES
@@ -27,7 +29,9 @@ class FileSource(FixedPartitionedSource[DecodedChunk, None]):
     """The files of a folder, divided among a fixed number of lanes.
 
     All count as read at `read_at`, the start of the replay. `progress` is called with the number of
-    bytes that a lane has read since the last call.
+    bytes that a lane has read since the last call. With `failures`, an error of a lane is added
+    there instead of raised, which the engine would turn into a panic; all lanes then end, without
+    a final watermark.
     """
 
     files: tuple[LogFile, ...]
@@ -38,6 +42,7 @@ class FileSource(FixedPartitionedSource[DecodedChunk, None]):
     chunk_bytes: int = CHUNK_BYTES
     progress: Progress | None = None
     read_at: int = END
+    failures: list[OperatorError] | None = None
 
     def list_parts(self) -> list[str]:
         """Return the names of the lanes."""
@@ -46,10 +51,10 @@ class FileSource(FixedPartitionedSource[DecodedChunk, None]):
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> "_ReplayLane":
         """Open one lane."""
         del step_id, resume_state
-        lane = int(for_part)
-        return _ReplayLane(lane, self._lane(lane), self.salts, self.progress)
+        return _ReplayLane(self, int(for_part))
 
-    def _lane(self, lane: int) -> Lane:
+    def open(self, lane: int) -> Lane:
+        """Open the files of a lane; raises LogError."""
         files = self.files[lane :: self.lanes]
         return Lane([self._partition(file) for file in files], self.chunk_bytes)
 
@@ -61,15 +66,30 @@ class FileSource(FixedPartitionedSource[DecodedChunk, None]):
 
 
 class _ReplayLane(StatefulSourcePartition[DecodedChunk, None]):
-    def __init__(self, number: int, lane: Lane, salts: Salts, progress: Progress | None) -> None:
+    def __init__(self, source: FileSource, number: int) -> None:
+        self._source = source
         self._number = number
-        self._lane = lane
-        self._salts = salts
-        self._progress = progress
         self._consumed = 0
         self._sent = dict.fromkeys(STREAMS, START)
 
+    @cached_property
+    def _lane(self) -> Lane:
+        return self._source.open(self._number)
+
     def next_batch(self) -> Iterable[DecodedChunk]:
+        """Read and decode one chunk, unless some lane or the sink has failed."""
+        failures = self._source.failures
+        if failures:
+            raise StopIteration
+        try:
+            return self._read()
+        except OperatorError as error:
+            if failures is None:
+                raise
+            failures.append(error)
+            raise StopIteration from error
+
+    def _read(self) -> Iterable[DecodedChunk]:
         """Read and decode one chunk; after the last one, the watermark is the end of time."""
         read = self._lane.read()
         if read is None:
@@ -85,8 +105,8 @@ class _ReplayLane(StatefulSourcePartition[DecodedChunk, None]):
         return [mine, *(self._promise(name) for name in ended)]
 
     def _report(self) -> None:
-        if self._progress:
-            self._progress(self._lane.consumed - self._consumed)
+        if self._source.progress:
+            self._source.progress(self._lane.consumed - self._consumed)
         self._consumed = self._lane.consumed
 
     def _watermark(self, stream: str) -> int:
@@ -98,7 +118,7 @@ class _ReplayLane(StatefulSourcePartition[DecodedChunk, None]):
 
     def _keyed(self, stream: str, decoded: Decoded) -> DecodedChunk:
         watermark = self._watermark(stream)
-        rows, tables = keyed(decoded, self._salts)
+        rows, tables = keyed(decoded, self._source.salts)
         if any(part.delayed for part in decoded.parts):
             tables["delayed_arrivals"] = delayed_rows(decoded)
         return DecodedChunk(stream, self._number, watermark, rows, tables, decoded.records)

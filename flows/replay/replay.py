@@ -20,6 +20,7 @@ from connectors.database.ownership import writing
 from connectors.database.replay_file import REPLAY_AGAIN, result_file
 from connectors.database.replay_sink import DatabaseSink
 from connectors.database.runs import record_run
+from connectors.errors import OperatorError
 from connectors.files.folder import LogFile, find_files
 from connectors.files.marks import marks
 from connectors.files.replay import FileSource
@@ -34,7 +35,6 @@ from flows.process.tuning import (
     quiet_panics,
     spare_searches,
 )
-from flows.replay.halting import HaltingSink, HaltingSource
 from flows.settings.model import Settings
 
 COMMIT_INTERVAL: Final = timedelta(seconds=30)
@@ -82,7 +82,7 @@ class InputLog:
         """Return the paths of all files that are read."""
         return [*(file.path for file in self.files), job.folder / REGISTRY]
 
-    def source(self, job: ReplayOptions) -> FileSource:
+    def source(self, job: ReplayOptions, failures: list[OperatorError] | None = None) -> FileSource:
         """Return a source of the files with one lane per worker."""
         return FileSource(
             self.files,
@@ -92,6 +92,7 @@ class InputLog:
             chunk_bytes=job.chunk_bytes or CHUNK_BYTES,
             progress=job.progress,
             read_at=self.started_at,
+            failures=failures,
         )
 
 
@@ -101,7 +102,7 @@ def replay(job: ReplayOptions) -> None:
     Raises LogError if the log cannot be read, DatabaseError if the result cannot be written.
     """
     log = InputLog.of(job)
-    source = HaltingSource(log.source(job))
+    failures: list[OperatorError] = []
     quiet_panics()
     spare_searches()
     keep_memory()
@@ -110,14 +111,15 @@ def replay(job: ReplayOptions) -> None:
     with result_file(job.database, overwrite=job.overwrite, log=log.paths(job)) as connection:
         with writing(job.database, REPLAY_AGAIN):
             record(connection, job, log)
-        sink = HaltingSink(DatabaseSink(connection), job.database, source.failures)
+        source = log.source(job, failures)
+        sink = DatabaseSink(connection, job.database, failures)
         cli_main(  # type: ignore[no-untyped-call]
             wire(job, source, sink),
             workers_per_process=job.workers,
             epoch_interval=COMMIT_INTERVAL,
         )
-        if source.failures:
-            raise source.failures[0]
+        if failures:
+            raise failures[0]
 
 
 def record(connection: duckdb.DuckDBPyConnection, job: ReplayOptions, log: InputLog) -> None:

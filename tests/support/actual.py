@@ -75,7 +75,7 @@ class Flow:
         )
         io = Io(
             source,
-            DatabaseSink(self.connection),
+            DatabaseSink(self.connection, Path()),
             lanes=shape.workers,
             key_groups=shape.key_groups,
             watermark_interval=shape.watermark_interval,

@@ -42,7 +42,7 @@ def rows_of(connection: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[objec
 
 
 def test_nothing_is_written_before_the_epoch_ends(connection: duckdb.DuckDBPyConnection) -> None:
-    writer = DatabaseSink(connection).build_part("write", "database", None)
+    writer = DatabaseSink(connection, Path()).build_part("write", "database", None)
     writer.write_batch(
         [Rows({"duplicates": repeats("a", "b")}, 3, {("events", 0): 5, ("events", 1): 7})]
     )
@@ -64,7 +64,7 @@ def test_nothing_is_written_before_the_epoch_ends(connection: duckdb.DuckDBPyCon
 
 
 def test_an_epoch_without_rows_is_no_commit(connection: duckdb.DuckDBPyConnection) -> None:
-    writer = DatabaseSink(connection).build_part("write", "database", 7)
+    writer = DatabaseSink(connection, Path()).build_part("write", "database", 7)
     assert writer.snapshot() == 7
     assert rows_of(connection, "from commits") == []
 
