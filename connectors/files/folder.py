@@ -16,6 +16,7 @@ import pyarrow as pa
 from attribution.vocabulary import STREAMS
 from connectors.errors import OperatorError
 from connectors.files.names import NAME, why_not_read
+from connectors.positions import FilePosition
 from connectors.regular_files import kind_of, open_regular
 from connectors.wording import shown
 
@@ -75,6 +76,13 @@ class LogFile:
             return raw, raw
         packed = pa.CompressedInputStream(pa.PythonFile(raw), COMPRESSIONS[self.path.suffix])
         return cast("IO[bytes]", packed), raw
+
+    def begins_as(self, place: FilePosition) -> bool:
+        """Return whether the file begins as one that was read up to `place`; raises LogError."""
+        with reading(self):
+            content, raw = self.open()
+            with raw:
+                return place.is_of(content.read(place.head_size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +186,11 @@ def _kind(entry: "os.DirEntry[str]") -> str | None:
     return None
 
 
+REPLACE: Final = "; replace the file and replay again"
+
+
 @contextmanager
-def reading(file: LogFile) -> Iterator[None]:
+def reading(file: LogFile, advice: str = REPLACE) -> Iterator[None]:
     """Turn a read error into a LogError that names the file."""
     try:
         yield
@@ -187,7 +198,7 @@ def reading(file: LogFile) -> Iterator[None]:
         msg = f"{file.path} cannot be read: {error.strerror}; let this user read the file"
         raise LogError(msg) from error
     except OSError as error:
-        msg = f"{file.path} cannot be read: {error}; replace the file and replay again"
+        msg = f"{file.path} cannot be read: {error}{advice}"
         raise LogError(msg) from error
 
 

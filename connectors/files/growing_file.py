@@ -5,17 +5,15 @@ records would be lost or read twice. A packed file is complete when it gets its 
 count bytes of the unpacked content, so that a file may be packed once it has been read.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import stat_result
-from typing import IO
+from typing import IO, Final
 
 from msgspec.structs import replace
 
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from connectors.decoding.lines import Lines
-from connectors.files.folder import LogError, LogFile
+from connectors.files.folder import LogError, LogFile, reading
 from connectors.files.whole_lines import CHUNK_BYTES, WholeLines
 from connectors.intake import Documents
 from connectors.positions import FilePosition
@@ -23,6 +21,8 @@ from connectors.regular_files import IrregularError, open_regular
 from connectors.wording import counted
 
 Stamp = tuple[int, int, int]
+
+_COMPLETE: Final = "; a packed file must be complete when it gets its name"
 
 
 def _stamp(status: stat_result) -> Stamp:
@@ -61,7 +61,7 @@ class GrowingFile:
         """Return the next whole lines, up to `limit` bytes, at least one; None without any."""
         if self.is_at_end and self.is_untouched():
             return None
-        with self._explaining():
+        with reading(self.file, _COMPLETE if self.file.is_packed else ""):
             try:
                 content, taken = self._look(limit)
             except (FileNotFoundError, IrregularError):  # it was removed or replaced
@@ -93,18 +93,6 @@ class GrowingFile:
         if self._raw is not None:
             self._raw.close()
         self._tail = self._raw = None
-
-    @contextmanager
-    def _explaining(self) -> Iterator[None]:
-        try:
-            yield
-        except PermissionError as error:
-            msg = f"{self.file.path} cannot be read: {error.strerror}; let this user read the file"
-            raise LogError(msg) from error
-        except OSError as error:
-            hint = "; a packed file must be complete when it gets its name"
-            msg = f"{self.file.path} cannot be read: {error}{hint if self.file.is_packed else ''}"
-            raise LogError(msg) from error
 
     def _look(self, limit: int) -> tuple[bytes, int]:
         """Return the next lines, and how many bytes of the content they take."""
@@ -206,13 +194,3 @@ class GrowingFile:
             f"{self.place.byte:,}; a file only grows: put back what was cut off, and rotate by "
             "starting a new file"
         )
-
-
-def is_copy(file: LogFile, place: FilePosition) -> bool:
-    """Return whether a file begins with the part of another file that was read, up to `place`."""
-    try:
-        content, raw = file.open()
-        with raw:
-            return place.byte > 0 and place.is_of(content.read(place.head_size))
-    except OSError:  # removed, or unreadable, which reading it reports
-        return False

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from connectors.files.folder import LogError, LogFile
-from connectors.files.growing_file import is_copy
 from connectors.files.listing import Listing
 from connectors.positions import FilePosition
 
@@ -69,9 +68,17 @@ def check_renamed(
     """Raise LogError where a file goes on under another name that has no position of its own."""
     for other in others:
         is_new = other.partition != name and other.partition not in listing.resumed
-        if is_new and is_copy(other, place):
+        if is_new and _is_copy(other, place):
             msg = (
                 f"{listing.path / name} was renamed to {other.path.name}, and would be read once "
                 "more; give it its name back, and rotate by starting a new file with a new name"
             )
             raise LogError(msg)
+
+
+def _is_copy(file: LogFile, place: FilePosition) -> bool:
+    """Return whether a file begins with the part of another file that was read, up to `place`."""
+    try:
+        return place.byte > 0 and file.begins_as(place)
+    except LogError:  # removed, or unreadable, which reading it reports
+        return False

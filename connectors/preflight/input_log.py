@@ -4,47 +4,33 @@ A folder may be moved. It is recognised by its files: those that were read begin
 that was not read to its end is missing.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from connectors.durable import write_lasting
-from connectors.files.folder import LogError, LogFile, list_files
+from connectors.files.folder import list_files
 from connectors.positions import FilePosition
 from connectors.preflight.resume import Resumable
 from connectors.state.directory import StateDir
-from connectors.state.errors import WAYS_OUT, StateError
-
-FORMAT: Final = 1
+from connectors.state.documents import load, save
 
 InputIdentity = Mapping[str, Any]
 """`folder`, as an absolute path, or `topics` by stream."""
 
 
 def keep_log(state: StateDir, log: InputIdentity) -> None:
-    """Save the input of a run; raises OSError."""
+    """Save the input of a run; raises StateError."""
     if kept_log(state) != log:
-        text = json.dumps({"format": FORMAT, **log}, indent=2)
-        write_lasting(state.log_file, [text.encode(), b"\n"])
+        save(state.log_file, log)
 
 
 def kept_log(state: StateDir) -> InputIdentity | None:
     """Return the saved input; None before the first start. Raises StateError."""
-    path = state.log_file
-    if not path.exists():
-        return None
-    try:
-        tree = json.loads(path.read_bytes())
-        (name,) = {"folder", "topics"} & tree.keys()
-        return {name: tree[name]}
-    except (OSError, ValueError, AttributeError) as error:
-        msg = f"{path} cannot be read: {error}; {WAYS_OUT}"
-        raise StateError(msg) from error
+    return load(state.log_file, dict[str, Any])
 
 
 def other_log(state: StateDir, resumed: Resumable, log: InputIdentity) -> Iterator[str]:
-    """Raise StateError if a log is not the one that was read."""
+    """Yield a sentence if a log is not the one that was read; raises StateError or LogError."""
     known = kept_log(state)
     if known is None or known == log:
         return
@@ -66,28 +52,14 @@ def _named(log: InputIdentity) -> str:
 
 
 def _differences(resumed: Resumable, folder: Path) -> Iterator[str]:
-    """Yield the differences of a folder from the one that was read; raises StateError."""
-    try:
-        there = {file.partition: file for file in list_files(folder)}
-    except LogError as error:
-        raise StateError(str(error)) from error
+    """Yield the differences of a folder from the one that was read; raises LogError."""
+    there = {file.partition: file for file in list_files(folder)}
     read = {name: each.position for name, each in resumed.partitions().items()}
     for name, place in read.items():
         assert isinstance(place, FilePosition), "a state reads a folder or topics, not both"
-        if name in there and not _begins(there[name], place):
+        if name in there and not there[name].begins_as(place):
             yield f"has another {name}"
         elif name not in there and not (place.is_whole or place.was_empty):
             yield f"is without {name}, of which something was left to read"
     if read and not read.keys() & there.keys():
         yield "has none of the files that were read"
-
-
-def _begins(file: LogFile, place: FilePosition) -> bool:
-    """Return whether a file begins as it did when it was read."""
-    try:
-        content, raw = file.open()
-        with raw:
-            return place.is_of(content.read(place.head_size))
-    except OSError as error:
-        msg = f"{file.path} cannot be read: {error}; it was read before"
-        raise StateError(msg) from error

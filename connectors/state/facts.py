@@ -13,7 +13,7 @@ from attribution.policy import Policy
 from connectors.hashing import Salts, hash_check
 from connectors.release import release
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """Format version of state.json and of all other files in the state directory."""
 
 SALT_BYTES: Final = 16

@@ -144,8 +144,8 @@ def test_what_a_state_was_made_with_cannot_change(state: StateDir) -> None:
     ("change", "told"),
     [
         (
-            {"format": 4, "version": "9.0"},
-            r"has format 4 of tributary 9.0, and this is .* format 3; start the other",
+            {"format": 5, "version": "9.0"},
+            r"has format 5 of tributary 9.0, and this is .* format 4; start the other",
         ),
         ({"hash_check": ["1", "2"]}, "hashed by another version of DuckDB"),
         ({"policy": {"unknown": 1}}, "state.json cannot be read"),
