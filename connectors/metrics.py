@@ -8,7 +8,7 @@ Steps and lanes count in the process that runs them; the sink's counts cover all
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -16,6 +16,22 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from attribution.columnar.frames import START
 
 REGISTRY: Final = CollectorRegistry()
+
+NAMESPACE: Final = "tributary"
+"""The first word of every name."""
+
+
+def _counter(name: str, meaning: str, labels: Sequence[str] = ()) -> Counter:
+    return Counter(name, meaning, labels, namespace=NAMESPACE, registry=REGISTRY)
+
+
+def _gauge(name: str, meaning: str, labels: Sequence[str] = ()) -> Gauge:
+    return Gauge(name, meaning, labels, namespace=NAMESPACE, registry=REGISTRY)
+
+
+def _histogram(name: str, meaning: str, buckets: Sequence[float]) -> Histogram:
+    return Histogram(name, meaning, namespace=NAMESPACE, registry=REGISTRY, buckets=buckets)
+
 
 NEVER: Final = float("nan")
 """The value of a gauge for an event that has not happened yet."""
@@ -25,145 +41,108 @@ _STARTED: Final = time.time()
 # ------------------------------------------------------------------------------------- reading
 
 # Its rate is the load. 0 while clients send: look at the lanes' watermarks and at the log.
-RECORDS_READ: Final = Counter(
-    "tributary_records_read", "Documents read", ["stream"], registry=REGISTRY
-)
+RECORDS_READ: Final = _counter("records_read", "Documents read", ["stream"])
 
 # The slowest lane holds the result back: a partition of it has a backlog, or a broker is down.
-LANE_WATERMARK: Final = Gauge(
-    "tributary_lane_watermark_seconds",
+LANE_WATERMARK: Final = _gauge(
+    "lane_watermark_seconds",
     "Unix time below which the lane will read nothing more",
     ["stream", "lane"],
-    registry=REGISTRY,
 )
 
 # Records that arrived below the watermark and were raised to it. Many: clocks or a stuck sender.
-LATE_RECORDS: Final = Counter(
-    "tributary_late_records",
-    "Records that arrived below the watermark",
-    ["stream"],
-    registry=REGISTRY,
+LATE_RECORDS: Final = _counter(
+    "late_records", "Records that arrived below the watermark", ["stream"]
 )
 
 # A sender's clock is wrong. Where: select * from ignored_arrivals.
-IGNORED_ARRIVALS: Final = Counter(
-    "tributary_ignored_arrivals",
+IGNORED_ARRIVALS: Final = _counter(
+    "ignored_arrivals",
     "Records whose received_at is too far ahead of the clock to count",
     ["stream"],
-    registry=REGISTRY,
 )
 
 # Originals of refused records, set aside. Rising: query `rejected_events` for the code.
-DEAD_LETTERS: Final = Counter(
-    "tributary_dead_letters", "Records given to the dead letters", ["stream"], registry=REGISTRY
-)
+DEAD_LETTERS: Final = _counter("dead_letters", "Records given to the dead letters", ["stream"])
 
 # Names are librdkafka's, and a few of ours. Rising without end: no broker responds, or it refuses
 # fetches or commits; the name says why.
-KAFKA_ERRORS: Final = Counter(
-    "tributary_kafka_errors",
-    "Errors met with Kafka, reading and sending",
-    ["error"],
-    registry=REGISTRY,
+KAFKA_ERRORS: Final = _counter(
+    "kafka_errors", "Errors met with Kafka, reading and sending", ["error"]
 )
 
 # --------------------------------------------------------------------------------------- state
 
 # Grows with traffic until the attribution windows are full, then stays. If not, check whether the
 # watermark advances.
-STATE_ROWS: Final = Gauge(
-    "tributary_state_rows", "Rows in the state of a step", ["step"], registry=REGISTRY
-)
+STATE_ROWS: Final = _gauge("state_rows", "Rows in the state of a step", ["step"])
 
 # Memory of the rows; provide twice as much.
-STATE_BYTES: Final = Gauge(
-    "tributary_state_bytes", "Bytes of the state of a step", ["step"], registry=REGISTRY
-)
+STATE_BYTES: Final = _gauge("state_bytes", "Bytes of the state of a step", ["step"])
 
 # The flow's cost is per frame. Far more frames than records: raise flow.watermark_interval.
-FRAMES: Final = Counter("tributary_frames", "Frames taken by a step", ["step"], registry=REGISTRY)
+FRAMES: Final = _counter("frames", "Frames taken by a step", ["step"])
 
 # ------------------------------------------------------------------------------------- results
 
 # For events, the outcomes of `match_stats`; for impressions, `valid` includes repeats, which also
 # count as `duplicate`; measurements are `valid` or `rejected`. A jump of `rejected` is some
 # client's bad deploy.
-OUTCOMES: Final = Counter(
-    "tributary_outcomes",
+OUTCOMES: Final = _counter(
+    "outcomes",
     "Events, impressions, clicks and measurements whose outcome is committed",
     ["stream", "outcome"],
-    registry=REGISTRY,
 )
 
 # Events that wait for their outcome: about the traffic of one settle delay. Growing without end:
 # the watermark is stuck.
-IN_FLIGHT: Final = Gauge(
-    "tributary_in_flight", "Events received whose outcome is not final yet", registry=REGISTRY
-)
+IN_FLIGHT: Final = _gauge("in_flight", "Events received whose outcome is not final yet")
 
 # Advances with the clock, less the idle grace. One stream stuck: one of its lanes is stuck.
-WATERMARK: Final = Gauge(
-    "tributary_watermark_seconds",
-    "Unix time below which nothing more will be read, by stream",
-    ["stream"],
-    registry=REGISTRY,
+WATERMARK: Final = _gauge(
+    "watermark_seconds", "Unix time below which nothing more will be read, by stream", ["stream"]
 )
 
 # Above a minute without a backlog: results are late. The lane watermarks show which lane is slow.
-WATERMARK_LAG: Final = Gauge(
-    "tributary_watermark_lag_seconds",
-    "Seconds from the watermark to now, by stream",
-    ["stream"],
-    registry=REGISTRY,
+WATERMARK_LAG: Final = _gauge(
+    "watermark_lag_seconds", "Seconds from the watermark to now, by stream", ["stream"]
 )
 
 # Stays behind the watermark by the settle delay.
-SETTLED: Final = Gauge(
-    "tributary_settled_seconds",
-    "Unix time before which every conversion received is final",
-    registry=REGISTRY,
+SETTLED: Final = _gauge(
+    "settled_seconds", "Unix time before which every conversion received is final"
 )
 
 # ------------------------------------------------------------------------------------- commits
 
 # The heartbeat: every epoch reaches the sink, whether or not it has rows. Alert on it.
-COMMIT_AGE: Final = Gauge(
-    "tributary_commit_age_seconds", "Seconds since an epoch reached the sink", registry=REGISTRY
-)
+COMMIT_AGE: Final = _gauge("commit_age_seconds", "Seconds since an epoch reached the sink")
 
 # Does not change while nothing arrives; the age above is reset by every epoch.
-LAST_COMMIT: Final = Gauge(
-    "tributary_last_commit_seconds", "Unix time of the last transaction", registry=REGISTRY
-)
+LAST_COMMIT: Final = _gauge("last_commit_seconds", "Unix time of the last transaction")
 
 # Keeps pace with the `attributed` outcomes if conversions are published. Lagging: look at Kafka.
-PUBLISHED: Final = Counter(
-    "tributary_published", "Attributed conversions given to their topic", registry=REGISTRY
-)
+PUBLISHED: Final = _counter("published", "Attributed conversions given to their topic")
 
 # Tens of milliseconds, some hundreds with compaction. Rising: the disk is slow, or many readers.
-COMMIT_DURATION: Final = Histogram(
-    "tributary_commit_duration_seconds",
+COMMIT_DURATION: Final = _histogram(
+    "commit_duration_seconds",
     "Duration of a transaction",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
-    registry=REGISTRY,
 )
 
 # Far above flow.epoch_interval: the flow cannot keep up, or a snapshot or commit is slow.
-EPOCH_DURATION: Final = Histogram(
-    "tributary_epoch_duration_seconds",
+EPOCH_DURATION: Final = _histogram(
+    "epoch_duration_seconds",
     "Seconds from one epoch's end to the next, as the sink sees it",
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
-    registry=REGISTRY,
 )
 
 # Rows since the last checkpoint, and blocks of the file, of which DuckDB keeps as many as it may.
-RESULT_MEMORY: Final = Gauge(
-    "tributary_result_memory_bytes", "Memory that the result file takes", registry=REGISTRY
-)
+RESULT_MEMORY: Final = _gauge("result_memory_bytes", "Memory that the result file takes")
 
 # Falls to 0 when the process restarts. If often, read its log.
-UPTIME: Final = Gauge("tributary_uptime_seconds", "Seconds since the start", registry=REGISTRY)
+UPTIME: Final = _gauge("uptime_seconds", "Seconds since the start")
 UPTIME.set_function(lambda: time.time() - _STARTED)
 
 ProcessCollector(registry=REGISTRY)  # memory, CPU and open files of this process

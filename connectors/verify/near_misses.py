@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.resources import files
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import duckdb
 
@@ -16,15 +16,6 @@ SHOWN: Final = 20
 
 Rule: TypeAlias = Literal["kind", "after", "window", "late", "eligible"]
 """The first rule that excludes a record; `eligible` passed all of them but is not in the path."""
-
-
-@dataclass(frozen=True, slots=True)
-class EventPlace:
-    """Where an event was read."""
-
-    partition: str
-    line: int
-    index: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +33,18 @@ class NearMiss:
 
 
 def near_misses(
-    connection: duckdb.DuckDBPyConnection, place: EventPlace, *, path: Sequence[str]
+    connection: duckdb.DuckDBPyConnection,
+    *,
+    partition: str,
+    line: int,
+    index: int,
+    path: Sequence[str],
 ) -> tuple[list[NearMiss], int]:
-    """Return the latest near misses of an event with this `path`, and their total number."""
-    rows = connection.execute(
-        files("connectors.verify").joinpath("near_misses.sql").read_text(encoding="utf-8"),
-        {
-            "partition": place.partition,
-            "line": place.line,
-            "index": place.index,
-            "path": list(path),
-            "most": SHOWN,
-        },
-    ).fetchall()
-    return [_near_miss(row) for row in rows], rows[0][-1] if rows else 0
+    """Return the latest near misses of the event read there, and their total number.
 
-
-def _near_miss(row: tuple[Any, ...]) -> NearMiss:
-    impression_id, kind_of_record, campaign_id, time, kind, rule, missed_by, width, _ = row
-    return NearMiss(
-        impression_id,
-        kind_of_record,
-        campaign_id,
-        time,
-        kind,
-        rule,
-        None if missed_by is None else timedelta(microseconds=missed_by),
-        timedelta(microseconds=width),
-    )
+    `path` names the impressions that are no near misses.
+    """
+    sql = files("connectors.verify").joinpath("near_misses.sql").read_text(encoding="utf-8")
+    event = {"partition": partition, "line": line, "index": index}
+    rows = connection.execute(sql, event | {"path": list(path), "most": SHOWN}).fetchall()
+    return [NearMiss(*row[:-1]) for row in rows], rows[0][-1] if rows else 0

@@ -37,8 +37,8 @@ records as (
     arg_min({kind: kind, rule: rule, missed_by: missed_by, width: width},
       (rule <> 'eligible', strength)) as why
   from judged group by all)
-select impression_id, type, campaign_id, time, why.kind, why.rule, why.missed_by, why.width,
-  count(*) over () as total
+select impression_id, type, campaign_id, time, why.kind, why.rule,
+  to_microseconds(why.missed_by), to_microseconds(why.width), count(*) over () as total
 from records
 where why.rule <> 'eligible' or impression_id not in (select unnest($path::varchar[]))
 order by time desc, impression_id, type

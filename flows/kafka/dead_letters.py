@@ -3,24 +3,22 @@
 A payload is never shown, because it may contain personal data.
 """
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from heapq import nlargest
 from typing import Final
 
 from connectors.dead_letters.letters import Letter, replayed
 from connectors.dead_letters.topic import DeadLetterReader
 from connectors.kafka.cluster import Cluster
-from connectors.kafka.producer import Outbox, Outgoing
+from connectors.kafka.producer import Outbox
 from connectors.positions import partition_name
 from flows.kafka.topics import cluster_of
 from flows.settings.model import Settings
 
 HEADERS: Final = ("at", "topic", "partition", "offset", "code", "bytes", "message")
 """The columns of the list of dead letters."""
-
-SEND_AT_ONCE: Final = 100
-"""The number of dead letters sent in one batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,30 +80,25 @@ class DeadLetterReplay:
 
     def look(self) -> Replayable:
         """Count the selected dead letters; raises ClusterError."""
-        found = Replayable()
-        for letter in self._selected():
-            if letter.topic not in self._ours:
-                found = replace(found, foreign=found.foreign + 1)
-            elif not letter.is_whole:
-                found = replace(found, incomplete=found.incomplete + 1)
-            else:
-                found = replace(found, whole=found.whole + 1)
-        return found
+        found = Counter(self._fate(letter) for letter in self._selected())
+        return Replayable(**found)
+
+    def _fate(self, letter: Letter) -> str:
+        """Return the field of `Replayable` that counts a dead letter."""
+        if letter.topic not in self._ours:
+            return "foreign"
+        return "whole" if letter.is_whole else "incomplete"
 
     def send(self) -> int:
         """Send what `look` found, and return the number once Kafka has acknowledged all.
 
         Dead letters added since `look` are not sent. Raises ClusterError or PublishError.
         """
-        outbox, sent, records = Outbox(self._cluster), 0, list[Outgoing]()
+        outbox, sent = Outbox(self._cluster), 0
         for letter in self._selected():
-            if letter.is_whole and letter.topic in self._ours:
-                records.append(replayed(letter))
+            if self._fate(letter) == "whole":
+                outbox.send([replayed(letter)])
                 sent += 1
-            if len(records) == SEND_AT_ONCE:
-                outbox.send(records)
-                records = []
-        outbox.send(records)
         outbox.flush()
         return sent
 

@@ -18,28 +18,24 @@ CAMPAIGNS_SHOWN: Final = 3
 
 _RECORDS: Final = "select coalesce(sum(records), 0)::bigint from commits"
 
-_COUNTED: Final = (
-    "received",
-    "attributed",
-    "  by a click",
-    "  by a view",
-    "unattributed",
-    "  no identifier",
-    "  too old",
-    "  no touchpoint",
-    "observed",
-    "duplicate",
-    "rejected",
-    "test",
-)
-"""The names of the columns of _EVENTS."""
+_COUNTED: Final = {
+    "received": "received",
+    "attributed": "attributed",
+    "  by a click": "click_through",
+    "  by a view": "view_through",
+    "unattributed": "unattributed",
+    "  no identifier": "no_identifier",
+    "  too old": "too_old",
+    "  no touchpoint": "no_touchpoint",
+    "observed": "observed",
+    "duplicate": "duplicate",
+    "rejected": "rejected",
+    "test": "test",
+}
+"""What is counted of events, and its column in match_deltas."""
 
-_EVENTS: Final = """
-select sum(received)::bigint, sum(attributed)::bigint, sum(click_through)::bigint,
-  sum(view_through)::bigint, sum(unattributed)::bigint, sum(no_identifier)::bigint,
-  sum(too_old)::bigint, sum(no_touchpoint)::bigint, sum(observed)::bigint, sum(duplicate)::bigint,
-  sum(rejected)::bigint, sum(test)::bigint
-from match_deltas"""
+_SUMS: Final = ", ".join(f"coalesce(sum({column}), 0)::bigint" for column in _COUNTED.values())
+_EVENTS: Final = f"select {_SUMS} from match_deltas"  # noqa: S608  names of our own columns
 
 _TOUCHPOINTS: Final = """
 select type, sum(records)::bigint as counted, sum(duplicates)::bigint as duplicates
@@ -99,7 +95,7 @@ class Summary:
             return cls(
                 records,
                 measurements,
-                {name: count or 0 for name, count in zip(_COUNTED, counts, strict=True)},
+                dict(zip(_COUNTED, counts, strict=True)),
                 connection.execute(_TOUCHPOINTS).fetchall(),
                 connection.execute(_REJECTIONS).fetchall(),
                 connection.execute(_CAMPAIGNS, {"shown": CAMPAIGNS_SHOWN}).fetchall(),

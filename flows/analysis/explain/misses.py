@@ -9,18 +9,20 @@ from typing import Final
 import duckdb
 
 from attribution.vocabulary import Outcome, Reason
-from connectors.verify.near_misses import EventPlace, NearMiss, Rule, near_misses
+from connectors.verify.near_misses import NearMiss, Rule, near_misses
 from flows.analysis.explain.rows import Row
 from flows.text import instant, text_table
 
 
 def told_misses(connection: duckdb.DuckDBPyConnection, conversion: Row, credits_: list[Row]) -> str:
     """Return the latest near misses of a conversion as a table."""
-    place = EventPlace(
-        conversion.source_partition, conversion.source_offset, conversion.source_index
+    found, total = near_misses(
+        connection,
+        partition=conversion.source_partition,
+        line=conversion.source_offset,
+        index=conversion.source_index,
+        path=[credit.impression_id for credit in credits_],
     )
-    path = [credit.impression_id for credit in credits_]
-    found, total = near_misses(connection, place, path=path)
     if not found:
         return "Near misses: none; no other record of the log shares an identifier"
     rows = [

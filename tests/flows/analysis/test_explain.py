@@ -10,7 +10,7 @@ import pytest
 
 from attribution.policy import Policy
 from connectors.verify.expected import create_log
-from connectors.verify.near_misses import EventPlace, near_misses
+from connectors.verify.near_misses import near_misses
 from flows.analysis.explain.explain import UnknownEventError, explain
 from flows.analysis.recorded import ResultError
 from tests.support import raw
@@ -180,7 +180,9 @@ def missed(
     with duckdb.connect() as connection:
         create_log(connection, policy or Policy())
         write_log(connection, events=[of or event()], impressions=records)
-        found, total = near_misses(connection, EventPlace("events.ndjson", 0, 0), path=path)
+        found, total = near_misses(
+            connection, partition="events.ndjson", line=0, index=0, path=path
+        )
     assert total == len(found)
     return [(miss.impression_id, miss.kind, miss.rule, miss.missed_by) for miss in found]
 
