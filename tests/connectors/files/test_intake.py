@@ -115,14 +115,6 @@ def test_a_new_file_waits_for_the_next_listing(tmp_path: Path) -> None:
     assert (look(intake), intake.partitions()) == ([], [])
 
 
-def test_what_is_held_is_left_alone(folder: Folder) -> None:
-    folder.append(b"a\n")
-    folder.append(b"b\n", "events-2.ndjson")
-    assert folder.read(NAME) == [("events-2.ndjson", 0, b"b")]
-    assert not folder.intake.is_at_end(NAME)
-    assert folder.read() == [(NAME, 0, b"a")]
-
-
 def test_every_file_is_one_lanes(tmp_path: Path) -> None:
     names = [f"events-{number}.ndjson" for number in range(20)]
     for name in names:

@@ -2,9 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,95 +15,14 @@ from connectors.decoding.decoder import PartitionDecoder
 from connectors.intake import Documents
 from connectors.kafka.cluster import SOCKET_MS, STATISTICS_MS, Cluster, ClusterError
 from connectors.kafka.consumer import CLOSE_SECONDS_MAX, POLL_BYTES, TURN_SPAN, WAITING_MAX
-from connectors.kafka.intake import KafkaIntake, KafkaIntakes
+from connectors.kafka.intake import KafkaIntakes
 from connectors.kafka.liveness import SILENT_SECONDS
-from connectors.kafka.topics import Topic, create_topics
 from connectors.positions import Position, TopicPosition
 from tests.support.brokers.broker import Broker, running
 from tests.support.brokers.stalling import behind_proxy
+from tests.support.brokers.topics import new_topics, send
 from tests.support.brokers.wire import send_raw
-
-WAIT_SECONDS_MAX = 30
-LONG_AGO = int(time.time() * 1000) - 7 * TURN_SPAN
-"""In milliseconds; no broker has dropped it yet."""
-
-
-def new_topics(bootstrap_servers: str, partitions: int) -> dict[str, str]:
-    """Make two topics that no other test knows."""
-    tag = uuid.uuid4().hex[:8]
-    topics = {"events": f"events-{tag}", "impressions": f"impressions-{tag}"}
-    planned = [Topic(name, partitions) for name in topics.values()]
-    create_topics(Cluster(bootstrap_servers), planned, replication=1)
-    return topics
-
-
-def send(
-    bootstrap_servers: str,
-    topic: str,
-    documents: Iterable[bytes | None],
-    at: int = 0,
-    *,
-    every: int = 0,
-) -> None:
-    """Send documents, `every` so many milliseconds from a day of the past on, or all of now."""
-    producer = Producer({"bootstrap.servers": bootstrap_servers})
-    for number, document in enumerate(documents):
-        time = LONG_AGO + number * every if every else 0
-        producer.produce(topic, value=document, partition=at, timestamp=time)
-    assert producer.flush(WAIT_SECONDS_MAX) == 0
-
-
-@dataclass
-class Reader:
-    """Polls one lane and keeps what it gave, by partition."""
-
-    intake: KafkaIntake
-    given: dict[str, list[tuple[int, bytes]]] = field(default_factory=dict)
-
-    def poll(self, held: Sequence[str] = ()) -> None:
-        self.intake.look_around()
-        for documents in self.intake.poll(held):
-            assert documents.partition not in held
-            rows = [documents.lines[row] for row in range(len(documents.lines))]
-            pairs = zip(documents.offsets.tolist(), rows, strict=True)
-            self.given.setdefault(documents.partition, []).extend(pairs)
-
-    def until(self, is_so: Callable[[], bool], held: Sequence[str] = ()) -> None:
-        deadline = time.monotonic() + WAIT_SECONDS_MAX
-        while not is_so():
-            assert time.monotonic() < deadline, f"still waiting; has {self.counts}"
-            self.poll(held)
-            time.sleep(0.005)
-
-    def to_the_end(self) -> None:
-        self.until(lambda: all(self.intake.is_at_end(name) for _, name in self.intake.partitions()))
-
-    def while_held(self, seconds: float, *held: str) -> None:
-        end = time.monotonic() + seconds
-        self.until(lambda: time.monotonic() > end, held)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        return {name: len(rows) for name, rows in self.given.items()}
-
-    @property
-    def positions(self) -> dict[str, Position]:
-        return {name: self.intake.position(name) for _, name in self.intake.partitions()}
-
-
-@contextmanager
-def reading(
-    intakes: KafkaIntakes, positions: Mapping[str, Position] | None = None, lane: int = 0
-) -> Iterator[Reader]:
-    intake = intakes.open(lane, positions or {})
-    try:
-        yield Reader(intake)
-    finally:
-        intake.close()
-
-
-def numbers(begin: int, end: int) -> list[bytes]:
-    return [b"%d" % number for number in range(begin, end)]
+from tests.support.intakes import numbers, reading
 
 
 def test_a_topic_of_measurements_may_be_made_while_it_is_asked_for(bootstrap_servers: str) -> None:
@@ -121,27 +38,6 @@ def test_a_topic_of_measurements_may_be_made_while_it_is_asked_for(bootstrap_ser
         assert ("measurements", f"{late}-0") in reader.intake.partitions()
 
 
-def test_documents_come_with_their_offsets_to_the_end_and_go_on_from_a_position(
-    bootstrap_servers: str,
-) -> None:
-    topics = new_topics(bootstrap_servers, 2)
-    intakes = KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=1)
-    first, second = (f"{topics['events']}-{number}" for number in range(2))
-    send(bootstrap_servers, topics["events"], numbers(0, 2500))
-    with reading(intakes) as reader:
-        reader.to_the_end()
-        assert reader.given == {first: list(enumerate(numbers(0, 2500)))}
-        assert reader.intake.next_offset(first) == 2500
-        assert reader.intake.next_offset(second) == 0
-        kept = reader.positions
-    send(bootstrap_servers, topics["events"], [b"more"])
-    send(bootstrap_servers, topics["events"], [b"other"], at=1)
-    with reading(intakes, kept) as reader:
-        assert not reader.intake.is_at_end(first)
-        reader.to_the_end()
-        assert reader.given == {first: [(2500, b"more")], second: [(0, b"other")]}
-
-
 def test_partitions_of_one_number_share_a_lane(bootstrap_servers: str) -> None:
     topics = new_topics(bootstrap_servers, 3)
     intakes = KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=2)
@@ -150,21 +46,6 @@ def test_partitions_of_one_number_share_a_lane(bootstrap_servers: str) -> None:
             assert reader.intake.partitions() == [
                 (stream, f"{topic}-{number}") for stream, topic in topics.items() for number in mine
             ]
-
-
-def test_a_held_partition_waits_and_loses_nothing(bootstrap_servers: str) -> None:
-    topics = new_topics(bootstrap_servers, 1)
-    events, impressions = (f"{topic}-0" for topic in topics.values())
-    send(bootstrap_servers, topics["events"], numbers(0, 3000))
-    send(bootstrap_servers, topics["impressions"], numbers(0, 10))
-    with reading(KafkaIntakes(Cluster(bootstrap_servers), topics, lanes=1)) as reader:
-        reader.until(lambda: events in reader.given)
-        before = reader.counts[events]
-        send(bootstrap_servers, topics["impressions"], numbers(10, 20))
-        reader.until(lambda: reader.counts.get(impressions) == 20, held=[events])
-        assert reader.counts[events] == before
-        reader.to_the_end()
-        assert reader.given[events] == list(enumerate(numbers(0, 3000)))
 
 
 def test_what_waits_of_a_held_partition_has_an_end_and_nothing_is_lost(

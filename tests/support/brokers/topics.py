@@ -4,9 +4,10 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping
 
-from confluent_kafka import OFFSET_BEGINNING, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, Message, Producer, TopicPartition
 
 from connectors.kafka.cluster import Cluster
+from connectors.kafka.consumer import TURN_SPAN
 from connectors.kafka.topics import Topic, create_topics
 
 WAIT_SECONDS_MAX = 30
@@ -23,6 +24,30 @@ def new_topic(servers: str, partitions: int = 1, **config: str) -> str:
     )
     create_topics(Cluster(servers), [planned], replication=1)
     return name
+
+
+LONG_AGO = int(time.time() * 1000) - 7 * TURN_SPAN
+"""In milliseconds; no broker has dropped it yet."""
+
+
+def new_topics(servers: str, partitions: int) -> dict[str, str]:
+    """Make a topic for either stream that no other test knows."""
+    tag = uuid.uuid4().hex[:8]
+    topics = {"events": f"events-{tag}", "impressions": f"impressions-{tag}"}
+    planned = [Topic(name, partitions) for name in topics.values()]
+    create_topics(Cluster(servers), planned, replication=1)
+    return topics
+
+
+def send(
+    servers: str, topic: str, documents: Iterable[bytes | None], at: int = 0, *, every: int = 0
+) -> None:
+    """Send documents, `every` so many milliseconds from a day of the past on, or all of now."""
+    producer = Producer({"bootstrap.servers": servers})
+    for number, document in enumerate(documents):
+        sent_at = LONG_AGO + number * every if every else 0
+        producer.produce(topic, value=document, partition=at, timestamp=sent_at)
+    assert producer.flush(WAIT_SECONDS_MAX) == 0
 
 
 def everything(
