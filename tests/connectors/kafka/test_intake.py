@@ -17,6 +17,7 @@ from connectors.kafka.cluster import SOCKET_MS, STATISTICS_MS, Cluster, ClusterE
 from connectors.kafka.consumer import CLOSE_SECONDS_MAX, POLL_BYTES, TURN_SPAN, WAITING_MAX
 from connectors.kafka.intake import KafkaIntakes
 from connectors.kafka.liveness import SILENT_SECONDS
+from connectors.kafka.topics import Topic, create_topics
 from connectors.positions import Position, TopicPosition
 from tests.support.brokers.broker import Broker, running
 from tests.support.brokers.stalling import behind_proxy

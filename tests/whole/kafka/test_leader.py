@@ -11,9 +11,9 @@ from confluent_kafka import Producer
 from connectors.kafka.cluster import Cluster
 from connectors.kafka.intake import KafkaIntakes
 from connectors.kafka.topics import Topic, create_topics
-from tests.connectors.kafka.test_intake import numbers, reading
 from tests.support.brokers.broker import Broker, cluster, jars
 from tests.support.brokers.topics import WAIT_SECONDS_MAX
+from tests.support.intakes import numbers, reading
 
 pytestmark = pytest.mark.long
 
