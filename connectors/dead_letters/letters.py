@@ -6,7 +6,8 @@ may contain personal data. When it is sent again, a header refers to the refused
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,10 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from attribution.columnar.columns import Mask
+from attribution.columnar.columns import Mask, concat
+from attribution.columnar.frames import DEAD_LETTERS
 from attribution.contract.document import MAX_DOCUMENT_BYTES
 from attribution.contract.times import write_time
 from attribution.decoded import Decoded
+from connectors.dead_letters.limit import DeadLetterWatch
 from connectors.intake import Documents, Headers, Origins
 from connectors.kafka.producer import Outgoing
 from connectors.positions import topic_and_number
@@ -87,10 +90,31 @@ class Letter:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-def dead_letters_of(
+def set_aside(
+    documents: Iterable[Documents], decoded: Decoded, watch: DeadLetterWatch | None
+) -> dict[str, pa.RecordBatch]:
+    """Return the dead letters of a chunk, and the links of records that were resent, by table.
+
+    Without a `watch`, which counts refused records, there are no dead letters. Raises
+    TooManyDeadLettersError.
+    """
+    found: dict[str, list[pa.RecordBatch]] = defaultdict(list)
+    for each in documents:
+        if (resent := _resent_records_of(each)) is not None:
+            found["resent_records"].append(resent)
+        if watch is None:
+            continue
+        refused = _refused_lines(each, decoded)
+        watch.count(each.partition, *_flagged(refused, len(each.lines)))
+        if (letters := _dead_letters_of(each, refused)) is not None:
+            found[DEAD_LETTERS].append(letters)
+    return {name: concat(batches) for name, batches in found.items()}
+
+
+def _dead_letters_of(
     documents: Documents, refused: Mapping[int, dict[str, Any]]
 ) -> pa.RecordBatch | None:
-    """Return the rows (`LETTERS`) of the `refused_lines` of documents; None if there are none.
+    """Return the rows (`LETTERS`) of the refused lines of documents; None if there are none.
 
     Documents of files have no dead letters: they remain in their files.
     """
@@ -102,7 +126,7 @@ def dead_letters_of(
     return pa.RecordBatch.from_pylist(rows, schema=LETTERS)
 
 
-def refused_lines(documents: Documents, decoded: Decoded) -> dict[int, dict[str, Any]]:
+def _refused_lines(documents: Documents, decoded: Decoded) -> dict[int, dict[str, Any]]:
     """Return offset, code and message by line, for the lines that were refused as a whole."""
     partitions = decoded.rejections["source_partition"]
     if pc.index(partitions, documents.partition).as_py() < 0:
@@ -118,14 +142,14 @@ def refused_lines(documents: Documents, decoded: Decoded) -> dict[int, dict[str,
     }
 
 
-def flagged(refused: Mapping[int, dict[str, Any]], lines: int) -> tuple[Mask, str]:
+def _flagged(refused: Mapping[int, dict[str, Any]], lines: int) -> tuple[Mask, str]:
     """Return a mask of `lines` lines with the refused ones, and the code of the last of them."""
     flags = np.zeros(lines, dtype=bool)
     flags[list(refused)] = True
     return flags, refused[max(refused)]["code"] if refused else ""
 
 
-def resent_records_of(documents: Documents) -> pa.RecordBatch | None:
+def _resent_records_of(documents: Documents) -> pa.RecordBatch | None:
     """Return the rows of table `resent_records`; None if no record was a dead letter."""
     if documents.origins is None or not any(documents.origins.headers):
         return None

@@ -203,7 +203,7 @@ class KafkaIntake:
         assert error is not None
         if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's spelling
             self._answers.note(name_of(message))
-            self._meet_end(self._partitions[name_of(message)], message)
+            self._partitions[name_of(message)].end_at(message.offset())
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:  # noqa: SLF001  as above
             self._meet_gap(self._partitions[name_of(message)])
         elif error.fatal() or error.code() in HOPELESS:
@@ -211,14 +211,6 @@ class KafkaIntake:
             raise ClusterError(msg)
         else:
             self._note(error)
-
-    @staticmethod
-    def _meet_end(known: TopicPartitionState, message: Message) -> None:
-        end = message.offset()
-        assert end is not None
-        known.has_ended = True
-        # Transaction markers may follow the last record; consumers never receive them.
-        known.offset = max(known.offset, end)
 
     def _meet_gap(self, known: TopicPartitionState) -> None:
         """Stop where records have expired, or skip them when `accept_gap` is set."""

@@ -5,7 +5,13 @@ from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, OnError, unreachable
@@ -28,24 +34,34 @@ AGAIN_SECONDS: Final = 0.2
 """Pause before the next request for a partition without a leader."""
 
 
-class EarliestOffsets:
-    """A request for the earliest offsets of partitions that does not block."""
+class OffsetRequest:
+    """A request for the earliest or latest offsets of partitions that does not block.
 
-    def __init__(self, admin: AdminClient, places: Collection[TopicPartition]) -> None:
+    The latest are those up to which a consumer of committed records can read.
+    """
+
+    def __init__(
+        self, admin: AdminClient, places: Collection[TopicPartition], *, latest: bool = False
+    ) -> None:
         """Send the request, unless there are no `places`."""
         self._admin = admin  # responses arrive only while the client exists
-        earliest: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-        asked = {TopicPartition(each.topic, each.partition): earliest for each in places}
+        self.asked_at = time.monotonic()
+        spec: OffsetSpec = (OffsetSpec.latest if latest else OffsetSpec.earliest)()  # type: ignore[no-untyped-call]
+        asked = {TopicPartition(each.topic, each.partition): spec for each in places}
         self._answers: Mapping[TopicPartition, Future[Any]] = {}
         if asked:
-            self._answers = admin.list_offsets(asked, request_timeout=ANSWER_SECONDS_MAX)
+            self._answers = admin.list_offsets(
+                asked,
+                request_timeout=ANSWER_SECONDS_MAX,
+                isolation_level=IsolationLevel.READ_COMMITTED,
+            )
 
     def is_answered(self) -> bool:
         """Return whether the response has arrived."""
         return all(answer.done() for answer in self._answers.values())
 
     def answer(self) -> dict[str, int]:
-        """Wait, and return the earliest offset by partition name; raises KafkaException."""
+        """Wait, and return the offset by partition name; raises KafkaException."""
         return {
             partition_name(at.topic, at.partition): int(answer.result().offset)
             for at, answer in self._answers.items()
@@ -71,7 +87,7 @@ def first_offsets(cluster: Cluster, places: Collection[TopicPartition]) -> dict[
     admin, until = cluster.admin(), time.monotonic() + ANSWER_SECONDS_MAX
     while True:
         try:
-            return EarliestOffsets(admin, places).answer()
+            return OffsetRequest(admin, places).answer()
         except KafkaException as error:
             if error.args[0].code() not in LEADERLESS or time.monotonic() > until:
                 raise unreachable(cluster, error) from error

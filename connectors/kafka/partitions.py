@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient
 from attribution.vocabulary import MEASUREMENTS
 from connectors.kafka.cluster import ClusterError
 from connectors.kafka.metadata import Described, MetadataPoller, deleted, missing
-from connectors.kafka.offsets import AGAIN_SECONDS, EarliestOffsets
+from connectors.kafka.offsets import AGAIN_SECONDS, OffsetRequest
 from connectors.positions import Position, TopicPosition, partition_name, topic_and_number
 
 
@@ -45,6 +45,12 @@ class TopicPartitionState:
     def position(self) -> TopicPosition:
         """The next offset, as a position for the snapshot."""
         return TopicPosition(topic_id=self.topic_id, offset=self.offset)
+
+    def end_at(self, offset: int | None) -> None:
+        """Note the end of the partition; transaction markers before it are never received."""
+        assert offset is not None
+        self.has_ended = True
+        self.offset = max(self.offset, offset)
 
     def due(self, position: Position) -> TopicPartition | None:
         """Return the offset to commit; None when it is committed already or not known yet."""
@@ -171,7 +177,7 @@ class NewPartitions:
         self._lookout = MetadataPoller(admin, partitions.topics, seconds)
         self._partitions = partitions
         self._coming: list[TopicPartitionState] = []
-        self._question: EarliestOffsets | None = None
+        self._question: OffsetRequest | None = None
 
     def join(self) -> bool:
         """Add new partitions whose first offset is known by now; return whether there are any.
@@ -184,10 +190,10 @@ class NewPartitions:
         if (found := self._lookout.news()) is not None:
             self._coming = self._partitions.new_among(found)
             if self._coming:
-                self._question = EarliestOffsets(self._admin, [each.place for each in self._coming])
+                self._question = OffsetRequest(self._admin, [each.place for each in self._coming])
         return False
 
-    def _take_on(self, answered: EarliestOffsets) -> bool:
+    def _take_on(self, answered: OffsetRequest) -> bool:
         self._question = None
         try:
             first = answered.answer()

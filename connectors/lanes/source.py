@@ -4,7 +4,6 @@
 its watermarks to the end of time: the next start reads on.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,17 +12,10 @@ from typing import Final
 import pyarrow as pa
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from attribution.columnar.columns import concat
-from attribution.columnar.frames import DEAD_LETTERS, END, START, DecodedChunk
-from attribution.decoded import Decoded
+from attribution.columnar.frames import END, START, DecodedChunk
 from attribution.vocabulary import RAW_STREAMS, STREAMS
 from connectors import metrics
-from connectors.dead_letters.letters import (
-    dead_letters_of,
-    flagged,
-    refused_lines,
-    resent_records_of,
-)
+from connectors.dead_letters.letters import set_aside
 from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
 from connectors.decoding.keys import keyed
 from connectors.failpoints import reach
@@ -219,22 +211,8 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
             tables["future_records"] = future_record_rows(decoded)
         next_offsets = {name: self._intake.next_offset(name) for name in read}
         tables["read_offsets"] = read_offset_rows(decoded.stream, next_offsets)
-        tables |= self._set_aside(documents, decoded)
+        tables |= set_aside(documents, decoded, self._dead_letters)
         return self._given(decoded.stream, now, rows, tables, decoded.records)
-
-    def _set_aside(self, documents: list[Documents], decoded: Decoded) -> dict[str, pa.RecordBatch]:
-        """Return dead letters, and links of records that were resent, by table."""
-        found: dict[str, list[pa.RecordBatch]] = defaultdict(list)
-        for each in documents:
-            if (resent := resent_records_of(each)) is not None:
-                found["resent_records"].append(resent)
-            if self._dead_letters is None:
-                continue
-            refused = refused_lines(each, decoded)
-            self._dead_letters.count(each.partition, *flagged(refused, len(each.lines)))
-            if (letters := dead_letters_of(each, refused)) is not None:
-                found[DEAD_LETTERS].append(letters)
-        return {name: concat(batches) for name, batches in found.items()}
 
     def _advance(self, now: int) -> None:
         """Advance all watermarks, and share this lane's lag with the other lanes."""

@@ -5,25 +5,25 @@ New partitions are discovered; a recreated topic is read again from the beginnin
 """
 
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
     Consumer,
-    IsolationLevel,
     KafkaError,
     KafkaException,
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
 from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, OnError, ignore
 from connectors.kafka.metadata import MetadataPoller, require
+from connectors.kafka.offsets import OffsetRequest
 from connectors.kafka.partitions import REFRESH_SECONDS
+from connectors.positions import partition_name
 from connectors.registry.kept import TopicOffsets
 
 BATCH_MESSAGES: Final = 1000
@@ -70,7 +70,7 @@ class SourceReader:
         self._topic_id = told.topic_id
         self._next = dict.fromkeys(map(str, range(told.partitions)), 0)
         self._ended: set[str] = set()
-        self._question: Ends | None = None
+        self._question: OffsetRequest | None = None
         admin, topics = source.cluster.admin(), [source.topic]
         self._lookout = MetadataPoller(admin, topics, source.refresh_seconds)
         self._consumer: Consumer = source.cluster.consumer(GROUP, self._note)
@@ -113,28 +113,27 @@ class SourceReader:
         """Request the current ends of the partitions from their leaders, and fetch anew."""
         self._ended.clear()
         self._assign()  # so that librdkafka reports ends that it has reported before
-        latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-        answers = self._admin.list_offsets(
-            {self._place(partition): latest for partition in self._next},
-            request_timeout=ANSWER_SECONDS_MAX,
-            isolation_level=IsolationLevel.READ_COMMITTED,
-        )
-        self._question = Ends({str(at.partition): each for at, each in answers.items()})
+        places = [self._place(partition) for partition in self._next]
+        self._question = OffsetRequest(self._admin, places, latest=True)
 
     def has_given_all(self) -> bool:
         """Return whether everything up to the requested ends was returned; completes the request.
 
         A failed request is completed too: then call `ask` again.
         """
-        if self._question is None or not self._question.are_known():
+        if self._question is None or not self._question.is_answered():
             return False
         try:
-            ends = self._question.offsets()
+            ends = self._question.answer()
         except KafkaException as error:
             self._note(error.args[0])
             self._question = None
             return False
-        is_given = all(self._is_at_end(partition, end) for partition, end in ends.items())
+        topic = self._source.topic
+        is_given = all(
+            self._is_at_end(partition, ends[partition_name(topic, int(partition))])
+            for partition in self._next
+        )
         if is_given or time.monotonic() > self._question.asked_at + ANSWER_SECONDS_MAX:
             self._question = None
         return is_given
@@ -193,20 +192,3 @@ class SourceReader:
     def _note(self, error: KafkaError) -> None:
         """Count an error that librdkafka retries. Also called by it, from within `consume`."""
         self._source.on_error(error.name())
-
-
-class Ends:
-    """A request for the end offsets of partitions that does not block."""
-
-    def __init__(self, answers: Mapping[str, "Future[Any]"]) -> None:
-        """Store the pending responses, by partition."""
-        self._answers = answers
-        self.asked_at = time.monotonic()
-
-    def are_known(self) -> bool:
-        """Return whether the response has arrived."""
-        return all(answer.done() for answer in self._answers.values())
-
-    def offsets(self) -> dict[str, int]:
-        """Wait, and return the end offsets; raises KafkaException."""
-        return {partition: int(each.result().offset) for partition, each in self._answers.items()}
