@@ -4,6 +4,7 @@
 gets the comment of the first column of the same name. The only row it writes identifies the file.
 """
 
+import re
 from importlib.resources import files
 from typing import Final
 
@@ -12,49 +13,15 @@ import duckdb
 SCHEMA_VERSION: Final = 5
 """Incremented when a live run of the new version could not resume a file of the old one."""
 
-TABLES: Final = (
-    "conversions_final",
-    "conversions_provisional",
-    "credits_final",
-    "credits_provisional",
-    "match_deltas",
-    "touchpoint_deltas",
-    "rejections",
-    "duplicates",
-    "test_events",
-    "measurements",
-    "event_sources",
-    "late_records",
-    "future_records",
-    "ignored_arrivals",
-    "delayed_arrivals",
-    "read_offsets",
-    "resent_records",
-    "runs",
-    "commits",
-    "database_info",
-)
+_SCHEMA: Final = files("connectors.database").joinpath("schema.sql").read_text(encoding="utf-8")
+
+TABLES: Final = tuple(re.findall(r"^create table (\w+)", _SCHEMA, re.MULTILINE))
 """The tables that the job writes to."""
 
 WITHOUT_SEQ: Final = frozenset({"runs", "database_info"})
 """Tables whose rows belong to no commit."""
 
-VIEWS: Final = (
-    "conversions",
-    "credits",
-    "match_stats",
-    "touchpoint_stats",
-    "latest_measurements",
-    "conservation",
-    "attributed_conversions",
-    "campaign_performance",
-    "match_rates",
-    "identifier_rates",
-    "unmatched_reasons",
-    "journeys",
-    "rejected_events",
-    "data_dictionary",
-)
+VIEWS: Final = tuple(re.findall(r"^create view (\w+)", _SCHEMA, re.MULTILINE))
 """The views that analysts read."""
 
 # Tables precede views in the catalog, so the comment of a name is that of the first table.
@@ -75,9 +42,7 @@ where comment is null order by table_oid, column_name
 def create(connection: duckdb.DuckDBPyConnection, *, state_id: str | None = None) -> None:
     """Create all tables and views, with comments, and record the state id, in one transaction."""
     connection.begin()
-    connection.execute(
-        files("connectors.database").joinpath("schema.sql").read_text(encoding="utf-8")
-    )
+    connection.execute(_SCHEMA)
     connection.execute(_carried_over(connection))
     connection.execute(
         "insert into database_info values (?, ?, now(), ?)",
