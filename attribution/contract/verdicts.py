@@ -19,11 +19,33 @@ def in_order(warnings: Iterable[Warn]) -> tuple[Warn, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EventRecord:
+class _Refused:
+    """Why something was refused: a message that never quotes a value, and the field at fault."""
+
+    code: Code
+    message: str
+    field: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Accepted:
+    """The identifiers of an accepted record, and its repairs.
+
+    `carries` holds kinds, `match_keys` pairs of kind and value; `warnings` and `dropped` (paths
+    such as `user_match.uids[0]`) name each thing once.
+    """
+
+    carries: frozenset[str]
+    match_keys: frozenset[tuple[str, str]]
+    warnings: tuple[Warn, ...]
+    dropped: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord(_Accepted):
     """An accepted event: every column of the decoded log that depends on the event alone.
 
-    `custom_data` is JSON text; `carries` holds kinds, `match_keys` pairs of kind and value;
-    `warnings` and `dropped` (paths such as `user_match.uids[0]`) name each thing once.
+    `custom_data` is JSON text.
     """
 
     event_id: str
@@ -39,25 +61,18 @@ class EventRecord:
     num_items: int | None
     content_ids: list[str] | None
     custom_data: str | None
-    carries: frozenset[str]
-    match_keys: frozenset[tuple[str, str]]
-    warnings: tuple[Warn, ...]
-    dropped: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection:
+class Rejection(_Refused):
     """A refused event; `record_id` and `event_type` are set if they are valid themselves."""
 
-    code: Code
-    message: str
-    field: str | None
     record_id: str | None = None
     event_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImpressionRecord:
+class ImpressionRecord(_Accepted):
     """An accepted impression or click; `spend` and `currency` are both set or both None."""
 
     advertiser_id: str
@@ -71,22 +86,15 @@ class ImpressionRecord:
     creative_id: str | None
     spend: Decimal | None
     currency: str | None
-    carries: frozenset[str]
-    match_keys: frozenset[tuple[str, str]]
-    warnings: tuple[Warn, ...]
-    dropped: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImpressionRejection:
+class ImpressionRejection(_Refused):
     """A refused impression or click, with those of its fields that are valid themselves.
 
     `time` replaces a missing `received_at` on the first record of a partition.
     """
 
-    code: Code
-    message: str
-    field: str | None
     record_id: str | None
     advertiser_id: str | None
     received_at: int | None
@@ -110,16 +118,13 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(_Refused):
     """An envelope refused as a whole, with those of its fields that are valid themselves.
 
     `events` is the number of its events: the length of the array, or 1 if there is none.
     `latest_event_time` is as in `Envelope`.
     """
 
-    code: Code
-    message: str
-    field: str | None
     advertiser_id: str | None
     event_source_id: str | None
     received_at: int | None
@@ -138,12 +143,9 @@ class MeasurementCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeasurementRefusal:
+class MeasurementRefusal(_Refused):
     """A call of measurement data refused as a whole; `rows` is their number, at least 1."""
 
-    code: Code
-    message: str
-    field: str | None
     advertiser_id: str | None
     received_at: int | None
     rows: int

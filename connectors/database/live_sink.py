@@ -4,7 +4,7 @@ The state that a restart resumes from may be one commit behind the file, never m
 deletes the rows of that commit when it is built, and the flow produces them again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 import duckdb
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from attribution.columnar.frames import START, Rows
+from attribution.columnar.frames import START, Frame, Rows, Watermarks
 from attribution.vocabulary import STREAMS
 from connectors import metrics
 from connectors.database import commit_metrics
@@ -24,7 +24,6 @@ from connectors.database.ownership import last_seq, memory_of, open_live, writin
 from connectors.database.rescue import rescued
 from connectors.database.runs import Start, record_run
 from connectors.database.schema import TABLES, WITHOUT_SEQ
-from connectors.database.settling import WatermarkTracker
 from connectors.failpoints import reach
 from connectors.registry.table import record_sources
 from connectors.state.errors import StateError
@@ -106,6 +105,34 @@ def _record(connection: duckdb.DuckDBPyConnection, start: Start) -> None:
     connection.execute("delete from event_sources")
     record_sources(connection, start.registry)
     connection.commit()
+
+
+class WatermarkTracker:
+    """The watermarks of lanes and key groups; START for those not received yet."""
+
+    def __init__(self, start: Start) -> None:
+        """Expect every lane and every key group."""
+        origins = {**dict.fromkeys(STREAMS, start.lanes), "credit": start.key_groups}
+        self._watermarks = Watermarks(origins)
+
+    def take(self, watermarks: Mapping[tuple[str, int], int]) -> None:
+        """Update watermarks, by port and origin."""
+        for (port, origin), watermark in watermarks.items():
+            self._watermarks.observe(Frame(port, origin, watermark, {}))
+
+    def of(self, port: str) -> list[int]:
+        """Return the watermarks of all origins of a port."""
+        return self._watermarks.held[port]
+
+    @property
+    def watermark(self) -> int:
+        """The watermark of the result: every record below it has been read."""
+        return min(min(self.of(stream)) for stream in STREAMS)
+
+    @property
+    def settled(self) -> int:
+        """The time before which every conversion received is final."""
+        return min(self.of("credit"))
 
 
 class LiveWriter(StatefulSinkPartition[Rows, int]):

@@ -20,11 +20,10 @@ from flows.cli.options import Version
 from flows.cli.output import lenient_stdout
 from flows.cli.replay import replay
 from flows.cli.run import run
-from flows.cli.schema import schema
 from flows.cli.send import send
 from flows.cli.serve import serve, up
 from flows.cli.state import state
-from flows.cli.topics import topics
+from flows.cli.topics import schema, topics
 
 # Linear algebra is not used, so numpy's library for it need not start a thread per core.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

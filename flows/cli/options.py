@@ -37,6 +37,11 @@ MovedLog = Annotated[
     ),
 ]
 
+AllowUnregistered = Annotated[
+    bool,
+    typer.Option("--allow-unregistered", help="Accept events of sources nobody registered."),
+]
+
 Config = Annotated[
     Path | None,
     typer.Option(

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.failures import REJECTED
-from flows.cli.options import Config, Overrides, settings_of
+from flows.cli.options import AllowUnregistered, Config, Overrides, settings_of
 
 
 def replay(
@@ -31,10 +31,7 @@ def replay(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the result of a replay that is there.")
     ] = False,
-    allow_unregistered: Annotated[
-        bool,
-        typer.Option("--allow-unregistered", help="Accept events of sources nobody registered."),
-    ] = False,
+    allow_unregistered: AllowUnregistered = False,
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Threads; the result is the same with any number.")
     ] = 1,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.failures import report
-from flows.cli.options import Config, Overrides, settings_of
+from flows.cli.options import AllowUnregistered, Config, Overrides, settings_of
 
 
 def run(
@@ -47,10 +47,7 @@ def run(
         int | None,
         typer.Option(min=1, max=65_535, help="Serve /metrics and /healthz there, on loopback."),
     ] = None,
-    allow_unregistered: Annotated[
-        bool,
-        typer.Option("--allow-unregistered", help="Accept events of sources nobody registered."),
-    ] = False,
+    allow_unregistered: AllowUnregistered = False,
     config: Config = None,
     overrides: Overrides = None,
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.failures import DIFFERENT, reporting
-from flows.cli.options import Config, Overrides, settings_of
+from flows.cli.options import AllowUnregistered, Config, Overrides, settings_of
 
 state = typer.Typer(
     name="state",
@@ -29,10 +29,7 @@ Directory = Annotated[
 def init(
     *,
     directory: Directory,
-    allow_unregistered: Annotated[
-        bool,
-        typer.Option("--allow-unregistered", help="Accept events of sources nobody registered."),
-    ] = False,
+    allow_unregistered: AllowUnregistered = False,
     workers: Annotated[
         int, typer.Option(min=1, max=256, help="Workers that it is made for, of all processes.")
     ] = 1,

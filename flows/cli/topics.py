@@ -1,4 +1,4 @@
-"""`tributary topics`: the Kafka topics that the job reads and writes."""
+"""`tributary topics` and `schema`: the Kafka topics that the job reads and writes."""
 
 # ruff: noqa: PLC0415  a command imports when it runs
 
@@ -43,3 +43,16 @@ def check(config: Config = None, overrides: Overrides = None) -> None:
     if found:
         raise typer.Exit(DIFFERENT)
     typer.echo("all topics are as they should be")
+
+
+def schema(config: Config = None, overrides: Overrides = None) -> None:
+    """Describe the Kafka topics as an AsyncAPI 3 document.
+
+    It is JSON, has the names of the settings, and a JSON Schema of every document.
+    """
+    import json
+
+    from flows.kafka.asyncapi import asyncapi
+
+    settings = settings_of(config, overrides).settings
+    typer.echo(json.dumps(asyncapi(settings), indent=2, ensure_ascii=False))

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from flows.generate.draws import Draws, Ints
-from flows.generate.faults import EVENT_FAULTS
+from flows.generate.faults import EVENT_ALONE, EVENT_FAULTS
 from flows.generate.people import IN_EVENTS, Carriers, click_members, user_match_members
 from flows.generate.rows import APP, CRM, SOURCES, UNREGISTERED, WEBSITE, Rows
 from flows.generate.text import (
@@ -33,7 +33,25 @@ _ACTION_SOURCES: Final = ("website", "app", "in_store", "website")
 _BASKETS: Final = frozenset({"add_to_cart", "initiate_checkout", "purchase", "refund", "deposit"})
 _LANDING: Final = ("page_view", "view_content")
 _WEST: Final = -5 * 3_600_000  # every second advertiser writes its times at -05:00
+_CUTS: Final = 0.85  # of an envelope's bounds; pauses and faulty events make the others
+_ENVELOPE_PAUSE_MS: Final = 1_800_000  # half an hour of silence sends an envelope
 _TEST_MEMBER: Final = '"test_event_code":"TEST1234",'
+
+
+def in_envelopes(draws: Draws, rows: Rows, size: int) -> tuple[Rows, Ints]:
+    """Group events by source into envelopes; return the sorted rows and the envelopes' bounds."""
+    alone = np.array(EVENT_ALONE)[rows["fault"]]
+    stream = rows["advertiser"] * len(SOURCES) + rows["source"]
+    own = np.where(alone, rows["slot"] + 1, 0)
+    order = np.lexsort((rows["slot"], rows["arrival"], own, rows["test"], stream))
+    rows = rows[order]
+    parts = (stream[order], own[order], rows["test"].astype(np.int64))
+    starts = draws.chance("envelope", rows["slot"], _CUTS / size)
+    starts[1:] |= np.diff(rows["arrival"]) > _ENVELOPE_PAUSE_MS
+    for part in parts:
+        starts[1:] |= np.diff(part) != 0
+    starts[0] = True
+    return rows, np.append(np.flatnonzero(starts), len(rows))
 
 
 def event_texts(draws: Draws, rows: Rows, people: int) -> list[str]:

@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from flows.generate.arrivals import arriving, in_envelopes
 from flows.generate.draws import Draws
-from flows.generate.events import envelope_lines, event_texts
+from flows.generate.events import envelope_lines, event_texts, in_envelopes
 from flows.generate.impressions import touch_lines
+from flows.generate.plan import arriving
 from flows.generate.rows import EVENT, SOURCES, TOUCH, Rows
 from flows.generate.spec import GenerateSpec, SpecError
 from flows.generate.text import advertiser_name, impression_names

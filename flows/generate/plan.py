@@ -30,7 +30,7 @@ _QUARTERS: Final = np.array([0, 9, 14, 19, 24]) * _HOUR
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class _Block:
     """The records of one period; no record of a later block arrives before `until`."""
 
     touches: Rows
@@ -47,7 +47,18 @@ class _Stretch:
     slots: Ints
 
 
-def plan(draws: Draws, spec: GenerateSpec) -> Iterator[Block]:
+def arriving(spec: GenerateSpec, draws: Draws) -> Iterator[tuple[Rows, Rows]]:
+    """Yield the records that arrive during each block, and hold back those that arrive later."""
+    touches, events = np.zeros(0, TOUCH), np.zeros(0, EVENT)
+    for block in _plan(draws, spec):
+        touches = np.concatenate([touches, block.touches])
+        events = np.concatenate([events, block.events])
+        here, there = touches["arrival"] < block.until, events["arrival"] < block.until
+        yield touches[here], events[there]
+        touches, events = touches[~here], events[~there]
+
+
+def _plan(draws: Draws, spec: GenerateSpec) -> Iterator[_Block]:
     """Yield the blocks in order of time; the last one has no upper bound."""
     records = max(spec.impressions, spec.events)
     count = max(1, -(-records // _BLOCK_RECORDS), -(-spec.days // _BLOCK_DAYS))
@@ -57,7 +68,7 @@ def plan(draws: Draws, spec: GenerateSpec) -> Iterator[Block]:
         events = _events(draws, spec, _stretch(spec, spec.events, block, count), touches)
         last = block == count - 1
         until = int(_daytime(np.array([_edge(spec, block + 1, count)]))[0])
-        yield Block(touches, events, np.iinfo(np.int64).max if last else until)
+        yield _Block(touches, events, np.iinfo(np.int64).max if last else until)
 
 
 def _edge(spec: GenerateSpec, block: int, count: int) -> int:

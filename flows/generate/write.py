@@ -9,11 +9,11 @@ from typing import IO, Final
 
 import numpy as np
 
-from flows.generate.arrivals import arriving, in_envelopes
 from flows.generate.draws import Draws, Flags, Ints
-from flows.generate.events import envelope_lines, event_texts
+from flows.generate.events import envelope_lines, event_texts, in_envelopes
 from flows.generate.faults import EVENT_REFUSED, TOUCH_REFUSED
 from flows.generate.impressions import touch_lines
+from flows.generate.plan import arriving
 from flows.generate.rows import (
     CHANGED,
     SOURCES,

@@ -16,10 +16,10 @@ from connectors.files.folder import LogError
 from connectors.kafka.cluster import ClusterError
 from flows.analysis.explain.credits import summary_and_credits
 from flows.analysis.explain.misses import told_misses
-from flows.analysis.explain.others import other_outcomes
-from flows.analysis.explain.rows import rows
+from flows.analysis.explain.rows import place, rows, title
 from flows.analysis.recorded import RecordedRun, ResultError, attach
 from flows.settings.kafka import KafkaSettings
+from flows.text import instant
 
 
 class UnknownEventError(OperatorError):
@@ -30,6 +30,11 @@ _CONVERSIONS: Final = """from result.conversions where event_id = $id
 order by advertiser_id, event_source_id, event_type, received_at"""
 _CREDITS: Final = """from result.credits where conversion_id = $id
 order by type = 'click' desc, is_probabilistic, time desc, impression_id"""
+_DUPLICATES: Final = """select duplicates.*, first.received_at as first_received_at
+from result.duplicates join result.conversions as first using (conversion_id)
+where duplicates.event_id = $id order by duplicates.received_at"""
+_REJECTIONS: Final = "from result.rejected_events where event_id = $id order by received_at"
+_TESTS: Final = "from result.test_events where event_id = $id order by received_at"
 
 
 def explain(
@@ -51,7 +56,7 @@ def explain(
     with duckdb.connect() as connection:
         attach(connection, database)
         unread = partial(_why_unread, connection, folder, kafka)
-        told = [*_conversions(connection, event_id, unread), *other_outcomes(connection, event_id)]
+        told = [*_conversions(connection, event_id, unread), *_other_outcomes(connection, event_id)]
     if not told:
         msg = f"no event with id {event_id} in {database}; ids are compared exactly as sent"
         raise UnknownEventError(msg)
@@ -87,3 +92,26 @@ def _conversions(
             else told_misses(connection, conversion, credits_)
         )
         yield "\n\n".join([*summary_and_credits(conversion, credits_), misses])
+
+
+def _other_outcomes(connection: duckdb.DuckDBPyConnection, event_id: str) -> Iterator[str]:
+    """Yield a description of every event with that id that is no conversion."""
+    for duplicate in rows(connection, _DUPLICATES, event_id):
+        content = "different" if duplicate.is_changed else "the same"
+        yield (
+            f"{title(duplicate)}\n  received   {instant(duplicate.received_at)}\n"
+            f"  outcome    duplicate, {content} content; the copy received "
+            f"{instant(duplicate.first_received_at)} counts"
+        )
+    for rejection in rows(connection, _REJECTIONS, event_id):
+        yield (
+            f"{title(rejection)}\n"
+            f"  received   {instant(rejection.received_at)}, {place(rejection)}\n"
+            f"  outcome    rejected, {rejection.code}: {rejection.message}"
+        )
+    for trial in rows(connection, _TESTS, event_id):
+        refused = "" if trial.code is None else f"; it would be refused with {trial.code}"
+        yield (
+            f"{title(trial)}\n  received   {instant(trial.received_at)}\n"
+            f"  outcome    test, code {trial.test_event_code}{refused}"
+        )
