@@ -5,9 +5,7 @@ new result file, and TRIBUTARY_FLOW__LANES the number of lanes. The result file 
 process exits with 0; unlike `tributary replay`, a failed run leaves an incomplete file.
 """
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from bytewax.dataflow import Dataflow
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
@@ -16,7 +14,7 @@ from attribution.columnar.frames import Rows
 from connectors.database.file import create_database
 from connectors.database.replay_sink import DatabaseSink
 from flows.replay.replay import InputLog, ReplayOptions, record, wire
-from flows.settings.load import SettingsError, load_settings
+from flows.settings.load import load_settings, path_from
 
 
 def flow() -> Dataflow:
@@ -26,21 +24,14 @@ def flow() -> Dataflow:
     """
     settings = load_settings(config=None, overrides=[]).settings
     job = ReplayOptions(
-        _path("TRIBUTARY_PATH"),
-        _path("TRIBUTARY_DB"),
+        path_from("TRIBUTARY_PATH", "PATH of `tributary replay`"),
+        path_from("TRIBUTARY_DB", "--db of `tributary replay`"),
         settings,
         workers=settings.flow.lanes,
         key_groups=settings.flow.key_groups,
     )
     log = InputLog.of(job)
     return wire(job, log.source(job), _NewDatabase(job, log))
-
-
-def _path(name: str) -> Path:
-    if not (text := os.environ.get(name)):
-        msg = f"{name} is not set; it names what `tributary replay` is told as PATH or --db"
-        raise SettingsError([msg])
-    return Path(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,20 +27,18 @@ from connectors.registry.kept import load_versions
 from connectors.state.directory import STATE, StateDir
 from connectors.state.facts import StateFacts
 from flows.monitoring.logs import set_up_logs
-from flows.monitoring.server import serve
+from flows.monitoring.server import PORT_MAX, serve
 from flows.process.stopping import Stopping, asked_by_signals
 from flows.run.guards import Source, SourcePartition
 from flows.run.job import PreparedRun, RunOptions
 from flows.run.run import prepared_run
 from flows.run.wiring import Wiring
-from flows.settings.load import SettingsError, load_settings
+from flows.settings.load import SettingsError, load_settings, path_from
 
 STATE_SECONDS_MAX: Final = 60.0
 """How long a process waits for process 0 to create the state, which takes a second."""
 
 METRICS_PORT: Final = "TRIBUTARY_METRICS_PORT"
-
-PORT_MAX: Final = 65_535
 
 _HELD: Final = ExitStack()
 """Holds the lock of the state directory and the signal handlers until the process ends."""
@@ -52,14 +50,14 @@ def flow() -> Dataflow:
     Raises SettingsError, LogError, StateError, DatabaseError or MonitorError if it cannot.
     """
     set_up_logs()
-    state = _path("TRIBUTARY_STATE")
+    state = _option("STATE")
     is_first = _index() == 0
     settings = load_settings(config=None, overrides=[])
     facts = _known(StateDir(state), wait=not is_first)
     job = RunOptions(
-        None if settings.settings.kafka.bootstrap_servers else _path("TRIBUTARY_DATA"),
+        None if settings.settings.kafka.bootstrap_servers else _option("DATA"),
         state,
-        _path("TRIBUTARY_DB"),
+        _option("DB"),
         settings,
         allow_unregistered=facts is not None and facts.allow_unregistered,
     )
@@ -76,6 +74,10 @@ def flow() -> Dataflow:
     assert facts is not None
     joined = PreparedRun(facts, Registry(versions={}))
     return Wiring.of(job, joined, stopping).flow(_Joining(job, facts, stopping))
+
+
+def _option(name: str) -> Path:
+    return path_from(f"TRIBUTARY_{name}", f"--{name.lower()} of `tributary run`")
 
 
 def _index() -> int:
@@ -131,11 +133,3 @@ class _Joining(Source):
         registry = Registry(versions=known.versions, allow_unregistered=let_in)
         prepared = PreparedRun(self._facts, registry)
         return Wiring.of(self._job, prepared, self._stopping).source()
-
-
-def _path(name: str) -> Path:
-    if not (text := os.environ.get(name)):
-        option = name.removeprefix("TRIBUTARY_").lower()
-        msg = f"{name} is not set; it names what `tributary run` is told as --{option}"
-        raise SettingsError([msg])
-    return Path(text)

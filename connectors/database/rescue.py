@@ -12,6 +12,7 @@ from typing import Final
 
 import duckdb
 
+from connectors.database.file import wal_of
 from connectors.database.in_place import Handle, Identity, found_at, handles
 from connectors.durable import sync_folder
 
@@ -34,7 +35,7 @@ def rescued(path: Path, identity: Identity) -> str:
     if not handle.is_deleted:
         return (
             f"{path} was renamed to {handle.path} while this run wrote to it; put it back, with "
-            f"{_wal(path).name} beside it if there is one, and start again: nothing is lost"
+            f"{wal_of(path).name} beside it if there is one, and start again: nothing is lost"
         )
     try:
         saved = _save(path, handle, opened)
@@ -56,14 +57,14 @@ def rescued(path: Path, identity: Identity) -> str:
 
 def _save(path: Path, handle: Handle, opened: list[Handle]) -> Path:
     """Copy a deleted file and its log into one file, and return its path."""
-    log = next((each for each in opened if each.path.name == _wal(path).name), None)
+    log = next((each for each in opened if each.path.name == wal_of(path).name), None)
     target = _free(path, None if log is None else log.identity)
     copy = target.with_name(target.name + ".copy")
     _copy(handle.content, copy)
     if log is not None:
-        _copy(log.content, _wal(copy))
+        _copy(log.content, wal_of(copy))
     duckdb.connect(str(copy)).close()  # merges the log into the file
-    _wal(target).unlink(missing_ok=True)  # now contained in the copy
+    wal_of(target).unlink(missing_ok=True)  # now contained in the copy
     copy.rename(target)
     sync_folder(target.parent)
     return target
@@ -72,9 +73,9 @@ def _save(path: Path, handle: Handle, opened: list[Handle]) -> Path:
 def _free(path: Path, log: Identity | None) -> Path:
     """Return a path at which there is no file, and no log of another file."""
     names = (path.with_name(f"{path.name}{SAVED}{number or ''}") for number in count())
-    if found_at(path) is None and found_at(_wal(path)) in (None, log):
+    if found_at(path) is None and found_at(wal_of(path)) in (None, log):
         return path
-    return next(name for name in names if found_at(name) is None and found_at(_wal(name)) is None)
+    return next(name for name in names if found_at(name) is None and found_at(wal_of(name)) is None)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -83,7 +84,3 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfileobj(content, file, _COPY_BYTES)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _wal(path: Path) -> Path:
-    return path.with_name(path.name + ".wal")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from attribution.columnar.frames import START
 from attribution.vocabulary import RAW_STREAMS
@@ -41,25 +42,14 @@ class LaneState(msgspec.Struct, frozen=True):
     def all_partitions(self) -> dict[str, PartitionState]:
         """Return all partitions, idle ones included."""
         at_rest = {
-            each.name: PartitionState(
-                each.stream, each.position, each.maximum, self.watermarks.get(each.stream, START)
-            )
-            for each in unpack(self.idle)
+            name: replace(each, watermark=self.watermarks.get(each.stream, START))
+            for name, each in unpack(self.idle).items()
         }
         return at_rest | self.partitions
 
 
 LOOSE_MAX: Final = 100
 """Idle partitions saved one by one before the block is rebuilt, which takes some milliseconds."""
-
-
-class IdlePartition(msgspec.Struct, frozen=True, array_like=True):
-    """An idle partition: its position and the latest arrival in it (us)."""
-
-    stream: str
-    name: str
-    position: Position
-    maximum: int
 
 
 @dataclass(slots=True)
@@ -86,30 +76,32 @@ class IdlePartitions:
         self._loose.pop(name, None)
         return self._maxima[stream].pop(name, None)
 
-    def keep(self, position: Callable[[str], Position]) -> tuple[list[IdlePartition], bytes]:
+    def keep(
+        self, position: Callable[[str], Position], watermark: int
+    ) -> tuple[dict[str, PartitionState], bytes]:
         """Return what to save: some partitions one by one, and the block with the others.
 
         The block may still contain partitions that are no longer idle; their entries outside of it
         are newer and take precedence.
         """
+
+        def state(stream: str, name: str) -> PartitionState:
+            return PartitionState(stream, position(name), self._maxima[stream][name], watermark)
+
         if len(self._loose) > LOOSE_MAX:
-            everything = [
-                IdlePartition(stream, name, position(name), maximum)
-                for stream, maxima in self._maxima.items()
-                for name, maximum in maxima.items()
-            ]
+            everything = {
+                name: state(stream, name)
+                for stream, names in self._maxima.items()
+                for name in names
+            }
             self._piece = zlib.compress(msgspec.msgpack.encode(everything), level=1)
             self._loose = {}
-        loose = [
-            IdlePartition(stream, name, position(name), self._maxima[stream][name])
-            for name, stream in self._loose.items()
-        ]
-        return loose, self._piece
+        return {name: state(stream, name) for name, stream in self._loose.items()}, self._piece
 
 
-def unpack(block: bytes) -> list[IdlePartition]:
+def unpack(block: bytes) -> dict[str, PartitionState]:
     """Return the partitions of a block."""
-    return _BLOCK.decode(zlib.decompress(block)) if block else []
+    return _BLOCK.decode(zlib.decompress(block)) if block else {}
 
 
-_BLOCK: Final = msgspec.msgpack.Decoder(list[IdlePartition])
+_BLOCK: Final = msgspec.msgpack.Decoder(dict[str, PartitionState])

@@ -131,13 +131,8 @@ class LiveLane(StatefulSourcePartition[DecodedChunk, LaneState]):
             )
             for name, each in self._partitions.by_name.items()
         }
-        loose, block = self._partitions.resting.keep(self._intake.position)
-        partitions |= {
-            each.name: PartitionState(
-                each.stream, each.position, each.maximum, self._partitions.rested
-            )
-            for each in loose
-        }
+        loose, block = self._partitions.resting.keep(self._intake.position, self._partitions.rested)
+        partitions |= loose
         self._stored = {name: each.position for name, each in partitions.items()}
         refusals = {} if self._dead_letters is None else self._dead_letters.kept
         return LaneState(partitions, dict(self._partitions.promised), refusals, block)

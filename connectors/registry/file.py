@@ -33,11 +33,10 @@ def load_sources(path: Path, *, allow_unregistered: bool) -> Registry:
             return Registry.from_documents([], allow_unregistered=True)
         msg = f"{path} is missing; add the registry, or --allow-unregistered to do without"
         raise LogError(msg) from error
-    except IrregularError as error:
-        msg = f"{path} cannot be read: {error.strerror}; name a file that holds the registry"
-        raise LogError(msg) from error
     except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}; let the user of this process read it"
+        is_no_file = isinstance(error, IrregularError)
+        advice = "name a file that holds the registry" if is_no_file else "let this user read it"
+        msg = f"{path} cannot be read: {error.strerror}; {advice}"
         raise LogError(msg) from error
     except ValueError as error:
         msg = f"{path} is not valid JSON: {error}"

@@ -32,17 +32,15 @@ from connectors.state.facts import FORMAT, StateFacts, fingerprint_of
 from connectors.state.recovery import RecoveryStore
 from connectors.state.segments import Segments
 
-STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, WAITING, LOCK = (
-    "state.json",
-    "registry.json",
-    "horizon.json",
-    "log.json",
-    "recovery",
-    "segments",
-    "alignment",
-    "waiting",
-    "lock",
-)
+STATE: Final = "state.json"
+REGISTRY: Final = "registry.json"
+HORIZON: Final = "horizon.json"
+LOG: Final = "log.json"
+RECOVERY: Final = "recovery"
+SEGMENTS: Final = "segments"
+ALIGNMENT: Final = "alignment"
+WAITING: Final = "waiting"
+LOCK: Final = "lock"
 _OURS: Final = {STATE, REGISTRY, HORIZON, LOG, RECOVERY, SEGMENTS, ALIGNMENT, WAITING, LOCK}
 
 

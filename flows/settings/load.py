@@ -69,6 +69,16 @@ def load_settings(*, config: Path | None, overrides: list[str]) -> Loaded:
     return Loaded(settings, {key: origins.get(key, DEFAULT) for key in _dump(settings)})
 
 
+def path_from(variable: str, option: str) -> Path:
+    """Return the path in an environment variable; raises SettingsError if it is not set.
+
+    `option` is what the commands call it.
+    """
+    if not (text := os.environ.get(variable)):
+        raise SettingsError([f"{variable} is not set; it names what {option} is elsewhere"])
+    return Path(text)
+
+
 def render_config(loaded: Loaded) -> list[tuple[str, str, str]]:
     """Return (key, value, origin) of every setting, with the value as `--set` accepts it."""
     return [
