@@ -17,14 +17,20 @@ class Comparison:
 
     If a key has several rows, the n-th ones are compared, sorted by the columns of `order`.
     `tolerances` maps columns to SQL over the expected row `e` for the accepted difference.
+    `expected` and `got` are relations in SQL; if not given, those of the table's name.
     """
 
     table: str
-    expected: str
-    got: str
     key: tuple[str, ...]
+    expected: str = ""
+    got: str = ""
     order: tuple[str, ...] = ()
     tolerances: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Name the relations that are not given."""
+        object.__setattr__(self, "expected", self.expected or f"expected_{self.table}")
+        object.__setattr__(self, "got", self.got or f"result.{self.table}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,16 +32,9 @@ def _settled(relation: str) -> str:
 
 
 COMPARISONS: Final = (
-    Comparison(
-        table="conversions_final",
-        expected="expected_conversions_final",
-        got="result.conversions_final",
-        key=("conversion_id",),
-    ),
+    Comparison(table="conversions_final", key=("conversion_id",)),
     Comparison(
         table="credits_final",
-        expected="expected_credits_final",
-        got="result.credits_final",
         key=("conversion_id", "impression_id"),
         tolerances={
             "time_decay": f"{_SLACK} * 1e-9",
@@ -49,36 +42,18 @@ COMPARISONS: Final = (
         },
     ),
     Comparison(
-        table="duplicates",
-        expected="expected_duplicates",
-        got="result.duplicates",
-        key=(*_EVENT, "event_id", "received_at", "conversion_id", "is_changed"),
+        table="duplicates", key=(*_EVENT, "event_id", "received_at", "conversion_id", "is_changed")
     ),
     Comparison(
-        table="rejections",
-        expected="expected_rejections",
-        got="result.rejections",
-        key=("stream", "source_partition", "source_offset", "source_index"),
+        table="rejections", key=("stream", "source_partition", "source_offset", "source_index")
     ),
     Comparison(
         table="test_events",
-        expected="expected_test_events",
-        got="result.test_events",
         key=(*_EVENT, "event_id", "test_event_code", "received_at", "code", "events"),
         order=("match_quality",),
     ),
-    Comparison(
-        table="measurements",
-        expected="expected_measurements",
-        got="result.measurements",
-        key=("source_partition", "source_offset", "source_index"),
-    ),
-    Comparison(
-        table="latest_measurements",
-        expected="expected_latest_measurements",
-        got="result.latest_measurements",
-        key=("measurement_id",),
-    ),
+    Comparison(table="measurements", key=("source_partition", "source_offset", "source_index")),
+    Comparison(table="latest_measurements", key=("measurement_id",)),
     Comparison(
         table="match_stats",
         expected=f"(from expected_match_stats where {_COUNTS_ANYTHING})",
@@ -97,7 +72,6 @@ COMPARISONS: Final = (
           select stated.* replace (coalesce(pending.in_flight, 0) as in_flight)
           from result.conservation as stated left join expected_in_flight as pending
           using (advertiser_id, event_source_id, hour))""",
-        got="result.conservation",
         key=("advertiser_id", "event_source_id", "hour"),
     ),
     Comparison(
@@ -125,7 +99,6 @@ PROVISIONAL_COMPARISONS: Final = (
         table="credits_provisional",
         expected="""(from result.credits_provisional
           semi join result.conversions_provisional using (conversion_id, seq))""",
-        got="result.credits_provisional",
         key=("conversion_id", "impression_id", "seq"),
     ),
 )

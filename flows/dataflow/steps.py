@@ -16,9 +16,9 @@ from typing import Any, Protocol
 from bytewax.operators import StatefulBatchLogic
 
 from attribution.columnar.frames import END, START, Frame, Watermarks
-from attribution.credit import Credit, Decided
-from attribution.dedup import Dedup, Released
-from attribution.match import Found, Match
+from attribution.credit import Credit
+from attribution.dedup import Dedup
+from attribution.match import Match
 from attribution.policy import Policy
 from connectors.failpoints import reach
 from connectors.state.manifests import StepState
@@ -64,6 +64,9 @@ class Core(Protocol):
     def restore(self, state: Batches, watermark: int) -> None:
         """Restore the batches of a snapshot taken at a watermark."""
 
+    def advance(self, watermark: int) -> Any:  # noqa: ANN401
+        """Return what has become final; None if nothing has."""
+
 
 class Step(StatefulBatchLogic[Frame, Advance, StepState | None]):
     """The part that all steps share: receive frames, advance, emit, snapshot."""
@@ -106,7 +109,7 @@ class Step(StatefulBatchLogic[Frame, Advance, StepState | None]):
         if moved == 0 or (moved < self._interval and watermark != END):
             return [], self.RETAIN
         self._advanced = watermark
-        return [Advance(watermark, self.advance(watermark))], self.RETAIN
+        return [Advance(watermark, self._core.advance(watermark))], self.RETAIN
 
     def snapshot(self) -> StepState | None:
         """Store what is new since the last epoch; None in a replay, which cannot resume."""
@@ -121,10 +124,6 @@ class Step(StatefulBatchLogic[Frame, Advance, StepState | None]):
     @abstractmethod
     def receive(self, frame: Frame) -> None:
         """Add the rows of a frame."""
-
-    @abstractmethod
-    def advance(self, watermark: int) -> Any:  # noqa: ANN401
-        """Return what has become final; None if nothing has."""
 
 
 class DedupStep(Step):
@@ -141,10 +140,6 @@ class DedupStep(Step):
         """Hold back all rows."""
         for rows in frame.rows.values():
             self._dedup.receive(rows)
-
-    def advance(self, watermark: int) -> Released | None:
-        """Release the rows that arrived below the watermark."""
-        return self._dedup.advance(watermark)
 
 
 class MatchStep(Step):
@@ -164,10 +159,6 @@ class MatchStep(Step):
             else:
                 self._match.insert(rows, as_click=name == "clicks")
 
-    def advance(self, watermark: int) -> Found | None:
-        """Look up the queries that have settled, and new ones for a provisional result."""
-        return self._match.advance(watermark)
-
 
 class CreditStep(Step):
     """CREDIT: conversions, and the records found for them."""
@@ -185,10 +176,6 @@ class CreditStep(Step):
                 self._credit.receive(rows)
             else:
                 self._credit.gather(rows, is_final=name == "final")
-
-    def advance(self, watermark: int) -> Decided | None:
-        """Decide the conversions that have settled, and provisionally the new ones."""
-        return self._credit.advance(watermark)
 
 
 def built(step: Callable[[], Step], segments: Segments | None) -> Builder:
