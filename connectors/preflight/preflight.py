@@ -4,11 +4,10 @@ The caller holds the lock. Everything is checked before anything is changed.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from attribution.policy import Policy
 from connectors.database.live_sink import RESUME_BEHIND_MAX
 from connectors.preflight.input_log import InputIdentity, keep_log, kept_log, other_log
 from connectors.preflight.resume import Resumable
@@ -29,27 +28,19 @@ class Ready:
     swept: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestedConfig:
-    """The settings requested for a run; None accepts the state's own."""
-
-    policy: Policy
-    key_groups: int | None
-    lanes: int | None
-    allow_unregistered: bool
-    steps: tuple[str, ...]
-
-
-def check_facts(state: StateDir, facts: StateFacts, wanted: RequestedConfig) -> None:
+def check_facts(
+    state: StateDir, facts: StateFacts, wanted: StateFacts, *, unset: Collection[str] = ()
+) -> None:
     """Compare the requested settings with those that the state was created with.
 
-    Raises StateError, which lists the differences: old -> new.
+    Those named in `unset`, such as `flow.lanes`, are not requested: the state has its own. Raises
+    StateError, which lists the differences: old -> new.
     """
     old, new = _settings(facts), _settings(wanted)
     told = ", ".join(
         f"{name} {old.get(name, 'unset')} -> {new.get(name, 'unset')}"
         for name in old | new
-        if old.get(name) != new.get(name) and not (name in _OPTIONAL and name not in new)
+        if old.get(name) != new.get(name) and name not in unset
     )
     if told:
         msg = (
@@ -59,10 +50,7 @@ def check_facts(state: StateDir, facts: StateFacts, wanted: RequestedConfig) -> 
         raise StateError(msg)
 
 
-_OPTIONAL: Final = {"flow.key_groups", "flow.lanes"}
-
-
-def _settings(of: StateFacts | RequestedConfig) -> dict[str, str]:
+def _settings(of: StateFacts) -> dict[str, str]:
     """Return all settings that must not change, by their public names."""
     tree = {
         "policy": of.policy.model_dump(mode="json", exclude_none=True),

@@ -13,7 +13,6 @@ from connectors.database.ownership import check_place, database_seq, open_live
 from connectors.preflight.input_log import InputIdentity
 from connectors.preflight.preflight import (
     Ready,
-    RequestedConfig,
     check_facts,
     preflight,
     problems,
@@ -60,13 +59,13 @@ def open_state(job: RunOptions, log: InputIdentity, now: int) -> Iterator[OpenSt
     state = StateDir(job.state)
     had_folder = state.path.exists()
     with state.lock() as lock:
-        wanted = _wanted(job.settings, allow_unregistered=job.allow_unregistered)
+        wanted = _facts(job.settings, now, allow_unregistered=job.allow_unregistered)
         is_new = state.is_new()
         with _nothing_left(state, job.database, is_new=is_new, had_folder=had_folder):
             if is_new:
-                state.create(_facts(job.settings, wanted, now))
+                state.create(wanted)
             facts = state.read()
-            check_facts(state, facts, wanted)
+            check_facts(state, facts, wanted, unset=_unset_sizes(job.settings))
             ready = preflight(state, facts, database_seq(job.database, facts.state_id), log)
             if not job.database.exists():  # now, while an obstacle can still refuse the start
                 open_live(job.database, facts.state_id).close()
@@ -108,8 +107,7 @@ def init_state(path: Path, loaded: Loaded, *, allow_unregistered: bool, now: int
             msg = f"{path} holds a state already; name another directory"
             raise StateError(msg)
         with _nothing_left(state, is_new=True, had_folder=had_folder):
-            wanted = _wanted(loaded, allow_unregistered=allow_unregistered)
-            state.create(_facts(loaded, wanted, now))
+            state.create(_facts(loaded, now, allow_unregistered=allow_unregistered))
             return state.read()
 
 
@@ -156,8 +154,7 @@ def sized_for(loaded: Loaded, workers: int) -> Loaded:
 
     Only for a new state; an existing one keeps its sizes.
     """
-    unset = [name for name in ("lanes", "key_groups") if loaded.origins[f"flow.{name}"] == DEFAULT]
-    sizes = dict.fromkeys(unset, workers)
+    sizes = dict.fromkeys((name.removeprefix("flow.") for name in _unset_sizes(loaded)), workers)
     flow = loaded.settings.flow.model_copy(update=sizes)
     return replace(loaded, settings=loaded.settings.model_copy(update={"flow": flow}))
 
@@ -171,30 +168,18 @@ def _existing(path: Path) -> Iterator[tuple[StateDir, StateFacts]]:
         yield state, facts
 
 
-def _wanted(loaded: Loaded, *, allow_unregistered: bool) -> RequestedConfig:
-    """Return the requested configuration; sizes only if set explicitly, as a state has its own."""
-    flow = loaded.settings.flow
-
-    def explicit(name: str) -> int | None:
-        is_default = loaded.origins.get(f"flow.{name}", DEFAULT) == DEFAULT
-        return None if is_default else getattr(flow, name)
-
-    return RequestedConfig(
-        policy=loaded.settings.policy,
-        key_groups=explicit("key_groups"),
-        lanes=explicit("lanes"),
-        allow_unregistered=allow_unregistered,
-        steps=STEPS,
-    )
+def _unset_sizes(loaded: Loaded) -> set[str]:
+    """Return the sizes that are not set explicitly, as every state has its own."""
+    return {name for name in ("flow.lanes", "flow.key_groups") if loaded.origins[name] == DEFAULT}
 
 
-def _facts(loaded: Loaded, wanted: RequestedConfig, now: int) -> StateFacts:
+def _facts(loaded: Loaded, now: int, *, allow_unregistered: bool) -> StateFacts:
     return StateFacts(
-        policy=wanted.policy,
+        policy=loaded.settings.policy,
         key_groups=loaded.settings.flow.key_groups,
         lanes=loaded.settings.flow.lanes,
-        allow_unregistered=wanted.allow_unregistered,
-        steps=wanted.steps,
+        allow_unregistered=allow_unregistered,
+        steps=STEPS,
         created_at=now,
     )
 

@@ -1,7 +1,6 @@
 """The settings table `[kafka]`: address of the cluster, names of topics, and secrets."""
 
 import re
-from collections.abc import Mapping
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
@@ -77,12 +76,6 @@ class KafkaSettings(BaseModel):
     def _mask(self, options: dict[str, str]) -> dict[str, str]:
         return {name: MASK if is_secret(name) else value for name, value in options.items()}
 
-
-TABLES: Final[Mapping[str, type[BaseModel]]] = {
-    "topics": TopicNames,
-    "dead_letters": DeadLetterSettings,
-}
-"""The nested tables, except for `options`, which accepts any key."""
 
 _SECRET: Final = re.compile(
     r"(^|\.)(password|passphrase|secret|private\.key\.pem|ssl\.key\.pem|oauthbearer\.config)(\.|$)"

@@ -3,6 +3,7 @@
 Nothing here reads a file or the environment.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from attribution.durations import parse_duration
 from attribution.policy import Duration, Policy, Windows
 from attribution.vocabulary import EVENT_TYPES, KINDS
-from flows.settings import kafka as kafka_settings
 from flows.settings.api import ApiSettings
 from flows.settings.kafka import OPTIONS, KafkaSettings
 
@@ -55,22 +55,28 @@ class Settings(BaseModel):
     api: ApiSettings = ApiSettings()
 
 
-KEYS: Final = frozenset(
-    {f"policy.{name}" for name in Policy.model_fields if name not in {"weights", "windows"}}
-    | {f"policy.weights.{kind}" for kind in KINDS}
-    | {f"policy.windows.{event}.{name}" for event in EVENT_TYPES for name in Windows.model_fields}
-    | {f"flow.{name}" for name in FlowSettings.model_fields}
-    | {f"api.{name}" for name in ApiSettings.model_fields}
-    | {
-        f"kafka.{name}"
-        for name in KafkaSettings.model_fields.keys() - kafka_settings.TABLES - {"options"}
-    }
-    | {
-        f"kafka.{table}.{name}"
-        for table, model in kafka_settings.TABLES.items()
-        for name in model.model_fields
-    }
-)
+_OPEN: Final = {
+    "policy.weights": [f"policy.weights.{kind}" for kind in KINDS],
+    "policy.windows": [
+        f"policy.windows.{event}.{name}" for event in EVENT_TYPES for name in Windows.model_fields
+    ],
+    "kafka.options": [],
+}
+"""Tables whose keys are not the fields of a model."""
+
+
+def _keys(model: type[BaseModel], table: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        key, kind = f"{table}{name}", field.annotation
+        if key in _OPEN:
+            yield from _OPEN[key]
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _keys(kind, f"{key}.")
+        else:
+            yield key
+
+
+KEYS: Final = frozenset(_keys(Settings))
 """The full key of every setting, such as `policy.windows.purchase.post_click`. In addition there
 are options of librdkafka, as `kafka.options.<name>`."""
 
