@@ -13,7 +13,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from attribution.columnar.frames import Rows
 from connectors.database.file import create_database
 from connectors.database.replay_sink import DatabaseSink
-from flows.replay.replay import InputLog, ReplayOptions, record, wire
+from flows.replay.replay import Replay, ReplayOptions
 from flows.settings.load import load_settings, path_from
 
 
@@ -30,16 +30,15 @@ def flow() -> Dataflow:
         workers=settings.flow.lanes,
         key_groups=settings.flow.key_groups,
     )
-    log = InputLog.of(job)
-    return wire(job, log.source(job), _NewDatabase(job, log))
+    replay = Replay.of(job)
+    return replay.flow(_NewDatabase(replay))
 
 
 @dataclass(frozen=True, slots=True)
 class _NewDatabase(FixedPartitionedSink[Rows, int]):
     """A new result file, created by the one worker that writes it."""
 
-    job: ReplayOptions
-    log: InputLog
+    replay: Replay
 
     def list_parts(self) -> list[str]:
         """Return the name of the only partition."""
@@ -49,7 +48,8 @@ class _NewDatabase(FixedPartitionedSink[Rows, int]):
         self, step_id: str, for_part: str, resume_state: int | None
     ) -> StatefulSinkPartition[Rows, int]:
         """Create the file; raises DatabaseError if it exists."""
-        connection = create_database(self.job.database, overwrite=False)
-        record(connection, self.job, self.log)
-        sink = DatabaseSink(connection, self.job.database)
+        database = self.replay.job.database
+        connection = create_database(database, overwrite=False)
+        self.replay.record(connection)
+        sink = DatabaseSink(connection, database)
         return sink.build_part(step_id, for_part, resume_state)

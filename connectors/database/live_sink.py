@@ -4,7 +4,7 @@ The state that a restart resumes from may be one commit behind the file, never m
 deletes the rows of that commit when it is built, and the flow produces them again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,11 +25,9 @@ from connectors.database.rescue import rescued
 from connectors.database.runs import Start, record_run
 from connectors.database.schema import TABLES, WITHOUT_SEQ
 from connectors.failpoints import reach
+from connectors.lanes.rules import Clock
 from connectors.registry.table import record_sources
 from connectors.state.errors import StateError
-
-Clock = Callable[[], int]
-"""Microseconds since 1970."""
 
 WAL_BYTES_MAX: Final = 64 << 20
 """Size of the write-ahead log that triggers a checkpoint. A start after a crash reads the log

@@ -37,11 +37,6 @@ PACKED_MAX: Final = 16
 """Packed files that a lane keeps open. Any other is unpacked again up to its position."""
 
 
-def ignore(told: str) -> None:
-    """Do nothing."""
-    del told
-
-
 class TailIntakes:
     """Opens the files of a folder; files of one name always belong to the same lane."""
 
@@ -52,7 +47,7 @@ class TailIntakes:
         chunk_bytes: int = CHUNK_BYTES,
         *,
         listing_interval: float = LISTING_INTERVAL,
-        tell: Callable[[str], None] = ignore,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """List the folder at most every `listing_interval` seconds, for all lanes together.
 

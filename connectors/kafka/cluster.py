@@ -75,11 +75,6 @@ OnError = Callable[[str], None]
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
 
-def ignore(error: str) -> None:
-    """Do nothing about an error; librdkafka retries anyway."""
-    del error
-
-
 class ClusterError(OperatorError):
     """Kafka cannot be read as asked; the message says what to do."""
 

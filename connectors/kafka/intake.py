@@ -21,7 +21,7 @@ from confluent_kafka import (
 
 from connectors.decoding.lines import Lines
 from connectors.intake import Documents, Origins
-from connectors.kafka.cluster import Cluster, ClusterError, OnError, ignore, unreachable
+from connectors.kafka.cluster import Cluster, ClusterError, OnError, unreachable
 from connectors.kafka.consumer import Fetching
 from connectors.kafka.liveness import BrokerLiveness
 from connectors.kafka.metadata import Described, describe
@@ -60,7 +60,7 @@ class KafkaIntakes:
     lanes: int
     group: str = "tributary"
     accept_gap: bool = False
-    on_error: OnError = ignore
+    on_error: OnError = lambda _: None
     refresh_seconds: float = REFRESH_SECONDS
 
     def open(self, lane: int, positions: Mapping[str, Position]) -> "KafkaIntake":

@@ -11,7 +11,7 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message
 
-from connectors.kafka.cluster import Cluster, ignore, unreachable
+from connectors.kafka.cluster import Cluster, unreachable
 
 GATHER_SECONDS: Final = 0.05
 """How long librdkafka waits for a full batch."""
@@ -24,7 +24,7 @@ SILENCE_SECONDS_MAX: Final = 30.0
 def consuming(cluster: Cluster, group: str) -> Iterator[Consumer]:
     """Open a consumer; `group` is a mere name, which every consumer needs."""
     # librdkafka retries after an error; if that fails, `messages` ends with the silence timeout.
-    consumer = cluster.consumer(group, lambda error: ignore(error.name()))
+    consumer = cluster.consumer(group, lambda _: None)
     try:
         yield consumer
     finally:

@@ -13,10 +13,6 @@ Clock = Callable[[], int]
 """Returns the time in microseconds since 1970."""
 
 
-def _ignore(_stream: str, _records: int, _watermark: int) -> None:
-    """Do nothing."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The settings by which lanes decode and advance watermarks; durations are in microseconds.
@@ -33,6 +29,6 @@ class Rules:
     idle_grace: int
     watermark_interval: int
     salts: Salts = DEFAULT_SALTS
-    on_read: Callable[[str, int, int], None] = _ignore
+    on_read: Callable[[str, int, int], None] = lambda *_: None
     dead_letters: DeadLetterLimit | None = None
     follow: Callable[[int], Followed] | None = None

@@ -19,7 +19,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, OnError, ignore
+from connectors.kafka.cluster import ANSWER_SECONDS_MAX, Cluster, OnError
 from connectors.kafka.metadata import MetadataPoller, require
 from connectors.kafka.offsets import OffsetRequest
 from connectors.kafka.partitions import REFRESH_SECONDS
@@ -48,7 +48,7 @@ class SourceTopic:
 
     cluster: Cluster
     topic: str
-    on_error: OnError = ignore
+    on_error: OnError = lambda _: None
     refresh_seconds: float = REFRESH_SECONDS
     delay: int = REGISTRY_DELAY
     look_interval: int = LOOK_INTERVAL

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from time import time_ns
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import duckdb
 from bytewax.dataflow import Dataflow
-from bytewax.inputs import Source
 from bytewax.outputs import Sink
 from bytewax.run import cli_main
 
-from attribution.columnar.frames import DecodedChunk
 from attribution.registry import Registry
 from connectors.database.ownership import writing
 from connectors.database.replay_file import REPLAY_AGAIN, result_file
@@ -61,39 +59,66 @@ class ReplayOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class InputLog:
-    """The raw streams of a folder, their registry, and the start time of the replay.
+class Replay:
+    """A replay whose log was found: the raw streams, their registry, and the time of its start.
 
     All workers use the start time as their clock, and the result records it.
     """
 
+    job: ReplayOptions
     files: tuple[LogFile, ...]
     registry: Registry
     started_at: int
 
     @classmethod
-    def of(cls, job: ReplayOptions) -> "InputLog":
+    def of(cls, job: ReplayOptions) -> Self:
         """Find the log of a job; raises LogError if there is none."""
         files = find_files(job.folder)
         registry = load_registry(job.folder, allow_unregistered=job.allow_unregistered)
-        return cls(tuple(files), registry, time_ns() // 1_000)
+        return cls(job, tuple(files), registry, time_ns() // 1_000)
 
-    def paths(self, job: ReplayOptions) -> list[Path]:
-        """Return the paths of all files that are read."""
-        return [*(file.path for file in self.files), job.folder / REGISTRY]
+    @property
+    def paths(self) -> list[Path]:
+        """The paths of all files that are read."""
+        return [*(file.path for file in self.files), self.job.folder / REGISTRY]
 
-    def source(self, job: ReplayOptions, failures: list[OperatorError] | None = None) -> FileSource:
-        """Return a source of the files with one lane per worker."""
-        return FileSource(
+    @property
+    def key_groups(self) -> int:
+        """The number of key groups; a replay persists no state, so any number will do."""
+        return self.job.key_groups or self.job.workers
+
+    def record(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Record the inputs in a new result file."""
+        record_run(
+            connection,
+            run_id=uuid.uuid4().hex,
+            policy=self.job.settings.policy,
+            inputs={
+                "folder": str(self.job.folder.resolve()),
+                "files": [file.path.name for file in self.files],
+                "marks": marks(self.paths),
+                "allow_unregistered": self.job.allow_unregistered,
+            },
+            key_groups=self.key_groups,
+            started_at=self.started_at,
+        )
+        record_sources(connection, self.registry)
+
+    def flow(self, sink: Sink[Any], failures: list[OperatorError] | None = None) -> Dataflow:
+        """Build the flow into a sink, with a lane per worker; `failures` are as in FileSource."""
+        job, policy = self.job, self.job.settings.policy
+        source = FileSource(
             self.files,
             job.workers,
-            job.settings.policy,
+            policy,
             self.registry,
             chunk_bytes=job.chunk_bytes or CHUNK_BYTES,
             progress=job.progress,
             read_at=self.started_at,
             failures=failures,
         )
+        groups = self.key_groups
+        return build_flow(Io(source, sink, job.workers, groups, watermark_interval=STRIDE), policy)
 
 
 def replay(job: ReplayOptions) -> None:
@@ -101,61 +126,20 @@ def replay(job: ReplayOptions) -> None:
 
     Raises LogError if the log cannot be read, DatabaseError if the result cannot be written.
     """
-    log = InputLog.of(job)
-    failures: list[OperatorError] = []
+    found = Replay.of(job)
     quiet_panics()
     spare_searches()
     keep_memory()
     forget_imports()
     collect_rarely()
-    with result_file(job.database, overwrite=job.overwrite, log=log.paths(job)) as connection:
+    failures: list[OperatorError] = []
+    with result_file(job.database, overwrite=job.overwrite, log=found.paths) as connection:
         with writing(job.database, REPLAY_AGAIN):
-            record(connection, job, log)
-        source = log.source(job, failures)
-        sink = DatabaseSink(connection, job.database, failures)
+            found.record(connection)
         cli_main(  # type: ignore[no-untyped-call]
-            wire(job, source, sink),
+            found.flow(DatabaseSink(connection, job.database, failures), failures),
             workers_per_process=job.workers,
             epoch_interval=COMMIT_INTERVAL,
         )
         if failures:
             raise failures[0]
-
-
-def record(connection: duckdb.DuckDBPyConnection, job: ReplayOptions, log: InputLog) -> None:
-    """Record the inputs of a replay in its new result file."""
-    record_run(
-        connection,
-        run_id=uuid.uuid4().hex,
-        policy=job.settings.policy,
-        inputs=_inputs(job, log),
-        key_groups=_groups(job),
-        started_at=log.started_at,
-    )
-    record_sources(connection, log.registry)
-
-
-def _inputs(job: ReplayOptions, log: InputLog) -> dict[str, Any]:
-    return {
-        "folder": str(job.folder.resolve()),
-        "files": [file.path.name for file in log.files],
-        "marks": marks(log.paths(job)),
-        "allow_unregistered": job.allow_unregistered,
-    }
-
-
-def _groups(job: ReplayOptions) -> int:
-    """Return the number of key groups; a replay persists no state, so any number will do."""
-    return job.key_groups or job.workers
-
-
-def wire(job: ReplayOptions, source: Source[DecodedChunk], sink: Sink[Any]) -> Dataflow:
-    """Build the flow of a replay, with a lane per worker."""
-    io = Io(
-        source,
-        sink,
-        lanes=job.workers,
-        key_groups=_groups(job),
-        watermark_interval=STRIDE,
-    )
-    return build_flow(io, job.settings.policy)
