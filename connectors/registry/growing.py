@@ -17,6 +17,7 @@ from attribution.contract.times import parse_time, write_time
 from attribution.registry import Registry
 from connectors.registry.kept import TopicOffsets, Versions
 from connectors.registry.messages import add_message
+from connectors.registry.source import SourceMessage
 
 FILE: Final = "event_sources.ndjson"
 
@@ -26,42 +27,19 @@ DELAY: Final = 500_000
 LOOK_INTERVAL: Final = 100_000
 """Between two looks whether there is more (us)."""
 
-CREATED: Final = 1
-"""The kind of a time stamp that its writer set, as in Kafka."""
 
-
-class SourceLine:
-    """One line of the file, as a message of the registry topic."""
-
-    def __init__(self, line: bytes, at: int) -> None:
-        """Read the line, which begins at byte `at`; one that is no object has no key."""
-        document = read_document(line)
-        fields = {} if isinstance(document, Unreadable) else document
-        written = parse_time(fields.get("received_at"))
-        self._key = f"{fields.get('advertiser_id')}/{fields.get('event_source_id')}".encode()
-        self._value = None if fields.get("deleted") is True else line
-        self._at = at
-        self._written_ms = 0 if written is None else written.microseconds // 1_000
-
-    def key(self) -> bytes | None:
-        """Return `advertiser_id/event_source_id`."""
-        return self._key
-
-    def value(self) -> bytes | None:
-        """Return the line, or None if it deletes."""
-        return self._value
-
-    def partition(self) -> int:
-        """Return 0: there is one file."""
-        return 0
-
-    def offset(self) -> int:
-        """Return the byte at which the line begins."""
-        return self._at
-
-    def timestamp(self) -> tuple[int, int]:
-        """Return when it was written (ms); 0 if it does not say."""
-        return CREATED, self._written_ms
+def _message(line: bytes, at: int) -> SourceMessage:
+    """Read a line, which begins at byte `at`; one that is no object has no key of a source."""
+    document = read_document(line)
+    fields = {} if isinstance(document, Unreadable) else document
+    written = parse_time(fields.get("received_at"))
+    return SourceMessage(
+        key=f"{fields.get('advertiser_id')}/{fields.get('event_source_id')}".encode(),
+        value=None if fields.get("deleted") is True else line,
+        partition=0,
+        offset=at,
+        written_at=0 if written is None else written.microseconds,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +109,7 @@ class SourceFileReader:
         """Whether the last question is still open."""
         return self._is_asked
 
-    def messages(self, seconds: float = 0.0) -> list[SourceLine]:
+    def messages(self, seconds: float = 0.0) -> list[SourceMessage]:
         """Return the next whole lines; never waits."""
         del seconds
         self._has_read = self._is_asked
@@ -145,7 +123,7 @@ class SourceFileReader:
             content = file.read()
         lines = []
         for line in content[: content.rfind(b"\n") + 1].splitlines(keepends=True):
-            lines.append(SourceLine(line.rstrip(b"\r\n"), self._next))
+            lines.append(_message(line.rstrip(b"\r\n"), self._next))
             self._next += len(line)
         return lines
 

@@ -5,7 +5,7 @@ key counts; a source without messages does not exist.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.event_source import EventSource, judge_event_source
@@ -29,13 +29,11 @@ class UnreadableMessage:
     reason: str
 
 
-def read_message(
-    key: bytes | None, value: bytes | None, known: Iterable[Key]
-) -> Change | UnreadableMessage | None:
+def read_message(message: SourceMessage, known: Iterable[Key]) -> Change | UnreadableMessage | None:
     """Read a message; None if it deletes a source that is not `known`."""
-    if value is None:
-        return next((Change(each, None) for each in known if _spelled(each) == key), None)
-    document = read_document(value)
+    if message.value is None:
+        return next((Change(each, None) for each in known if _spelled(each) == message.key), None)
+    document = read_document(message.value)
     if isinstance(document, Unreadable):
         return UnreadableMessage(document.message)
     source = judge_event_source(document)
@@ -44,7 +42,7 @@ def read_message(
             "; ".join(f"{each.field or 'document'}: {each.message}" for each in source)
         )
     named = (source.advertiser_id, source.event_source_id)
-    if _spelled(named) != key:
+    if _spelled(named) != message.key:
         return UnreadableMessage(
             "the key is expected to be advertiser_id/event_source_id of the document"
         )
@@ -53,19 +51,10 @@ def read_message(
 
 def add_message(message: SourceMessage, versions: Versions, delay: int) -> None:
     """Let a message take effect `delay` (us) after it was written; ignore an invalid one."""
-    change = read_message(message.key(), message.value(), versions)
+    change = read_message(message, versions)
     if change is not None and not isinstance(change, UnreadableMessage):
-        at = message.timestamp()[1] * 1_000 + delay
+        at = (message.written_at or 0) + delay
         versions[change.key] = following(versions.get(change.key, ()), change.version, at)
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """The latest message of a key: its partition, its time (ms), and whether it has a value."""
-
-    partition: int | str
-    said_at: int
-    is_value: bool
 
 
 class Words:
@@ -76,7 +65,7 @@ class Words:
 
     def __init__(self) -> None:
         """Start before the first message."""
-        self._last: dict[bytes | None, Word] = {}
+        self._last: dict[bytes | None, SourceMessage] = {}
 
     def clear(self) -> None:
         """Discard all: the topic is read again from the beginning."""
@@ -84,23 +73,21 @@ class Words:
 
     def hear(self, message: SourceMessage) -> bool:
         """Record a message; return False if another partition has a later one of its key."""
-        key, partition = message.key(), message.partition()
-        assert partition is not None
-        word = Word(partition, message.timestamp()[1], message.value() is not None)
-        last = self._last.get(key, word)
-        if last.partition != partition and _order(last) > _order(word):
+        last = self._last.get(message.key, message)
+        if last.partition != message.partition and _order(last) > _order(message):
             return False
-        self._last[key] = word
+        # Documents are not kept, only whether there was one.
+        self._last[message.key] = replace(message, value=message.value and b"any")
         return True
 
     def tell_of(self, key: Key) -> bool:
         """Return whether the latest message of a source has a value, even if it is invalid."""
-        word = self._last.get(_spelled(key))
-        return word is not None and word.is_value
+        last = self._last.get(_spelled(key))
+        return last is not None and last.value is not None
 
 
-def _order(word: Word) -> tuple[int, str]:
-    return word.said_at, str(word.partition)
+def _order(message: SourceMessage) -> tuple[int, str]:
+    return message.written_at or 0, str(message.partition)
 
 
 def _spelled(key: Key) -> bytes:

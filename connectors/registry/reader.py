@@ -11,6 +11,7 @@ from typing import Final
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
+    TIMESTAMP_NOT_AVAILABLE,
     Consumer,
     KafkaError,
     KafkaException,
@@ -25,6 +26,7 @@ from connectors.kafka.offsets import OffsetRequest
 from connectors.kafka.partitions import REFRESH_SECONDS
 from connectors.positions import partition_name
 from connectors.registry.kept import TopicOffsets
+from connectors.registry.source import SourceMessage
 
 BATCH_MESSAGES: Final = 1000
 
@@ -86,7 +88,7 @@ class SourceReader:
         """Return whether a request for the ends is pending."""
         return self._question is not None
 
-    def messages(self, seconds: float = 0.0) -> list[Message]:
+    def messages(self, seconds: float = 0.0) -> list[SourceMessage]:
         """Return the next messages; waits up to `seconds` for the first one."""
         self._look_around()
         given = []
@@ -96,7 +98,7 @@ class SourceReader:
             if error is None:
                 # After an assignment, a broker may send records that were read before (Tansu does).
                 if offset >= self._next[partition]:
-                    given.append(message)
+                    given.append(_source_message(message))
                     self._next[partition] = offset + 1
             elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001  the library's spelling
                 self._ended.add(partition)
@@ -192,3 +194,17 @@ class SourceReader:
     def _note(self, error: KafkaError) -> None:
         """Count an error that librdkafka retries. Also called by it, from within `consume`."""
         self._source.on_error(error.name())
+
+
+def _source_message(message: Message) -> SourceMessage:
+    kind, milliseconds = message.timestamp()
+    partition, offset = message.partition(), message.offset()
+    assert partition is not None
+    assert offset is not None
+    return SourceMessage(
+        message.key(),
+        message.value(),
+        partition,
+        offset,
+        None if kind == TIMESTAMP_NOT_AVAILABLE else milliseconds * 1_000,
+    )

@@ -1,29 +1,26 @@
 """What a followed registry is read from: a compacted topic, or a file that grows."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from attribution.registry import Registry
 from connectors.registry.kept import TopicOffsets
 
 
-class SourceMessage(Protocol):
-    """One change: an event source as it is from then on, or, without a value, its deletion."""
+@dataclass(frozen=True, slots=True)
+class SourceMessage:
+    """One change: an event source as it is from then on, or, without a value, its deletion.
 
-    def key(self) -> bytes | None:
-        """Return `advertiser_id/event_source_id`."""
+    The key is `advertiser_id/event_source_id`. `written_at` is in microseconds; None if it is not
+    known.
+    """
 
-    def value(self) -> bytes | None:
-        """Return the document of the source."""
-
-    def partition(self) -> int | None:
-        """Return where the message lies."""
-
-    def offset(self) -> int | None:
-        """Return its offset there."""
-
-    def timestamp(self) -> tuple[int, int]:
-        """Return the kind of its time stamp, and the stamp (ms)."""
+    key: bytes | None
+    value: bytes | None
+    partition: int
+    offset: int
+    written_at: int | None
 
 
 class Reader(Protocol):

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Final
 
 import pyarrow as pa
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
 from attribution.columnar.frames import START
 from attribution.registry import Registry, SourceVersion, following
@@ -136,7 +135,7 @@ class RegistryTopic:
 
     def _hear(self, message: SourceMessage, now: int) -> None:
         is_last_word = self._words.hear(message)
-        is_new = (message.offset() or 0) >= self._taken_in.get(str(message.partition()), 0)
+        is_new = message.offset >= self._taken_in.get(str(message.partition), 0)
         if is_last_word and is_new:
             change = _change(self._source, message, self._versions)
             if change is not None:
@@ -173,15 +172,14 @@ class RegistryTopic:
 
 def _said_at(message: SourceMessage, now: int) -> int:
     """Return when a message was sent, at most `now`: a clock ahead must not delay a version."""
-    kind, milliseconds = message.timestamp()
-    return now if kind == TIMESTAMP_NOT_AVAILABLE else min(milliseconds * 1000, now)
+    return now if message.written_at is None else min(message.written_at, now)
 
 
 def _change(source: Source, message: SourceMessage, known: Versions) -> Change | None:
     """Read a message; an invalid one is ignored, and its offset is logged."""
-    read = read_message(message.key(), message.value(), known)
+    read = read_message(message, known)
     if isinstance(read, UnreadableMessage):
-        place = f"{source.topic}-{message.partition()} offset {message.offset()}"
+        place = f"{source.topic}-{message.partition} offset {message.offset}"
         LOG.warning("event source at %s is refused, what was known stays: %s", place, read.reason)
         return None
     return read
