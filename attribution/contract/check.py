@@ -15,22 +15,14 @@ from pydantic_core import ErrorDetails
 from attribution.contract.document import JsonObject
 from attribution.contract.rules import MISSING, OTHERWISE, RULES, Drop, Refuse, Rules, Verdict
 from attribution.contract.shapes import Shape
-from attribution.vocabulary import Code, Warn
+from attribution.contract.verdicts import Problem
+from attribution.vocabulary import Warn
 
 Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=Shape)
 _INDEX: Final = re.compile(r"\[\d+\]")
 _SIZES: Final = {"greater_than_equal": "a smaller number", "less_than_equal": "a larger number"}
 """What a message says was given where a number is out of bounds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why a record is refused: code, field, and a message that never quotes the value."""
-
-    code: Code
-    field: str | None
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import Field
 
-from attribution.contract.check import FieldFault, Problem, Repair, check, without
+from attribution.contract.check import FieldFault, Repair, check, without
 from attribution.contract.document import JsonObject, dump_json
 from attribution.contract.money import to_money
 from attribution.contract.shapes import MAX_BIGINT, Amount, Count, CurrencyCode, Shape
+from attribution.contract.verdicts import Problem
 from attribution.policy import Policy
 from attribution.vocabulary import Code, Warn
 

@@ -3,14 +3,15 @@
 Events are not examined, except for their times if the envelope has no `received_at`.
 """
 
+from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from attribution.contract.check import FieldFault, Problem, check
+from attribution.contract.check import FieldFault, check
 from attribution.contract.shapes import Count, Id, Shape, Time
 from attribution.contract.times import parse_time
-from attribution.contract.verdicts import Envelope, Refusal
+from attribution.contract.verdicts import Envelope, Problem, Refusal
 from attribution.vocabulary import Code
 
 MAX_EVENTS: Final = 10_000
@@ -66,9 +67,7 @@ def _refuse(document: dict[str, Any], problem: Problem, faulty: frozenset[str]) 
     valid = {name: document.get(name) for name in _KEPT if name not in faulty}
     received_at = parse_time(document.get("received_at"))
     return Refusal(
-        code=problem.code,
-        message=problem.message,
-        field=problem.field,
+        **asdict(problem),
         advertiser_id=valid.get("advertiser_id"),
         event_source_id=valid.get("event_source_id"),
         received_at=received_at and received_at.microseconds,

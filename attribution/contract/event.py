@@ -3,18 +3,19 @@
 The result depends on the event's fields and the policy, not on source, arrival or position.
 """
 
+from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 from pydantic import Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
-from attribution.contract.check import FieldFault, Problem, Repair, check, without
+from attribution.contract.check import FieldFault, Repair, check, without
 from attribution.contract.custom_data import CustomData, Payload, hoist, read_payload
 from attribution.contract.halves import mend_halves
 from attribution.contract.shapes import Id, Shape, Time, one_of, spelled
 from attribution.contract.urls import ParsedUrl, parse_url
 from attribution.contract.user_match import UserMatch, find_raw_pii, identify
-from attribution.contract.verdicts import EventRecord, Rejection, in_order
+from attribution.contract.verdicts import EventRecord, Problem, Rejection, in_order
 from attribution.policy import Policy
 from attribution.vocabulary import (
     ACTION_SOURCES,
@@ -147,9 +148,7 @@ def _lacks_name(event: Event) -> bool:
 
 def _reject(event: dict[str, Any], problem: Problem, faulty: frozenset[str]) -> Rejection:
     return Rejection(
-        code=problem.code,
-        message=problem.message,
-        field=problem.field,
+        **asdict(problem),
         record_id=None if "event_id" in faulty else event["event_id"],
         event_type=None if "event_type" in faulty else event["event_type"],
     )

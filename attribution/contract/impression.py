@@ -3,17 +3,18 @@
 The result depends on the record's own fields, not on partition or offset.
 """
 
+from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from attribution.contract.check import FieldFault, Problem, check, without
+from attribution.contract.check import FieldFault, check, without
 from attribution.contract.halves import mend_halves
 from attribution.contract.money import to_money
 from attribution.contract.shapes import Amount, CurrencyCode, Id, Shape, Time
 from attribution.contract.times import parse_time
 from attribution.contract.user_match import UserMatch, find_raw_pii, identify
-from attribution.contract.verdicts import ImpressionRecord, ImpressionRejection, in_order
+from attribution.contract.verdicts import ImpressionRecord, ImpressionRejection, Problem, in_order
 from attribution.policy import Policy
 from attribution.vocabulary import Code, Warn
 
@@ -85,9 +86,7 @@ def _reject(
 ) -> ImpressionRejection:
     time, received_at = parse_time(document.get("time")), parse_time(document.get("received_at"))
     return ImpressionRejection(
-        code=problem.code,
-        message=problem.message,
-        field=problem.field,
+        **asdict(problem),
         record_id=None if "impression_id" in faulty else document["impression_id"],
         advertiser_id=None if "advertiser_id" in faulty else document["advertiser_id"],
         received_at=received_at and received_at.microseconds,

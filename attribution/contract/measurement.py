@@ -4,13 +4,14 @@ A call holds rows; each is judged alone, so one that is refused costs no other. 
 repaired: an aggregate without one of its dimensions would be another aggregate.
 """
 
+from dataclasses import asdict
 from decimal import ROUND_HALF_UP, Context, Decimal
 from hashlib import md5
 from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from attribution.contract.check import FieldFault, Problem, check
+from attribution.contract.check import FieldFault, check
 from attribution.contract.rules import MEASUREMENT_RULES
 from attribution.contract.shapes import Amount, CurrencyCode, Id, Shape, Time, one_of, spelled
 from attribution.contract.times import parse_time
@@ -18,6 +19,7 @@ from attribution.contract.verdicts import (
     MeasurementCall,
     MeasurementRecord,
     MeasurementRefusal,
+    Problem,
     Rejection,
 )
 from attribution.vocabulary import MEASURERS, METRICS, UNITS, Code
@@ -72,9 +74,7 @@ def judge_measurements(document: dict[str, Any]) -> MeasurementCall | Measuremen
         rows = document.get("measurements")
         received_at = parse_time(document.get("received_at"))
         return MeasurementRefusal(
-            code=checked.problem.code,
-            message=checked.problem.message,
-            field=checked.problem.field,
+            **asdict(checked.problem),
             advertiser_id=None if "advertiser_id" in checked.fields else document["advertiser_id"],
             received_at=received_at and received_at.microseconds,
             rows=max(len(rows), 1) if isinstance(rows, list) else 1,
@@ -103,9 +103,7 @@ def judge_measurement(row: object, advertiser_id: str) -> MeasurementRecord | Re
 
 def _reject(row: dict[str, Any], problem: Problem, faulty: frozenset[str]) -> Rejection:
     return Rejection(
-        code=problem.code,
-        message=problem.message,
-        field=problem.field,
+        **asdict(problem),
         record_id=None if "external_row_id" in faulty else row.get("external_row_id"),
     )
 

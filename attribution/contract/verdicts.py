@@ -18,13 +18,13 @@ def in_order(warnings: Iterable[Warn]) -> tuple[Warn, ...]:
     return tuple(sorted(set(warnings), key=_WARNING_ORDER.__getitem__))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Refused:
-    """Why something was refused: a message that never quotes a value, and the field at fault."""
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something is refused: code, field at fault, and a message that never quotes a value."""
 
     code: Code
-    message: str
     field: str | None
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class EventRecord(_Accepted):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rejection(_Refused):
+class Rejection(Problem):
     """A refused event; `record_id` and `event_type` are set if they are valid themselves."""
 
     record_id: str | None = None
@@ -89,7 +89,7 @@ class ImpressionRecord(_Accepted):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImpressionRejection(_Refused):
+class ImpressionRejection(Problem):
     """A refused impression or click, with those of its fields that are valid themselves.
 
     `time` replaces a missing `received_at` on the first record of a partition.
@@ -118,7 +118,7 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal(_Refused):
+class Refusal(Problem):
     """An envelope refused as a whole, with those of its fields that are valid themselves.
 
     `events` is the number of its events: the length of the array, or 1 if there is none.
@@ -143,7 +143,7 @@ class MeasurementCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MeasurementRefusal(_Refused):
+class MeasurementRefusal(Problem):
     """A call of measurement data refused as a whole; `rows` is their number, at least 1."""
 
     advertiser_id: str | None
