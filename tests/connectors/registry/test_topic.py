@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Message, Producer, TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import NewPartitions
 
 from attribution.registry import BEGINNING_OF_TIME, END_OF_TIME, Registry
@@ -19,6 +19,7 @@ from connectors.kafka.topics import Topic, create_topics
 from connectors.registry.follow import FOLLOW_INTERVAL, UNREADABLE_MAX, KeptRegistry
 from connectors.registry.kept import Horizon, load_horizon, load_versions, save_horizon
 from connectors.registry.reader import REGISTRY_DELAY, SourceReader, SourceTopic
+from connectors.registry.source import SourceMessage
 from connectors.registry.topic import RegistryTopic, known_registry
 from connectors.state.directory import StateDir
 from connectors.state.errors import StateError
@@ -229,7 +230,7 @@ def test_nobody_judges_while_there_may_be_news(registered: Registered) -> None:
 
 def test_what_is_safe_in_the_topic_is_known(registered: Registered) -> None:
     """What a broker answers to the question where the topic ends is not enough to say so."""
-    heard, said = list[Message](), 0
+    heard, said = list[SourceMessage](), 0
     reader = SourceReader(registered.source, heard.clear)
     for number in range(30):
         several = [raw.source(name=f"{number}.{at}") for at in range(number % 4)]
