@@ -13,6 +13,7 @@ from connectors.positions import FilePosition
 from connectors.preflight.resume import Resumable
 from connectors.state.directory import StateDir
 from connectors.state.documents import load, save
+from connectors.state.errors import WAYS_OUT, StateError
 
 InputIdentity = Mapping[str, Any]
 """`folder`, as an absolute path, or `topics` by stream."""
@@ -26,7 +27,11 @@ def keep_log(state: StateDir, log: InputIdentity) -> None:
 
 def kept_log(state: StateDir) -> InputIdentity | None:
     """Return the saved input; None before the first start. Raises StateError."""
-    return load(state.log_file, dict[str, Any])
+    log = load(state.log_file, dict[str, Any])
+    if log is not None and log.keys() not in ({"folder"}, {"topics"}):
+        msg = f"{state.log_file} cannot be read: it names neither a folder nor topics; {WAYS_OUT}"
+        raise StateError(msg)
+    return log
 
 
 def other_log(state: StateDir, resumed: Resumable, log: InputIdentity) -> Iterator[str]:

@@ -313,9 +313,10 @@ def test_what_lies_beside_the_store_must_not_be_lost(state: StateDir, name: str)
     assert list(problems(state, FACTS, 0)) == [], "it comes with the first start"
     run_to(state, 5)
     assert list(problems(state, FACTS, 0)) == []
-    (state.path / name).write_text("[")
-    (damaged,) = problems(state, FACTS, 0)
-    assert f"{name} cannot be read: " in damaged
+    for content in ("[", "{}"):
+        (state.path / name).write_text(content)
+        (damaged,) = problems(state, FACTS, 0)
+        assert f"{name} cannot be read: " in damaged
     (state.path / name).unlink()
     (gone,) = problems(state, FACTS, 0)
     assert f"{name} is missing, but the state has been used; restore" in gone
