@@ -13,7 +13,7 @@ const call = {
   event_source_id: "website_pixel",
   events: [
     {
-      event_id: "order_55512",
+      event_id: "order_70001",
       event_type: "purchase",
       event_time: NOW,
       action_source: "website",
@@ -25,7 +25,7 @@ const call = {
       custom_data: {
         value: 89.99,
         currency: "USD",
-        order_id: "order_55512",
+        order_id: "order_70001",
         contents: [{ id: "red_shoe_42", quantity: 1, price: 89.99 }],
       },
     },

@@ -17,6 +17,9 @@ from attribution.contract.user_match import RAW_PII_KEYS, UID_LENGTH_MAX
 
 HASHES: Final = ("hashed_email", "hashed_phone")
 
+OURS: Final = frozenset({"advertiser_id", "received_at", "claim"})
+"""Fields of a stored call that the server sets."""
+
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _EMAIL: Final = re.compile(r".*@", re.DOTALL)
 _PHONE: Final = re.compile(r"\s*\+\s*\(?[0-9]", re.DOTALL)
@@ -27,6 +30,7 @@ _NO_FLAT_OBJECTS: Final = r"(?:[^\[\sn]|\[\s*(?:\{[^{}]*\}[\s,]*)*(?:\{[^{}]*\{|
 _SUSPICIOUS: Final = "|".join(
     (
         f'"(?i:{"|".join(sorted(RAW_PII_KEYS))})"{_KEY}',
+        f'"(?:{"|".join(sorted(OURS))})"{_KEY}',
         # A hash that is none: not a text, too short, of other characters, or too long.
         f'"(?:{"|".join(HASHES)})"{_KEY}{_NO_HASH}',
         # A hashed email among the uids, uids that are no array of flat objects, a block that is no
@@ -70,8 +74,16 @@ def scrubbed_events(body: bytes) -> bytes | None:
 
 
 def scrubbed(document: JsonObject) -> tuple[JsonObject, bool]:
-    """Return a log-event document without raw personal data, and whether it held any."""
-    clean = _changed(document, _of_document)
+    """Return a log-event document without raw personal data, and whether it held any.
+
+    Fields that the server sets are left out too: other readers of the log may take a sender's copy
+    of them for its own.
+    """
+    kept = document
+    if OURS & document.keys():
+        kept = JsonObject([pair for pair in document.pairs if pair[0] not in OURS])
+        kept.has_halves = document.has_halves
+    clean = _changed(kept, _of_document)
     assert isinstance(clean, JsonObject)
     return clean, clean is not document
 

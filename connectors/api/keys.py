@@ -128,11 +128,13 @@ class KeyStore:
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         try:
+            # Before SQLite makes it readable for everybody.
+            self.path.touch(mode=0o600)
             with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
                 connection.execute("pragma journal_mode = wal")
                 connection.executescript(_SCHEMA)
                 yield connection
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             msg = f"{self.path} cannot be used for API keys: {error}; mend or remove it"
             raise KeyStoreError(msg) from error
 

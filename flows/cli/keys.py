@@ -11,9 +11,7 @@ from flows.cli.failures import MISTAKEN, reporting
 
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
-Folder = Annotated[
-    Path, typer.Argument(show_default=False, help="Folder of the log that the API writes to.")
-]
+Folder = Annotated[Path, typer.Argument(show_default=False, help="Folder of the log, or of up.")]
 
 
 @keys.command()
@@ -40,6 +38,7 @@ def create(
     """
     from connectors.api.keys import RIGHTS, KeyStore
     from flows.serve.serve import KEYS
+    from flows.serve.up import log_of
 
     unknown = set(rights or ()) - set(RIGHTS)
     if unknown:
@@ -47,7 +46,7 @@ def create(
             f"tributary: --right is one of {', '.join(RIGHTS)}, not {min(unknown)}", err=True
         )
         raise typer.Exit(MISTAKEN)
-    store = KeyStore(folder / KEYS, is_staging=staging)
+    store = KeyStore(log_of(folder) / KEYS, is_staging=staging)
     key, secret = store.create(name, advertisers=advertisers or (), rights=rights or RIGHTS)
     typer.echo(f"{secret}\nkey {key.id}; this is the only time its secret is shown", err=False)
 
@@ -59,6 +58,7 @@ def list_keys(folder: Folder) -> None:
     from attribution.contract.times import write_time
     from connectors.api.keys import KeyStore
     from flows.serve.serve import KEYS
+    from flows.serve.up import log_of
     from flows.text import text_table
 
     rows = [
@@ -70,7 +70,7 @@ def list_keys(folder: Folder) -> None:
             write_time(key.created_at),
             "" if key.revoked_at is None else write_time(key.revoked_at),
         ]
-        for key in KeyStore(folder / KEYS).all()
+        for key in KeyStore(log_of(folder) / KEYS).all()
     ]
     headers = ["key", "name", "advertisers", "rights", "made", "revoked"]
     typer.echo(text_table(headers, rows) if rows else "no API keys")
@@ -84,8 +84,9 @@ def revoke(
     """Revoke a key; within two seconds no call is accepted with it."""
     from connectors.api.keys import KeyStore
     from flows.serve.serve import KEYS
+    from flows.serve.up import log_of
 
-    if not KeyStore(folder / KEYS).revoke(key):
+    if not KeyStore(log_of(folder) / KEYS).revoke(key):
         typer.echo(f"tributary: no valid key {key}; list them with: tributary keys list", err=True)
         raise typer.Exit(MISTAKEN)
     typer.echo(f"revoked {key}")

@@ -53,7 +53,9 @@ def link(
     from connectors.api.keys import KeyStore
     from connectors.api.links import Link
     from flows.serve.serve import KEYS, LINKS
+    from flows.serve.up import log_of
 
+    folder = log_of(folder)
     if not (folder / KEYS).exists():  # a new secret would make links that no API follows
         report(f"{folder} has no {KEYS}; name the folder that an API has been started with")
         raise typer.Exit(MISTAKEN)

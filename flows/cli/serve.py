@@ -46,11 +46,12 @@ def serve(
     """
     from flows.serve.serve import ServeOptions
     from flows.serve.serve import serve as serve_until_asked
+    from flows.serve.up import log_of
 
     settings = settings_of(config, overrides).settings
     serve_until_asked(
         ServeOptions(
-            folder,
+            log_of(folder),
             host,
             port,
             settings,
@@ -75,8 +76,10 @@ def up(
     the job; the next start goes on from there.
     """
     from flows.process.stopping import Stopping, asked_by_signals
+    from flows.serve.serve import bound
     from flows.serve.up import Part, Place, run_together, welcome
 
+    bound(host, port).close()
     place = Place(folder)
     secret = place.make()
     stopping = Stopping()

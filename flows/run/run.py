@@ -18,6 +18,7 @@ from connectors.preflight.resume import Resumable
 from flows.monitoring.server import check_ports, serve
 from flows.monitoring.status import shown_status
 from flows.process.exits import quiet_engine
+from flows.process.orphans import end_with_supervisor
 from flows.process.stopping import Stopping, restore_terminal
 from flows.process.supervisor import Process, Supervisor
 from flows.process.tuning import forget_imports, quiet_panics, spare_searches
@@ -56,6 +57,7 @@ def run_until_asked(job: RunOptions, stopping: Stopping) -> int:
 
     Raises StateError, DatabaseError, LogError, ClusterError or MonitorError if it cannot start.
     """
+    end_with_supervisor()
     if job.metrics_port is not None:
         check_ports(job.metrics_port, job.processes)
     with prepared_run(job) as (prepared, opened):

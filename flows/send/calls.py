@@ -15,6 +15,12 @@ from attribution.contract.document import (
     read_document,
     write_document,
 )
+from connectors.errors import OperatorError
+
+
+class SendError(OperatorError):
+    """A file cannot be sent as asked; the message says what to add."""
+
 
 _SET_BY_SERVER = ("advertiser_id", "received_at", "events")
 
@@ -48,7 +54,10 @@ class Reader:
     batch: int
 
     def calls(self, lines: Iterable[bytes]) -> Iterator[Call | BadLine]:
-        """Yield calls in the order of the lines, events together up to `batch`."""
+        """Yield calls in the order of the lines, events together up to `batch`.
+
+        Raises SendError for an event where nobody says whose it is.
+        """
         events: list[str] = []
         for number, line in enumerate(lines, start=1):
             if not line.strip():
@@ -59,7 +68,8 @@ class Reader:
             elif "events" in document:
                 yield self._saved(number, document)
             elif self.advertiser is None or self.source is None:
-                yield BadLine(number, "an event needs --advertiser and --source")
+                msg = f"line {number} is an event, which needs --advertiser and --source"
+                raise SendError(msg)
             else:
                 events.append(write_document(document).decode())
             if len(events) == self.batch:

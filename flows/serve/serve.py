@@ -1,6 +1,8 @@
 """The API as a process: wired to a folder, run by uvicorn, ended by a signal."""
 
+import errno
 import os
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -30,6 +32,7 @@ from connectors.api.measurements import MeasurementIndex, Measurements
 from connectors.api.once import Once
 from connectors.api.sources import Sources
 from connectors.api.topic_sources import TopicSources
+from connectors.errors import OperatorError
 from connectors.registry.growing import SourceFile
 from connectors.registry.reader import SourceTopic
 from connectors.registry.source import SourceLog
@@ -39,7 +42,8 @@ from connectors.spool.topic import TopicStore
 from connectors.spool.writer import Spool
 from flows.kafka.topics import cluster_of
 from flows.monitoring.logs import set_up_logs
-from flows.process.stopping import BROKEN
+from flows.process.orphans import end_with_supervisor
+from flows.process.stopping import BROKEN, Stopping, asked_by_signals
 from flows.settings.model import Settings
 
 LOG: Final = structlog.get_logger("tributary")
@@ -71,11 +75,37 @@ class ServeOptions:
     workers: int = 1
 
 
+class ServeError(OperatorError):
+    """The API cannot be served as asked; the message says what to do."""
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """Return a socket that listens nowhere yet; raises ServeError where the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        if error.errno == errno.EADDRINUSE:
+            msg = f"port {port} of {host} is in use; end what uses it, or choose another --port"
+        else:
+            msg = f"{host} port {port} cannot be listened on: {error.strerror}; choose another"
+        raise ServeError(msg) from error
+    return listening
+
+
 def serve(options: ServeOptions) -> None:
     """Serve until a signal asks to end; what was accepted is stored then.
 
-    Raises SpoolError, KeyStoreError, ClaimsError or ClusterError when it cannot start.
+    Raises ServeError, SpoolError, KeyStoreError, ClaimsError or ClusterError when it cannot start.
     """
+    if not options.folder.is_dir():
+        msg = f"{options.folder} does not exist; make the folder, or name another"
+        raise ServeError(msg)
+    listening = bound(options.host, options.port)
+    end_with_supervisor()
     config = uvicorn.Config(
         partial(application, options),
         factory=True,
@@ -87,12 +117,14 @@ def serve(options: ServeOptions) -> None:
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
-    if options.workers == 1:
-        uvicorn.Server(config).run()
-        return
-    # What keeps an API from starting is said once, by this process.
-    application(options).closing.close()
-    Multiprocess(config, sockets=[config.bind_socket()]).run()
+    # uvicorn ends on a signal, and then raises it again.
+    with asked_by_signals(Stopping()):
+        if options.workers == 1:
+            uvicorn.Server(config).run(sockets=[listening])
+            return
+        # What keeps an API from starting is said once, by this process.
+        application(options).closing.close()
+        Multiprocess(config, sockets=[listening]).run()
 
 
 class Application:
@@ -129,6 +161,7 @@ def _api(options: ServeOptions, closing: ExitStack) -> Api:
     closing.callback(bulk.close)
     call_once, sync_once = _once(options, closing)
     records = Impressions(store("impressions"), policy, rates.events)
+    LOG.info("the API listens", host=options.host, port=options.port, keys=len(keys.all()))
     return Api(
         guard=Guard(keys),
         calls=LogEvents(sources, store("events"), bulk, policy, call_once, rates.events),

@@ -5,6 +5,7 @@ is started again, unless its exit code says that an operator has to mend somethi
 """
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,10 +16,14 @@ from typing import Final
 
 from connectors.api.keys import KeyStore
 from connectors.registry.growing import FILE
+from flows.process.orphans import SUPERVISOR
 from flows.process.stopping import BROKEN
 from flows.serve.serve import KEYS
 
 LOG_FOLDER, STATE_FOLDER, RESULT = "log", "state", "result.duckdb"
+
+PRIVATE: Final = 0o700
+"""The mode of new folders: they hold API keys and personal data."""
 
 POLL_SECONDS: Final = 0.1
 
@@ -45,7 +50,8 @@ class Place:
 
     def make(self) -> str | None:
         """Make what is missing; return the secret of the first API key where it is new."""
-        self.log.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        self.log.mkdir(mode=PRIVATE, exist_ok=True)
         (self.log / FILE).touch()
         keys = KeyStore(self.log / KEYS)
         return None if keys.all() else keys.create("first")[1]
@@ -62,6 +68,12 @@ class Place:
         return [sys.executable, "-m", "flows", "run", *map(str, parts)]
 
 
+def log_of(folder: Path) -> Path:
+    """Return the folder of the log, of that folder itself or of an installation of `up`."""
+    inside = folder / LOG_FOLDER
+    return inside if inside.is_dir() and not (folder / KEYS).exists() else folder
+
+
 @dataclass(slots=True)
 class Part:
     """One of the processes, started again when it dies."""
@@ -72,9 +84,16 @@ class Part:
     starts: list[float] = field(default_factory=list)
 
     def start(self) -> None:
-        """Start it; signals of the terminal go to the supervisor only."""
+        """Start it; signals of the terminal go to the supervisor only.
+
+        It ends by itself when the supervisor is gone (`flows.process.orphans`).
+        """
         self.starts = [*self.starts[-RESTARTS_MAX:], time.monotonic()]
-        self.process = subprocess.Popen(self.command, start_new_session=True)  # noqa: S603  ours
+        self.process = subprocess.Popen(  # noqa: S603  ours
+            self.command,
+            start_new_session=True,
+            env={**os.environ, SUPERVISOR: str(os.getpid())},
+        )
 
     @property
     def exit_code(self) -> int | None:

@@ -23,7 +23,16 @@ SETTINGS_FILE: Final = Path("tributary.toml")
 
 NO_SETTINGS: Final = frozenset(
     f"{PREFIX}{name}"
-    for name in ("PATH", "DB", "DATA", "STATE", "METRICS_PORT", "FAILPOINT", "API_KEY")
+    for name in (
+        "PATH",
+        "DB",
+        "DATA",
+        "STATE",
+        "METRICS_PORT",
+        "FAILPOINT",
+        "API_KEY",
+        "SUPERVISOR",
+    )
 )
 """Environment variables that are no settings, used by `flows.batch`, `flows.live` and tests."""
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -156,6 +157,33 @@ def test_from_an_empty_folder_to_a_conversion(up: Up) -> None:
     assert done.exit_code == 0, done.output
     for path in up.folder.rglob("*"):
         assert not path.is_file() or EMAIL.encode() not in path.read_bytes(), path
+
+
+def test_a_port_that_is_in_use_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "flows", "up", str(tmp_path / "up"), "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert f"port {port} of 127.0.0.1 is in use" in done.stderr
+    assert not (tmp_path / "up").exists()
+
+
+def test_nothing_is_left_of_an_installation_whose_supervisor_is_killed(up: Up) -> None:
+    up.register()
+    parts = up.parts().values()
+    assert len(parts) == 2
+    up.process.kill()
+    up.process.wait()
+    assert wait_until(lambda: not any(Path(f"/proc/{part}").exists() for part in parts))
+    up.start()
+    assert wait_until(up.answers), up.said.read_text()
+
+
+@pytest.mark.parametrize("secret", ["log", "log/api.sqlite"])
+def test_nobody_else_may_read_it(up: Up, secret: str) -> None:
+    up.register()
+    assert (up.folder / secret).stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.long

@@ -61,4 +61,4 @@ def test_what_keeps_it_from_starting_is_said_once(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "flows", "serve", str(tmp_path / "none"), "--workers", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert done.stderr.count("cannot be") == 1
+    assert done.stderr.count("does not exist") == 1

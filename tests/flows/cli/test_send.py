@@ -69,7 +69,6 @@ def test_what_is_refused_is_counted_and_written_down(registered: Served, tmp_pat
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (lines(raw.event("e1")), "line 1: an event needs --advertiser and --source"),
         (lines({"event_source_id": "src", "events": [{}]}), "line 1: a call without advertiser_id"),
         (lines({"advertiser_id": "adv", "events": {}}), "line 1: events of a call are an array"),
     ],
@@ -80,6 +79,13 @@ def test_a_line_that_nobody_can_place_is_named(
     done = run(registered, content, "--refused", str(tmp_path / "refused"))
     assert done.exit_code == 3
     assert message in (tmp_path / "refused").read_text()
+    assert registered.stored() == []
+
+
+def test_events_that_nobody_can_place_are_not_sent(registered: Served) -> None:
+    done = run(registered, lines(raw.event("e1")))
+    assert done.exit_code == 2
+    assert "line 1 is an event, which needs --advertiser and --source" in done.stderr
     assert registered.stored() == []
 
 
