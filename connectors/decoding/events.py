@@ -52,6 +52,7 @@ def read_events(lines: Lines, *, policy: Policy) -> Chunk:
         [pa.Table.from_batches([batch]) for batch in (frames.envelopes(), judged.envelopes())]
     ).combine_chunks()
     return Chunk(
+        lines,
         rows,
         keys,
         judged.refused,

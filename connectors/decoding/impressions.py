@@ -56,7 +56,7 @@ def read_impressions(lines: Lines, *, policy: Policy) -> Chunk:
     arrived, stand_in = bulk.arrived, bulk.time
     for line, (received_at, time) in judged.times.items():
         arrived[line], stand_in[line] = received_at, time
-    return Chunk(rows, keys, judged.refused, [], arrived, stand_in, judged.is_record)
+    return Chunk(lines, rows, keys, judged.refused, [], arrived, stand_in, judged.is_record)
 
 
 class _Bulk:

@@ -27,7 +27,8 @@ class FileSource(FixedPartitionedSource[DecodedChunk, None]):
     """The files of a folder, divided among a fixed number of lanes.
 
     All count as read at `read_at`, the start of the replay. `progress` is called with the number of
-    bytes that a lane has read since the last call.
+    bytes that a lane has read since the last call. Each lane decodes in advance with so many
+    `threads`, and has as many chunks in memory.
     """
 
     files: tuple[LogFile, ...]
@@ -38,6 +39,7 @@ class FileSource(FixedPartitionedSource[DecodedChunk, None]):
     chunk_bytes: int = CHUNK_BYTES
     progress: Progress | None = None
     read_at: int = END
+    threads: int = 0
 
     def list_parts(self) -> list[str]:
         """Return the names of the lanes."""
@@ -51,7 +53,7 @@ class FileSource(FixedPartitionedSource[DecodedChunk, None]):
 
     def _lane(self, lane: int) -> Lane:
         files = self.files[lane :: self.lanes]
-        return Lane([self._partition(file) for file in files], self.chunk_bytes)
+        return Lane([self._partition(file) for file in files], self.chunk_bytes, self.threads)
 
     def _partition(self, file: LogFile) -> Partition:
         decoder = PartitionDecoder(
@@ -106,6 +108,10 @@ class _ReplayLane(StatefulSourcePartition[DecodedChunk, None]):
     def next_awake(self) -> datetime | None:
         """Poll again at once: a replay has nothing to wait for."""
         return None
+
+    def close(self) -> None:
+        """End the threads of the lane."""
+        self._lane.close()
 
     def snapshot(self) -> None:
         """Save nothing: a replay that was stopped starts over."""

@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415  a command imports when it runs
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,8 +37,14 @@ def replay(
         typer.Option("--allow-unregistered", help="Accept events of sources nobody registered."),
     ] = False,
     workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Threads; the result is the same with any number.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            show_default="one per core",
+            help="Threads that decode; the result is the same with any number.",
+        ),
+    ] = None,
     config: Config = None,
     overrides: Overrides = None,
     fail_on_rejects: Annotated[
@@ -68,11 +75,17 @@ def replay(
                 settings,
                 overwrite=overwrite,
                 allow_unregistered=allow_unregistered,
-                workers=workers,
+                threads=_threads(workers),
                 progress=progress,
             )
         )
     _report(db, seconds=perf_counter() - started, quiet=quiet, fail_on_rejects=fail_on_rejects)
+
+
+def _threads(workers: int | None) -> int:
+    """Return the number of threads that decode in advance; one alone would only wait."""
+    workers = workers or len(os.sched_getaffinity(0))
+    return workers if workers > 1 else 0
 
 
 @contextmanager

@@ -63,6 +63,11 @@ class _HaltingPartition(Partition):
         """Return the lane's own next poll time."""
         return None if self._part is None else self._part.next_awake()
 
+    def close(self) -> None:
+        """Close the lane."""
+        if self._part is not None:
+            self._part.close()
+
     def snapshot(self) -> None:
         """Return no state: a replay cannot resume."""
 
