@@ -129,6 +129,7 @@ class Lane:
             return None
         laggard = min(each[0] for each in self._open.values() if each)
         stream = laggard.file.stream
+        decoded: Decoded | None
         if laggard.ahead:
             taken, decoded = [heappop(self._open[stream])], self._await(laggard)
         else:
