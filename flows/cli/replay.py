@@ -42,7 +42,7 @@ def replay(
             min=1,
             max=64,
             show_default="one per core",
-            help="Threads that decode; the result is the same with any number.",
+            help="Threads; all but one only decode. The result is the same with any number.",
         ),
     ] = None,
     config: Config = None,
@@ -83,9 +83,8 @@ def replay(
 
 
 def _threads(workers: int | None) -> int:
-    """Return the number of threads that decode in advance; one alone would only wait."""
-    workers = workers or len(os.sched_getaffinity(0))
-    return workers if workers > 1 else 0
+    """Return the number of threads that decode in advance; one worker does all the rest."""
+    return (workers or len(os.sched_getaffinity(0))) - 1
 
 
 @contextmanager
