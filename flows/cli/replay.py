@@ -84,7 +84,14 @@ def replay(
 
 def _threads(workers: int | None) -> int:
     """Return the number of threads that decode in advance; one worker does all the rest."""
-    return (workers or len(os.sched_getaffinity(0))) - 1
+    return (workers or _cores()) - 1
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager
