@@ -35,8 +35,8 @@ check: .venv/project ## Run the long tests too: chaos, Apache Kafka, fuzz, full 
 	$(BIN)/python -m tests.fuzz --seed 1 --lines 100000
 
 .PHONY: bench
-bench: .venv/project ## Replay 1.2 M records against batch SQL; the last line is JSON
-	$(BIN)/python -m benchmarks.replay
+bench: .venv/project ## Replay 1.2 M records against batch SQL; EQUAL=script adds one; JSON last
+	$(BIN)/python -m benchmarks.replay $(if $(EQUAL),--equal $(EQUAL))
 
 .PHONY: growth
 growth: .venv/project ## Time per record at 0.2, 1 and 5 M records

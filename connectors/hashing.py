@@ -23,8 +23,8 @@ class Salts:
 
 
 def hash_check(salts: Salts) -> list[str]:
-    """Hash a fixed text. Another version of DuckDB may hash differently and find no stored key."""
-    hashed = query("select " + salts.hash("'tributary'"))
+    """Hash a fixed key. Another version of DuckDB may hash differently and find no stored key."""
+    hashed = query("select " + salts.hash("'\"tributary\"'"))
     return [str(column[0]) for column in hashed.columns]
 
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 from attribution.columnar.columns import Ints, Mask, concat
 from attribution.columnar.frames import START
 from attribution.decoded import NAME, Keys
+from connectors.decoding.lines import Lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Chunk:
     for blank lines.
     """
 
+    lines: Lines
     rows: pa.RecordBatch
     keys: Keys
     refused: list[dict[str, Any]]

@@ -98,15 +98,26 @@ def decode_together(nexts: Sequence[Next]) -> Decoded:
     Decoding costs tens of milliseconds however few the lines, so callers that read little of many
     partitions decode them together.
     """
+    return arrange(nexts, read_chunk(nexts))
+
+
+def read_chunk(nexts: Sequence[Next]) -> Chunk:
+    """Read and judge lines, whatever arrived before them; any thread may do it in advance."""
+    decoder = nexts[0].decoder
+    lines = Lines.together([each.lines for each in nexts])
+    read = read_events if decoder.stream == "events" else read_impressions
+    return read(lines, policy=decoder.policy)
+
+
+def arrange(nexts: Sequence[Next], chunk: Chunk) -> Decoded:
+    """Place a chunk after what its partitions had so far: assign arrivals, check event sources."""
     decoder = nexts[0].decoder
     if decoder.stream == MEASUREMENTS:
         return decode_measurements(
             [(each.decoder.partition, each.lines, each.offsets) for each in nexts]
         )
     is_events = decoder.stream == "events"
-    lines = Lines.together([each.lines for each in nexts])
-    offsets = np.concatenate([each.offsets for each in nexts])
-    chunk = (read_events if is_events else read_impressions)(lines, policy=decoder.policy)
+    lines, offsets = chunk.lines, np.concatenate([each.offsets for each in nexts])
     read_at = _read_at(nexts)
     ignored = too_far_ahead(chunk.arrived, read_at, decoder.policy.clock_skew)
     if ignored.any():

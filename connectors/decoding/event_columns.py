@@ -21,14 +21,14 @@ from attribution.vocabulary import (
     Warn,
 )
 from connectors.decoding.chunk import renumbered, typed
-from connectors.decoding.identity import identify
+from connectors.decoding.identity import Identities
 from connectors.decoding.json_reader import IDENTITY
 from connectors.decoding.proofs import (
     Text,
     byte_table,
     fixed_point,
     instants,
-    surely_string,
+    is_bounded,
     unquoted,
     without_bytes,
 )
@@ -44,7 +44,6 @@ _CURRENCY: Final = "^[A-Z]{3}$"
 _COUNT: Final = "^[0-9]{1,15}$"
 _STRINGS: Final = r'^\[("[^"\\]*"(,"[^"\\]*")*)?\]$'
 _BOUNDED: Final = {
-    "order_id": 256,
     "content_type": 128,
     "content_name": 1024,
     "content_category": 1024,
@@ -60,9 +59,9 @@ _NO_URL: Final = WARNING_BITS[Warn.MISSING_EVENT_SOURCE_URL]
 _NO_STANDARD: Final = WARNING_BITS[Warn.NONSTANDARD_EVENT_TYPE]
 
 _PAYLOAD: Final = (
-    '{"value":"JSON","currency":"VARCHAR","order_id":"VARCHAR","content_ids":"JSON",'
-    '"content_type":"VARCHAR","content_name":"VARCHAR","content_category":"VARCHAR",'
-    '"search_string":"VARCHAR","num_items":"JSON","contents":"JSON"}'
+    '{"value":"JSON","currency":"VARCHAR","order_id":"JSON","content_ids":"JSON",'
+    '"content_type":"JSON","content_name":"JSON","content_category":"JSON",'
+    '"search_string":"JSON","num_items":"JSON","contents":"JSON"}'
 )
 _CONTENTS: Final = '[{"id":"JSON","quantity":"JSON","price":"JSON","brand":"JSON"}]'
 _RAW_PII: Final = '(?i)"(' + "|".join(sorted(RAW_PII_KEYS)) + ')":'
@@ -101,9 +100,9 @@ class EventColumns:
         )
         self._blocks = query(_READ_BLOCKS, blocks)
         self._payload = self._blocks["payload"]
-        self._identities = identify(self._blocks["identity"])
+        self._identities = Identities(self._blocks["identity"])
         self._time, self.proven = instants(self._events["event_time"])
-        self._event_id, sound = unquoted(self._events["event_id"], _ID)
+        self._event_id, sound = unquoted(self._events["event_id"])
         self.proven &= sound & self._there("event_id")
         self.proven &= self._has_sound_names()
         self._host = self._prove_url()
@@ -114,19 +113,18 @@ class EventColumns:
         return present(self._events[name])
 
     def _has_sound_names(self) -> Mask:
-        kind, name = self._events["event_type"], self._events["custom_event_name"]
-        good = _is_in(kind, _TYPES)
+        kind = self._events["event_type"]
+        self._name, named = unquoted(self._events["custom_event_name"])
+        good = named & _is_in(kind, _TYPES)
         good &= ~self._there("action_source") | _is_in(
             self._events["action_source"], pa.array(ACTION_SOURCES)
         )
         for absent in _MUST_BE_ABSENT:
             good &= ~self._there(absent)
-        text = Text.of(name)
-        good &= (text.length <= _ID) & surely_string(name)
         # A name that starts with an ASCII letter or digit is not blank.
-        named = pc.match_substring_regex(name, "^[0-9A-Za-z]").fill_null(False)  # noqa: FBT003
+        filled = pc.match_substring_regex(self._name, "^[0-9A-Za-z]").fill_null(False)  # noqa: FBT003
         is_custom = pc.equal(kind, "custom").fill_null(False)  # noqa: FBT003
-        return good & (_mask(named) | ~_mask(is_custom))
+        return good & (_mask(filled) | ~_mask(is_custom))
 
     def _prove_url(self) -> pa.Array:
         url = self._events["event_source_url"]
@@ -136,7 +134,7 @@ class EventColumns:
 
     def _has_sound_identity(self) -> Mask:
         trouble = _mask(self._blocks["hides_uids"]) | _mask(self._blocks["has_raw_pii"])
-        return self._identities.clean & ~trouble & _is_object(self._events["user_match"])
+        return self._identities.prove() & ~trouble & _is_object(self._events["user_match"])
 
     def _leaf(self, name: str) -> pa.Array:
         return self._payload.field(name)
@@ -150,9 +148,10 @@ class EventColumns:
         sound &= _fits(self._leaf("num_items"), _COUNT)
         content_ids = self._leaf("content_ids")
         sound &= _fits(content_ids, _STRINGS) & (Text.of(content_ids).length <= _ID)
+        self._order_id, is_read = unquoted(self._leaf("order_id"))
+        sound &= is_read
         for name, most in _BOUNDED.items():
-            text = self._leaf(name)
-            sound &= (Text.of(text).length <= most) & surely_string(text)
+            sound &= is_bounded(self._leaf(name), most)
         self.proven &= sound & _mask(self._blocks["has_sound_contents"])
         return value, has_value
 
@@ -169,7 +168,9 @@ class EventColumns:
         columns = {
             **{name: column.take(of_line) for name, column in names.items()},
             **{name: events[name] for name in _AS_THEY_ARE},
-            **{name: self._leaf(name) for name in ("currency", "order_id")},
+            "currency": self._leaf("currency"),
+            "order_id": self._order_id,
+            "custom_event_name": self._name,
             "line": of_line,
             "source_index": pa.array(index.astype(np.int32)),
             "received_at": pa.array(np.zeros(count, dtype=np.int64)),
@@ -216,7 +217,6 @@ class EventColumns:
 
 _AS_THEY_ARE: Final = (
     "event_type",
-    "custom_event_name",
     "action_source",
     "event_source_url",
     "custom_data",

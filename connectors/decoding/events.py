@@ -23,15 +23,15 @@ from connectors.decoding.event_columns import EventColumns
 from connectors.decoding.json_reader import ENVELOPE, parse
 from connectors.decoding.judged import JudgedEvents
 from connectors.decoding.lines import Lines
-from connectors.decoding.proofs import instants, surely_string, unquoted
+from connectors.decoding.proofs import instants, unquoted
 
-_ID: Final = 256
 _MAX_EVENTS: Final = 10_000
 _VERSIONS: Final = {
     "adcp_version": rf'^"{SUPPORTED_MAJOR}\.[0-9]+"$',
     "adcp_major_version": f"^{SUPPORTED_MAJOR}$",
 }
 """How the versions of AdCP are spelled, as JSON, that change nothing."""
+_KEY: Final = f'^"{IDEMPOTENCY_KEY.strip("^$")}"$'
 
 
 def read_events(lines: Lines, *, policy: Policy) -> Chunk:
@@ -52,6 +52,7 @@ def read_events(lines: Lines, *, policy: Policy) -> Chunk:
         [pa.Table.from_batches([batch]) for batch in (frames.envelopes(), judged.envelopes())]
     ).combine_chunks()
     return Chunk(
+        lines,
         rows,
         keys,
         judged.refused,
@@ -76,7 +77,7 @@ class _Frames:
         self.counts = np.diff(offsets)
         self.names, sound = {}, readable & has_arrival
         for name in ("advertiser_id", "event_source_id"):
-            self.names[name], named = unquoted(leaves[name].dictionary_encode(), _ID)
+            self.names[name], named = unquoted(leaves[name].dictionary_encode())
             sound &= named & present(leaves[name])
         sound &= (self.counts >= 1) & (self.counts <= _MAX_EVENTS)
         sound &= leaves["test_event_code"].is_null().to_numpy(zero_copy_only=False)
@@ -84,8 +85,8 @@ class _Frames:
             spelled = pc.match_substring_regex(leaves[name], pattern).fill_null(True)  # noqa: FBT003
             sound &= spelled.to_numpy(zero_copy_only=False)
         key = leaves["idempotency_key"]
-        spelled = pc.match_substring_regex(key, IDEMPOTENCY_KEY).fill_null(True)  # noqa: FBT003
-        sound &= surely_string(key) & spelled.to_numpy(zero_copy_only=False)
+        spelled = pc.match_substring_regex(key, _KEY).fill_null(True)  # noqa: FBT003
+        sound &= spelled.to_numpy(zero_copy_only=False)
         self.proven = sound & lines.shallow(sound, np.zeros(len(lines), dtype=np.int64))
         self.line = np.repeat(np.arange(len(lines)), self.counts)
         self.index = np.arange(len(self.line)) - np.repeat(offsets[:-1] - offsets[0], self.counts)

@@ -20,29 +20,31 @@ from connectors.decoding.chunk import (
     together,
     typed,
 )
-from connectors.decoding.identity import bytes_of, identify
-from connectors.decoding.json_reader import IMPRESSION_IDS, impression, parse
+from connectors.decoding.identity import Identities, string_bytes
+from connectors.decoding.json_reader import IMPRESSION, parse
 from connectors.decoding.judged import JudgedImpressions
 from connectors.decoding.lines import Lines
 from connectors.decoding.proofs import (
     Text,
     fixed_point,
     instants,
-    is_short_string,
-    surely_string,
     unquoted,
 )
 
-_ID: Final = 256
+_NAMES: Final = (
+    "advertiser_id",
+    "campaign_id",
+    "media_buy_id",
+    "package_id",
+    "creative_id",
+)
+"""Ids that repeat, and are read once per chunk."""
+
 _REQUIRED: Final = ("advertiser_id", "impression_id", "campaign_id")
-_SAMPLE: Final = 64
-"""Lines of a chunk that are sampled to choose how its ids are read."""
-_DOUBTFUL: Final = 0.05
-"""Share of sampled lines from which an id that could be a number is read with its quotes."""
-_FEW: Final = 8_000
-"""Up to so many lines, reading all quotes costs less than sampling."""
 _TYPES: Final = pa.array(["impression", "click"])
 _CURRENCY: Final = "^[A-Z]{3}$"
+_LEAST_BYTES: Final = 100
+"""A proven line is no shorter, even without the strings that are counted one by one."""
 
 
 def read_impressions(lines: Lines, *, policy: Policy) -> Chunk:
@@ -54,7 +56,7 @@ def read_impressions(lines: Lines, *, policy: Policy) -> Chunk:
     arrived, stand_in = bulk.arrived, bulk.time
     for line, (received_at, time) in judged.times.items():
         arrived[line], stand_in[line] = received_at, time
-    return Chunk(rows, keys, judged.refused, [], arrived, stand_in, judged.is_record)
+    return Chunk(lines, rows, keys, judged.refused, [], arrived, stand_in, judged.is_record)
 
 
 class _Bulk:
@@ -62,16 +64,10 @@ class _Bulk:
 
     def __init__(self, lines: Lines) -> None:
         readable = lines.strict()
-        text = lines.as_text(readable)
-        self._quoted = _like_numbers(text)
-        self._leaves = parse(text, impression(self._quoted))
-        self._ids = {
-            name: self._leaves[name]
-            if name == "impression_id"
-            else self._leaves[name].dictionary_encode()
-            for name in IMPRESSION_IDS
-        }
-        self._identities = identify(self._leaves["user_match"])
+        self._leaves = parse(lines.as_text(readable), IMPRESSION)
+        self._ids = {name: self._leaves[name].dictionary_encode() for name in _NAMES}
+        self._ids["impression_id"] = self._leaves["impression_id"]
+        self._identities = Identities(self._leaves["user_match"])
         self.time, has_time = instants(self._leaves["time"])
         self.arrived, has_arrival = instants(self._leaves["received_at"])
         self._spend, has_spend = fixed_point(self._leaves["price"])
@@ -79,20 +75,20 @@ class _Bulk:
         self.arrived[never] = START
         self.proven = (
             readable
-            & self._identities.proven
+            & self._identities.is_spelled
             & has_time
             & (has_arrival | never)
             & has_spend
             & self._has_sound_texts()
         )
-        self.proven &= lines.shallow(self.proven, self._leaf_bytes())
+        self.proven &= lines.shallow(self.proven, self._text_bytes())
 
     def _there(self, name: str) -> Mask:
         return present(self._leaves[name])
 
-    def _leaf_bytes(self) -> Ints:
-        texts = (column for column in self._leaves.columns if column.type == pa.string())
-        return sum((Text.of(text).length for text in texts), bytes_of(self._leaves["user_match"]))
+    def _text_bytes(self) -> Ints:
+        own = Text.in_quotes(self._leaves["impression_id"]).length + _LEAST_BYTES
+        return own + string_bytes(self._leaves["user_match"])
 
     def _has_sound_texts(self) -> Mask:
         currency = pc.match_substring_regex(self._leaves["currency"], _CURRENCY)
@@ -101,10 +97,7 @@ class _Bulk:
         for name in _REQUIRED:
             good &= self._there(name)
         for name, column in self._ids.items():
-            if name in self._quoted:
-                self._ids[name], sound = unquoted(column, _ID)
-            else:
-                sound = is_short_string(column, _ID)
+            self._ids[name], sound = unquoted(column)
             good &= sound
         return good
 
@@ -121,16 +114,3 @@ class _Bulk:
         }
         keys = renumbered(self._identities.keys, self.proven)
         return typed(columns, IMPRESSIONS, self.proven), keys
-
-
-def _like_numbers(text: pa.Array) -> list[str]:
-    """Return the ids that look like numbers, according to a sample from all over the chunk.
-
-    Only quotes distinguish such an id from a number, but reading ids with quotes takes longer. If
-    the sample is not representative, the proofs leave more rows to the contract.
-    """
-    if len(text) <= _FEW:
-        return list(IMPRESSION_IDS)
-    rows = np.arange(0, len(text), len(text) // _SAMPLE)
-    leaves = parse(text.take(pa.array(rows)), impression(()))
-    return [name for name in IMPRESSION_IDS if (~surely_string(leaves[name])).mean() > _DOUBTFUL]

@@ -1,10 +1,10 @@
 """Reads lines of JSON to columns, with DuckDB's JSON reader.
 
-All leaves are read as text, whatever their JSON type; `proofs` shows for which rows that makes no
-difference. Leaves of type JSON keep their quotes, which distinguish strings from numbers.
+A leaf of type VARCHAR is text whatever its JSON type: enough where valid values are only strings
+that no number or literal is like. The others are of type JSON: strings keep their quotes, which
+distinguish them, and contain a backslash only where JSON needs one, so equal strings are equal.
 """
 
-from collections.abc import Collection
 from typing import Final
 
 import duckdb
@@ -13,40 +13,27 @@ import pyarrow as pa
 from connectors.duckdb_query import query
 
 IDENTITY: Final = (
-    '{"uids":[{"type":"VARCHAR","value":"VARCHAR"}],"hashed_email":"VARCHAR",'
-    '"hashed_phone":"VARCHAR","click_id":"VARCHAR","click_id_type":"VARCHAR",'
-    '"client_ip":"VARCHAR","client_user_agent":"VARCHAR"}'
+    '{"uids":[{"type":"VARCHAR","value":"JSON"}],"hashed_email":"JSON","hashed_phone":"JSON",'
+    '"click_id":"JSON","click_id_type":"JSON","client_ip":"JSON","client_user_agent":"JSON"}'
 )
 """The schema of an identity block."""
 
-IMPRESSION_IDS: Final = (
-    "advertiser_id",
-    "impression_id",
-    "campaign_id",
-    "media_buy_id",
-    "package_id",
-    "creative_id",
+IMPRESSION: Final = (
+    '{"advertiser_id":"JSON","impression_id":"JSON","type":"VARCHAR","time":"VARCHAR",'
+    '"received_at":"VARCHAR","campaign_id":"JSON","media_buy_id":"JSON","package_id":"JSON",'
+    f'"creative_id":"JSON","price":"JSON","currency":"VARCHAR","user_match":{IDENTITY}}}'
 )
-
-
-def impression(quoted: Collection[str]) -> str:
-    """Return the schema of an impression or click; `quoted` ids keep their quotes."""
-    ids = (f'"{name}":"{"JSON" if name in quoted else "VARCHAR"}"' for name in IMPRESSION_IDS)
-    return (
-        f'{{{",".join(ids)},"type":"VARCHAR","time":"VARCHAR","received_at":"VARCHAR",'
-        f'"price":"JSON","currency":"VARCHAR","user_match":{IDENTITY}}}'
-    )
-
+"""The schema of an impression or click."""
 
 _EVENT: Final = (
     '{"event_id":"JSON","event_type":"VARCHAR","event_time":"VARCHAR",'
-    '"custom_event_name":"VARCHAR","action_source":"VARCHAR","event_source_url":"VARCHAR",'
+    '"custom_event_name":"JSON","action_source":"VARCHAR","event_source_url":"VARCHAR",'
     '"user_match":"JSON","custom_data":"JSON","value":"JSON","currency":"JSON",'
     '"content_ids":"JSON","surface":"JSON"}'
 )
 ENVELOPE: Final = (
     '{"advertiser_id":"JSON","event_source_id":"JSON","received_at":"VARCHAR",'
-    '"test_event_code":"JSON","idempotency_key":"VARCHAR","adcp_version":"JSON",'
+    '"test_event_code":"JSON","idempotency_key":"JSON","adcp_version":"JSON",'
     f'"adcp_major_version":"JSON","events":[{_EVENT}]}}'
 )
 """The schema of a line of the events stream."""

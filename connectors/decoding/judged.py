@@ -5,7 +5,7 @@ It handles only what the fast path cannot prove. `chunk.together` combines the r
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -238,10 +238,23 @@ def _in_columns(records: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.Reco
 
 
 def _keys(records: Iterable[Iterable[tuple[str, str]]]) -> Keys:
-    """Return match keys in columns; the row is the record's number."""
+    """Return match keys in columns, as JSON text; the row is the record's number."""
     spelled = [(row, *key) for row, keys in enumerate(records) for key in sorted(keys)]
-    return Keys(
-        np.array([row for row, _, _ in spelled], dtype=np.int64),
-        np.array([KIND_CODES[kind] for _, kind, _ in spelled], dtype=np.uint8),
-        pa.array([value for _, _, value in spelled], pa.string()),
-    )
+    kinds = np.array([KIND_CODES[kind] for _, kind, _ in spelled], dtype=np.uint8)
+    values = pa.array([value for _, _, value in spelled], pa.string())
+    if spelled:
+        values = query(_AS_JSON, pa.table({"kind": kinds, "value": values}))["key"]
+    return Keys(np.array([row for row, _, _ in spelled], dtype=np.int64), kinds, values)
+
+
+_AS_JSON: Final = f"""
+select case kind
+  when {KIND_CODES["click"]} then
+    to_json(replace(replace(split_part(value, ':', 1), '%3A', ':'), '%25', '%'))::varchar
+    || to_json(value[instr(value, ':') + 1:])::varchar
+  when {KIND_CODES["ip_ua"]} then
+    to_json(split_part(value, ' ', 1))::varchar || to_json(value[instr(value, ' ') + 1:])::varchar
+  else to_json(value)::varchar end as key
+from input
+"""
+"""Converts keys of the contract, in which a colon ends the type, and a blank the address."""

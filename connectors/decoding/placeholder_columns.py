@@ -15,14 +15,14 @@ from attribution.placeholders import BLANKS, HASHES, PATTERN
 from attribution.vocabulary import PLACEHOLDER_WORDS
 from connectors.decoding.proofs import Text
 
-_WHOLE: Final = f"^(?:{PATTERN})$"
+_WHOLE: Final = f'^"(?:{PATTERN})"$'
 _HASH_LENGTH: Final = 64
 _HEAD: Final = 4
 
 
 def placeholders(column: pa.Array) -> Mask:
-    """Mark the values that are placeholders for an identifier; null is not one."""
-    text = Text.of(column)
+    """Mark the JSON strings that are placeholders for an identifier, if they need no escapes."""
+    text = Text.in_quotes(column)
     found = text.valid & (text.length == 0)
     rows = np.flatnonzero(text.length > 0)
     first, last = text.at(rows, 0), text.data[text.start[rows] + text.length[rows] - 1]

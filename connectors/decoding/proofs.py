@@ -1,8 +1,6 @@
-"""Vectorised proofs about string columns, from the bytes of all rows at once.
+"""Vectorised proofs about columns of text, from the bytes of all rows at once.
 
-DuckDB's JSON reader converts numbers, literals and containers to text where a schema has text; the
-contract does not. These functions return for which rows the difference cannot matter; all others go
-to the contract. They may be false too often, never true too often.
+They may be false too often, never true too often; rows without a proof go to the contract.
 """
 
 from dataclasses import dataclass
@@ -18,8 +16,8 @@ from attribution.columnar.columns import Array, Ints, Mask, present
 
 Bytes = npt.NDArray[np.uint8]
 _HASH_LENGTH: Final = 64
-_PROBES: Final = 32
-"""Bytes examined before a text that might be a number is left to the contract."""
+_QUOTE: Final = ord('"')
+_ID: Final = 256
 
 
 def byte_table(characters: str) -> Mask:
@@ -27,14 +25,6 @@ def byte_table(characters: str) -> Mask:
     table = np.zeros(256, dtype=bool)
     table[list(characters.encode())] = True
     return table
-
-
-_NUMBER: Final = byte_table("0123456789+-.eE")
-_NUMBER_START: Final = byte_table("0123456789-")
-_SIGN: Final = byte_table("+-")
-_EXPONENT: Final = byte_table("eE")
-_CONTAINER_START: Final = byte_table("{[")
-_LITERAL_START: Final = byte_table("tf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,73 +46,46 @@ class Text:
         length = np.where(valid, np.diff(ends), 0) if column.null_count else np.diff(ends)
         return cls(content, ends[:-1].astype(np.int64), length, valid)
 
+    @classmethod
+    def in_quotes(cls, column: pa.Array) -> "Text":
+        """View the contents of JSON strings, as escaped as they are; anything else is not valid."""
+        text = cls.of(column)
+        filled = text.length > 0
+        first = text.data[np.where(filled, text.start, 0)] if len(text.data) else filled
+        is_string = filled & (first == _QUOTE)
+        return cls(text.data, text.start + 1, np.where(is_string, text.length - 2, 0), is_string)
+
     def at(self, rows: Ints, position: int) -> Bytes:
         """Return byte `position` of rows that are longer than that."""
         return self.data[self.start[rows] + position]
 
 
-def surely_string(column: pa.Array) -> Mask:
-    """Mark rows that are null, or whose text cannot come from a JSON value other than a string."""
-    text = Text.of(column)
-    filled = np.flatnonzero(text.length > 0)
-    first = text.at(filled, 0)
-    sure = np.ones(len(column), dtype=bool)
-    sure[filled[_CONTAINER_START[first]]] = False
-    literal = filled[_LITERAL_START[first]]
-    sure[literal[text.length[literal] <= len("false")]] = False
-    doubtful = filled[_NUMBER_START[first]]
-    sure[doubtful] = False
-    before = text.at(doubtful, 0)
-    for position in range(1, _PROBES):
-        longer = text.length[doubtful] > position
-        doubtful, before = doubtful[longer], before[longer]
-        if len(doubtful) == 0:
-            break
-        byte = text.at(doubtful, position)
-        # In a number, a sign occurs only after the letter of the exponent.
-        telling = ~_NUMBER[byte] | (_SIGN[byte] & ~_EXPONENT[before])
-        sure[doubtful[telling]] = True
-        doubtful, before = doubtful[~telling], byte[~telling]
-    return sure
+def is_bounded(column: pa.Array, most: int) -> Mask:
+    """Mark rows that are null, or JSON strings of at most so many bytes (so, of characters)."""
+    text = Text.in_quotes(column)
+    return (text.valid & (text.length <= most)) | ~present(column)
 
 
-def unquoted(column: pa.Array, most: int) -> tuple[pa.Array, Mask]:
-    """Read JSON strings of 1 to `most` bytes that need no escapes; nulls stay null.
-
-    Returns the contents, and a mask of the rows that could be read. A dictionary column is read
-    once per distinct text, and stays a dictionary.
-    """
-    if isinstance(column, pa.DictionaryArray):
-        texts, good = unquoted(column.dictionary, most)
-        return pa.DictionaryArray.from_arrays(column.indices, texts), _of_each(column, good)
-    text = Text.of(column)
-    filled = text.length > 0
-    first = text.data[np.where(filled, text.start, 0)] if len(text.data) else filled
-    good = ~text.valid | (filled & (first == ord('"')))
-    good &= ~text.valid | ((text.length >= 3) & (text.length <= most + 2))  # noqa: PLR2004
+def is_plain(column: pa.Array, most: int = _ID) -> Mask:
+    """Mark rows that are null, or JSON strings of 1 to `most` bytes that need no escapes."""
+    text = Text.in_quotes(column)
+    good = (text.valid & (text.length > 0) & (text.length <= most)) | ~present(column)
     if (text.data == ord("\\")).any():
         escaped = pc.match_substring(column, "\\").fill_null(False)  # noqa: FBT003
         good &= ~escaped.to_numpy(zero_copy_only=False)
-    return pc.utf8_slice_codeunits(column, 1, -1), good
+    return good
 
 
-def is_short_string(column: pa.Array, most: int) -> Mask:
-    """Mark rows that are null or certainly strings of 1 to `most` bytes."""
+def unquoted(column: pa.Array) -> tuple[pa.Array, Mask]:
+    """Return the contents of JSON strings, and a mask of those that are `is_plain`.
+
+    A dictionary column is read once per distinct text, and stays a dictionary.
+    """
     if isinstance(column, pa.DictionaryArray):
-        return _of_each(column, is_short_string(column.dictionary, most))
-    return is_short(column, most) & surely_string(column)
-
-
-def _of_each(column: pa.DictionaryArray, good: Mask) -> Mask:
-    """Map a mask of a dictionary's texts to its rows; nulls are good."""
-    codes = column.indices.fill_null(len(good)).to_numpy(zero_copy_only=False)
-    return np.r_[good, True][codes]
-
-
-def is_short(column: pa.Array, most: int) -> Mask:
-    """Mark rows that are null or have 1 to `most` bytes (so at most that many characters)."""
-    text = Text.of(column)
-    return ~text.valid | ((text.length >= 1) & (text.length <= most))
+        texts, good = unquoted(column.dictionary)
+        codes = column.indices.fill_null(len(good)).to_numpy(zero_copy_only=False)
+        return pa.DictionaryArray.from_arrays(column.indices, texts), np.r_[good, True][codes]
+    return pc.utf8_slice_codeunits(column, 1, -1), is_plain(column)
 
 
 def without_bytes(column: pa.Array, table: Mask) -> Mask:
@@ -134,9 +97,9 @@ def without_bytes(column: pa.Array, table: Mask) -> Mask:
 
 
 def is_hash(column: pa.Array) -> Mask:
-    """Mark rows that are null or 64 lower-case hex digits."""
-    text = Text.of(column)
-    good = ~text.valid
+    """Mark rows that are null, or JSON strings of 64 lower-case hex digits."""
+    text = Text.in_quotes(column)
+    good = ~present(column)
     rows = np.flatnonzero(text.length == _HASH_LENGTH)
     digits = _matrix(text, rows, _HASH_LENGTH)
     good[rows] = _everywhere((digits - ord("0") <= 9) | (digits - ord("a") <= 5))  # noqa: PLR2004

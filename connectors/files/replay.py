@@ -29,9 +29,10 @@ class FileSource(FixedPartitionedSource[DecodedChunk, None]):
     """The files of a folder, divided among a fixed number of lanes.
 
     All count as read at `read_at`, the start of the replay. `progress` is called with the number of
-    bytes that a lane has read since the last call. With `failures`, an error of a lane is added
-    there instead of raised, which the engine would turn into a panic; all lanes then end, without
-    a final watermark.
+    bytes that a lane has read since the last call. Each lane decodes in advance with so many
+    `threads`, and has as many chunks in memory. With `failures`, an error of a lane is added there
+    instead of raised, which the engine would turn into a panic; all lanes then end, without a final
+    watermark.
     """
 
     files: tuple[LogFile, ...]
@@ -43,6 +44,7 @@ class FileSource(FixedPartitionedSource[DecodedChunk, None]):
     progress: Progress | None = None
     read_at: int = END
     failures: list[OperatorError] | None = None
+    threads: int = 0
 
     def list_parts(self) -> list[str]:
         """Return the names of the lanes."""
@@ -56,7 +58,7 @@ class FileSource(FixedPartitionedSource[DecodedChunk, None]):
     def open(self, lane: int) -> Lane:
         """Open the files of a lane; raises LogError."""
         files = self.files[lane :: self.lanes]
-        return Lane([self._partition(file) for file in files], self.chunk_bytes)
+        return Lane([self._partition(file) for file in files], self.chunk_bytes, self.threads)
 
     def _partition(self, file: LogFile) -> Partition:
         decoder = PartitionDecoder(
@@ -126,6 +128,11 @@ class _ReplayLane(StatefulSourcePartition[DecodedChunk, None]):
     def next_awake(self) -> datetime | None:
         """Poll again at once: a replay has nothing to wait for."""
         return None
+
+    def close(self) -> None:
+        """End the threads of the lane, if it was opened."""
+        if "_lane" in vars(self):
+            self._lane.close()
 
     def snapshot(self) -> None:
         """Save nothing: a replay that was stopped starts over."""

@@ -1,8 +1,13 @@
-"""The complete files of one lane: the lane always reads the one that lags in arrival time."""
+"""The complete files of one lane: the lane always reads the one that lags in arrival time.
+
+Threads decode the next chunks of a large file while earlier ones are processed. Arrivals are
+assigned later, in order, so the result is the same with any number of threads.
+"""
 
 from codecs import BOM_UTF8
-from collections import defaultdict
-from dataclasses import dataclass
+from collections import defaultdict, deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import IO, Final
 
@@ -10,8 +15,15 @@ from attribution.columnar.frames import END, START
 from attribution.contract.document import Unreadable, read_document
 from attribution.contract.times import parse_time
 from attribution.decoded import Decoded
+from connectors.decoding.chunk import Chunk
 from connectors.decoding.clock_skew import limit_of
-from connectors.decoding.decoder import Next, PartitionDecoder, decode_together
+from connectors.decoding.decoder import (
+    Next,
+    PartitionDecoder,
+    arrange,
+    decode_together,
+    read_chunk,
+)
 from connectors.decoding.lines import Lines
 from connectors.files.folder import LogFile, reading
 from connectors.files.whole_lines import CHUNK_BYTES, SMALLEST_PART, WholeLines, size_at_most
@@ -33,6 +45,7 @@ class Partition:
     watermark: int = START
     consumed: int = 0
     is_over: bool = False
+    ahead: deque[tuple[Next, Future[Chunk]]] = field(default_factory=deque)
     _tail: WholeLines | None = None
     _raw: IO[bytes] | None = None
 
@@ -75,21 +88,31 @@ class Partition:
         return Next(self.decoder, lines, lines.numbered(first), read_at=self.read_at)
 
     def move_on(self) -> None:
-        """Advance the watermark, once the lines taken are decoded."""
-        self.watermark = END if self.is_over else max(self.watermark, self.decoder.maximum)
+        """Advance the watermark, once the lines before those `ahead` are decoded."""
+        is_over = self.is_over and not self.ahead
+        self.watermark = END if is_over else max(self.watermark, self.decoder.maximum)
 
 
 class Lane:
     """Partitions of which those that lag in arrival time are read next."""
 
-    def __init__(self, partitions: list[Partition], chunk_bytes: int = CHUNK_BYTES) -> None:
-        """Read the partitions; `chunk_bytes` are decoded at once."""
+    def __init__(
+        self, partitions: list[Partition], chunk_bytes: int = CHUNK_BYTES, threads: int = 0
+    ) -> None:
+        """Read the partitions; `chunk_bytes` are decoded at once, in advance with any `threads`."""
         self._chunk_bytes = chunk_bytes
         self._open: dict[str, list[Partition]] = defaultdict(list)
+        self._threads = ThreadPoolExecutor(threads) if threads else None
+        self._left = threads
         self.consumed = 0
         for partition in partitions:
             partition.peek()
             heappush(self._open[partition.file.stream], partition)
+
+    def close(self) -> None:
+        """End the threads; what they have decoded is lost."""
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
 
     def watermark(self, stream: str) -> int:
         """Return the watermark of a stream; the end of time without partitions."""
@@ -106,8 +129,13 @@ class Lane:
             return None
         laggard = min(each[0] for each in self._open.values() if each)
         stream = laggard.file.stream
-        taken, nexts = self._take(self._open[stream])
-        decoded = decode_together(nexts) if nexts else None
+        decoded: Decoded | None
+        if laggard.ahead:
+            taken, decoded = [heappop(self._open[stream])], self._await(laggard)
+        else:
+            taken, nexts = self._take(self._open[stream])
+            decoded = decode_together(nexts) if nexts else None
+        self._decode_ahead(taken[0])
         for each in taken:
             each.move_on()
             if each.watermark != END:
@@ -117,13 +145,30 @@ class Lane:
     def _take(self, laggards: list[Partition]) -> tuple[list[Partition], list[Next]]:
         """Take lines of one partition after another, until they are nearly a chunk."""
         taken, nexts, left = [], [], self._chunk_bytes
-        while laggards and left >= self._chunk_bytes * SMALLEST_PART:
+        while laggards and left >= self._chunk_bytes * SMALLEST_PART and not laggards[0].ahead:
             each = heappop(laggards)
             taken.append(each)
-            before = each.consumed
-            lines = each.take(left)
-            self.consumed += each.consumed - before
+            lines = self._lines_of(each, left)
             if lines is not None:
                 nexts.append(lines)
                 left -= len(lines.lines.chunk)
         return taken, nexts
+
+    def _lines_of(self, partition: Partition, limit: int) -> Next | None:
+        before = partition.consumed
+        lines = partition.take(limit)
+        self.consumed += partition.consumed - before
+        return lines
+
+    def _decode_ahead(self, partition: Partition) -> None:
+        """Let the threads that have nothing to do decode the next chunks of a partition."""
+        while self._threads is not None and self._left and not partition.is_over:
+            lines = self._lines_of(partition, self._chunk_bytes)
+            if lines is not None:
+                partition.ahead.append((lines, self._threads.submit(read_chunk, [lines])))
+                self._left -= 1
+
+    def _await(self, partition: Partition) -> Decoded:
+        lines, chunk = partition.ahead.popleft()
+        self._left += 1
+        return arrange([lines], chunk.result())

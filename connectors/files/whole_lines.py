@@ -13,7 +13,7 @@ from attribution.decoded import Decoded
 from connectors.decoding.decoder import Next, decode_together
 from connectors.files.folder import LogFile, reading
 
-CHUNK_BYTES: Final = 16_000_000
+CHUNK_BYTES: Final = 8_000_000
 """Bytes decoded at once: a query costs about 1 ms whatever it reads, so chunks must be large."""
 
 SMALLEST_PART: Final = 0.25

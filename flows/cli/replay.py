@@ -2,6 +2,7 @@
 
 # ruff: noqa: PLC0415  a command imports when it runs
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,8 +34,14 @@ def replay(
     ] = False,
     allow_unregistered: AllowUnregistered = False,
     workers: Annotated[
-        int, typer.Option(min=1, max=64, help="Threads; the result is the same with any number.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            show_default="one per core",
+            help="Threads; all but one only decode. The result is the same with any number.",
+        ),
+    ] = None,
     config: Config = None,
     overrides: Overrides = None,
     fail_on_rejects: Annotated[
@@ -65,11 +72,23 @@ def replay(
                 settings,
                 overwrite=overwrite,
                 allow_unregistered=allow_unregistered,
-                workers=workers,
+                threads=_threads(workers),
                 progress=progress,
             )
         )
     _report(db, seconds=perf_counter() - started, quiet=quiet, fail_on_rejects=fail_on_rejects)
+
+
+def _threads(workers: int | None) -> int:
+    """Return the number of threads that decode in advance; one worker does all the rest."""
+    return (workers or _cores()) - 1
+
+
+def _cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager

@@ -45,7 +45,10 @@ its strides are long; memory is needed for the records that arrive within one.""
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """What to replay, and how. `progress` is called with bytes of files read, from any thread."""
+    """What to replay, and how. `progress` is called with bytes of files read, from any thread.
+
+    `workers` are those of the engine, each with a lane; a lane decodes with so many `threads`.
+    """
 
     folder: Path
     database: Path
@@ -53,6 +56,7 @@ class ReplayOptions:
     overwrite: bool = False
     allow_unregistered: bool = False
     workers: int = 1
+    threads: int = 0
     chunk_bytes: int | None = None
     key_groups: int | None = None
     progress: Callable[[int], None] | None = None
@@ -116,6 +120,7 @@ class Replay:
             progress=job.progress,
             read_at=self.started_at,
             failures=failures,
+            threads=job.threads,
         )
         groups = self.key_groups
         return build_flow(Io(source, sink, job.workers, groups, watermark_interval=STRIDE), policy)

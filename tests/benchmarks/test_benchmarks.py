@@ -14,7 +14,7 @@ from benchmarks.harness.soak_picture import draw
 from benchmarks.harness.soak_series import SERIES, Curves, verdicts
 from benchmarks.keeping import UNKEPT, cost_of_backlog
 from benchmarks.reference import run_reference
-from benchmarks.replay import Race, report
+from benchmarks.replay import BATCH, EQUAL, EQUAL_2, REPLAY, race, report
 from benchmarks.restarts import killed_state, restart
 
 
@@ -49,19 +49,39 @@ def test_medians_are_taken_figure_by_figure() -> None:
 
 
 def test_the_last_line_of_the_report_is_one_json_object() -> None:
-    race = Race(1_200_000, ours=Cost(3, 4, 500), reference=Cost(4, 5, 700))
-    assert json.loads(report(race, state_bytes=80.5).splitlines()[-1]) == {
-        "cpu_ratio": 0.75,
-        "wall_ratio": 0.8,
-        "records_per_second": 300_000,
-        "peak_mb": 500,
-        "bytes_per_key": 80.5,
-    }
+    costs = {REPLAY: Cost(3, 4, 500), BATCH: Cost(4, 5, 700)}
+    bare = {"cpu_ratio_equal": None, "wall_ratio_equal_2": None}
+    assert _figures(costs) == bare | FIGURES
+    equal = {EQUAL: Cost(6, 9, 700), EQUAL_2: Cost(7, 8, 800)}
+    assert _figures(costs | equal) == {"cpu_ratio_equal": 0.5, "wall_ratio_equal_2": 0.5} | FIGURES
+
+
+def _figures(costs: dict[str, Cost]) -> dict[str, object]:
+    shown = report(costs, records=1_200_000, state_bytes=80.5)
+    figures: dict[str, object] = json.loads(shown.splitlines()[-1])
+    return figures
+
+
+FIGURES = {
+    "cpu_ratio": 0.75,
+    "wall_ratio": 0.8,
+    "records_per_second": 300_000,
+    "peak_mb": 500,
+    "bytes_per_key": 80.5,
+}
 
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cached_log(tmp_path_factory.mktemp("cache"), impressions=2_000, events=400)
+
+
+def test_a_script_with_the_same_result_joins_the_race(log: Path, tmp_path: Path) -> None:
+    script = tmp_path / "equal.py"
+    script.write_text("import sys; open(sys.argv[2], 'w').write(sys.argv[3])")
+    costs = race(log, runs=1, equal=script)
+    assert list(costs) == [REPLAY, BATCH, EQUAL, EQUAL_2]
+    assert (log / "batch.duckdb").read_text() == "2"
 
 
 def test_a_run_that_keeps_nothing_reads_the_same_log(log: Path, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ class Shape:
     key_groups: int = 4
     chunk_bytes: int = 1_000_000
     watermark_interval: int = 0
+    threads: int = 0
 
 
 class Flow:
@@ -72,6 +73,7 @@ class Flow:
             load_registry(folder, allow_unregistered=allow_unregistered),
             chunk_bytes=shape.chunk_bytes,
             read_at=read_at,
+            threads=shape.threads,
         )
         io = Io(
             source,

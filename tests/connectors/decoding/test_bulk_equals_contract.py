@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from attribution.contract.document import MAX_DEPTH
 from attribution.contract.event import judge_event
 from attribution.contract.impression import judge_impression
 from attribution.policy import Policy
@@ -110,6 +111,22 @@ def test_half_of_a_surrogate_pair_in_any_place(
     sound = DOCUMENTS[stream]
     lines = [write(put(sound, place, half)) for place in PATHS[stream]]
     assert decoders.differences(stream, lines) == ""
+
+
+SHORTEST = {
+    "impressions": b'{"advertiser_id":"a","impression_id":"i","type":"click",'
+    b'"time":"2026-05-01T08:00:00Z","campaign_id":"c","x":%b}',
+    "events": b'{"advertiser_id":"adv","event_source_id":"src",'
+    b'"received_at":"2026-05-01T08:00:00Z","events":[{"event_id":"e","event_type":"lead","event_time":"2026-05-01T08:00:00Z"}],'
+    b'"x":%b}',
+}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_how_deep_the_shortest_documents_nest(decoders: BothDecoders, stream: str) -> None:
+    for depth in (MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1):
+        line = SHORTEST[stream] % (b"[" * depth + b"]" * depth)
+        assert decoders.differences(stream, [line]) == ""
 
 
 def test_any_number_of_events(decoders: BothDecoders) -> None:

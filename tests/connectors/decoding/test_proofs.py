@@ -11,9 +11,9 @@ from attribution.contract.times import parse_time
 from connectors.decoding.proofs import (
     fixed_point,
     instants,
+    is_bounded,
     is_hash,
-    is_short,
-    surely_string,
+    is_plain,
     unquoted,
 )
 
@@ -25,63 +25,31 @@ def column(texts: Texts) -> pa.Array:
     return pa.array(["before", *texts, "after"], pa.string()).slice(1, len(texts))
 
 
-@pytest.mark.parametrize(
-    ("text", "sure"),
-    [
-        (None, True),
-        ("", True),
-        ("abc", True),
-        ("a1", True),
-        ("1a", True),
-        ("12345", False),
-        ("-1.5e+5", False),
-        ("1e5x", True),
-        ("1E-5", False),
-        ("1-5", True),
-        ("46549549-1e3e-4280-8015-437888e42069", True),
-        ("9" * 40, False),
-        ("9" * 31 + "x", True),
-        ("9" * 32 + "x", False),
-        ("true", False),
-        ("false", False),
-        ("truth-or-dare", True),
-        ("{}", False),
-        ("[1]", False),
-        ("null", True),
-        ('"', True),
-    ],
-)
-def test_what_no_other_json_reads_as(text: str | None, *, sure: bool) -> None:
-    assert surely_string(column([text])).tolist() == [sure]
-
-
 def test_json_strings_lose_their_quotes() -> None:
-    texts: Texts = ['"a"', None, '""', '"ab"', '"abc"', "12", '"a\\n"', "{}", '"é"']
-    content, good = unquoted(column(texts), 2)
-    assert good.tolist() == [True, True, False, True, False, False, False, False, True]
-    assert content.filter(pa.array(good)).to_pylist() == ["a", None, "ab", "é"]
+    texts: Texts = ['"a"', None, '""', '"é"', f'"{"x" * 256}"', f'"{"x" * 257}"']
+    other: Texts = ["12", '"a\\n"', "{}", "[]", "true", "-1"]
+    content, good = unquoted(column([*texts, *other]))
+    assert good.tolist() == [True, True, False, True, True, False] + [False] * len(other)
+    assert content.filter(pa.array(good)).to_pylist() == ["a", None, "é", "x" * 256]
 
 
 def test_a_dictionary_of_json_strings_stays_one() -> None:
-    content, good = unquoted(column(['"a"', "1", '"a"', None]).dictionary_encode(), 2)
+    content, good = unquoted(column(['"a"', "1", '"a"', None]).dictionary_encode())
     assert good.tolist() == [True, False, True, True]
     assert content.filter(pa.array(good)).to_pylist() == ["a", "a", None]
 
 
-def test_lengths_are_counted_in_bytes() -> None:
-    assert is_short(column([None, "", "ab", "é", "abc"]), 2).tolist() == [
-        True,
-        False,
-        True,
-        True,
-        False,
-    ]
+def test_lengths_are_counted_in_bytes_without_the_quotes() -> None:
+    texts: Texts = [None, '""', '"ab"', '"é"', '"abc"', '"\\n"', "12", "{}"]
+    assert is_bounded(column(texts), 2).tolist() == [True] * 4 + [False, True, False, False]
+    assert is_plain(column(texts), 2).tolist() == [True, False, True, True] + [False] * 4
 
 
 def test_hashes() -> None:
     sound = "0123456789abcdef" * 4
-    texts: Texts = [None, sound, sound.upper(), sound[1:], sound[1:] + "g", sound[1:] + "/", ""]
-    assert is_hash(column(texts)).tolist() == [True, True, False, False, False, False, False]
+    odd = [sound.upper(), sound[1:], sound[1:] + "g", sound[1:] + "/", ""]
+    texts: Texts = [None, f'"{sound}"', *(f'"{text}"' for text in odd), sound, f"1{sound[1:]}1"]
+    assert is_hash(column(texts)).tolist() == [True, True] + [False] * 7
 
 
 @pytest.mark.parametrize(

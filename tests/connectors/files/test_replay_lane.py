@@ -87,6 +87,22 @@ def test_records_are_the_same_in_any_chunks(many: Path, chunk_bytes: int) -> Non
     assert places(chunks_of(lane_of(many, chunk_bytes))) == EXPECTED
 
 
+def test_threads_decode_as_many_chunks_of_a_large_file_in_advance(tmp_path: Path) -> None:
+    records = [impression(f"{at}", received_at=at) for at in range(100)]
+    write_log(tmp_path, impressions={name_of(0): records}, events={"events.ndjson": [envelope()]})
+    size = (tmp_path / name_of(0)).stat().st_size
+    apart = places(chunks_of(lane_of(tmp_path, size // 10)))
+    lane, chunks = Lane(partitions_of(tmp_path), size // 10, threads=3), 0
+    found = []
+    while (read := lane.read()) is not None:
+        if read[1] is not None:
+            found.append(read[1])
+        chunks += read[0] == "impressions"
+        assert lane.consumed <= (chunks + 3) * size / 10 + 1_000
+    assert places(iter(found)) == apart
+    lane.close()
+
+
 def test_a_chunk_is_of_the_files_that_lag_and_not_of_more(many: Path) -> None:
     chunks = list(chunks_of(lane_of(many, 10_000)))
     order = [part.partition for decoded in chunks for part in decoded.parts]

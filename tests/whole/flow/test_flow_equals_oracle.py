@@ -21,6 +21,7 @@ shapes = st.builds(
     key_groups=st.integers(1, 16),
     chunk_bytes=st.sampled_from([1, 300, 3_000, 1_000_000]),
     watermark_interval=st.sampled_from([0, 1, HOUR, DAY]),
+    threads=st.sampled_from([0, 0, 1, 3]),
 )
 
 

@@ -64,8 +64,8 @@ def expected(log: Path, policy: Policy) -> Tables:
 
 
 @pytest.mark.parametrize(
-    ("workers", "key_groups", "chunk_bytes"),
-    [(1, None, None), (2, None, 20_000), (3, 16, 100_000)],
+    ("workers", "key_groups", "chunk_bytes", "threads"),
+    [(1, None, None, 0), (2, None, 20_000, 0), (1, None, 20_000, 2), (3, 16, 100_000, 4)],
 )
 def test_the_command_agrees_with_the_oracle(  # noqa: PLR0913  the fixtures and what varies
     tmp_path: Path,
@@ -76,6 +76,7 @@ def test_the_command_agrees_with_the_oracle(  # noqa: PLR0913  the fixtures and 
     workers: int,
     key_groups: int | None,
     chunk_bytes: int | None,
+    threads: int,
 ) -> None:
     job = ReplayOptions(
         folder=log,
@@ -84,6 +85,7 @@ def test_the_command_agrees_with_the_oracle(  # noqa: PLR0913  the fixtures and 
         workers=workers,
         key_groups=key_groups,
         chunk_bytes=chunk_bytes,
+        threads=threads,
     )
     replay(job)
     assert compare(expected, read_result(job.database)) == []
