@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from flows.process import tuning
 from tests.chaos.job import Job
 from tests.support.running import MANY, append, ended, has, new_job, runs_until
 
@@ -17,6 +18,11 @@ pytest_plugins = ["tests.support.brokers.fixtures"]
 # A deadline measures the machine, not the code; the blob reproduces a failure seen elsewhere.
 hypothesis.settings.register_profile("tributary", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tributary")
+
+
+# A replay keeps freed memory for its own short life. Kept for that of all tests, it grows so far
+# that the kernel lets no test fork.
+tuning.KEPT_BYTES = 128 * 1024  # type: ignore[misc]
 
 
 @pytest.fixture(autouse=True)

@@ -59,7 +59,8 @@ def one_of(words: Collection[str]) -> AfterValidator:
     def is_known(word: str) -> str:
         if word not in known:
             kind = "unknown_word"
-            raise PydanticCustomError(kind, "not a word of the vocabulary")
+            context = {"words": ", ".join(words)}
+            raise PydanticCustomError(kind, "expected one of {words}", context)
         return word
 
     return AfterValidator(is_known)

@@ -36,10 +36,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that cannot be sent, by its number from 1."""
+    """A line that cannot be sent, by its number from 1, and its text."""
 
     line: int
     message: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Reader:
                 continue
             document = read_document(line)
             if isinstance(document, Unreadable):
-                yield BadLine(number, document.message)
+                yield BadLine(number, document.message, line.decode(errors="replace"))
             elif "events" in document:
                 yield self._saved(number, document)
             elif self.advertiser is None or self.source is None:
@@ -80,10 +81,11 @@ class Reader:
 
     def _saved(self, number: int, document: JsonObject) -> Call | BadLine:
         advertiser, events = self.advertiser or document.get("advertiser_id"), document["events"]
+        text = write_document(document).decode()
         if not isinstance(advertiser, str):
-            return BadLine(number, "a call without advertiser_id needs --advertiser")
+            return BadLine(number, "a call without advertiser_id needs --advertiser", text)
         if not isinstance(events, list) or not events:
-            return BadLine(number, "events of a call are an array of at least one")
+            return BadLine(number, "events of a call are an array of at least one", text)
         head = JsonObject([pair for pair in document.pairs if pair[0] not in _SET_BY_SERVER])
         return Call(
             advertiser,

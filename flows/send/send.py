@@ -57,7 +57,7 @@ class Sender:
         for call in calls:
             if isinstance(call, BadLine):
                 message = f"line {call.line}: {call.message}"
-                yield Sent(1, [tributary_client.Refused("", UNREADABLE, message)])
+                yield Sent(1, [tributary_client.Refused(call.text, UNREADABLE, message)])
                 continue
             path = f"/api/buyer/advertisers/{quote(call.advertiser_id, safe='')}/log-event"
             url = self.url.rstrip("/") + path
@@ -67,5 +67,5 @@ class Sender:
             yield Sent(len(call.events), refused)
 
     def _wait(self, seconds: float) -> None:
-        self.tell(f"the API takes nothing now; next try in {seconds:.0f} s")
+        self.tell(f"{self.url} does not take it now; next try in {seconds:.0f} s")
         time.sleep(seconds)

@@ -14,7 +14,7 @@ from attribution.registry import (
     SourceVersion,
     judge_source,
 )
-from attribution.vocabulary import Code, Warn
+from attribution.vocabulary import EVENT_TYPES, Code, Warn
 from tests.attribution.contract.builders import accept
 
 SHOP = SourceVersion(advertiser_id="a", event_source_id="shop", name="shop")
@@ -87,7 +87,7 @@ def test_a_bad_file_is_refused_with_every_fault_and_its_place() -> None:
         registry(entry(), entry(event_types=["impulse"], name=""), entry(), {"advertiser_id": "a"})
     assert str(caught.value) == (
         "event_sources[1].name: String should have at least 1 character; "
-        "event_sources[1].event_types[0]: not a word of the vocabulary; "
+        f"event_sources[1].event_types[0]: expected one of {', '.join(EVENT_TYPES)}; "
         "event_sources[2].event_source_id: each source is expected once per advertiser; "
         "event_sources[3].event_source_id: Field required"
     )
