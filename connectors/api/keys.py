@@ -47,6 +47,10 @@ class ApiKey:
     created_at: int
     revoked_at: int | None = None
 
+    def is_valid(self, now: int) -> bool:
+        """Return whether the key may be used at an instant (us)."""
+        return self.revoked_at is None or now < self.revoked_at
+
     def may(self, right: str, advertiser_id: str | None = None) -> bool:
         """Return whether the key has a right, for an advertiser if one is named."""
         is_in_scope = not self.advertisers or advertiser_id in {None, *self.advertisers}
@@ -97,7 +101,7 @@ class KeyStore:
             for found, *row in connection.execute(f"select hash, {_COLUMNS} from keys"):
                 if hmac.compare_digest(found, wanted):
                     key = _key(row)
-                    return key if key.revoked_at is None else None
+                    return key if key.is_valid(time_ns() // 1_000) else None
         return None
 
     def all(self) -> list[ApiKey]:
@@ -106,14 +110,23 @@ class KeyStore:
             rows = connection.execute(f"select {_COLUMNS} from keys order by created_at, id")
             return [_key(row) for row in rows]
 
-    def revoke(self, key_id: str) -> bool:
-        """Revoke a key; return whether there was one that was valid."""
+    def revoke(self, key_id: str, *, after_seconds: int = 0) -> bool:
+        """Revoke a key, now or later; return whether there was one that was valid."""
+        now = time_ns() // 1_000
         with self._opened() as connection:
             done = connection.execute(
-                "update keys set revoked_at = ? where id = ? and revoked_at is null",
-                (time_ns() // 1_000, key_id),
+                "update keys set revoked_at = ?1 where id = ?2 "
+                "and (revoked_at is null or revoked_at > ?3)",
+                (now + after_seconds * 1_000_000, key_id, now),
             )
             return done.rowcount == 1
+
+    def rotate(self, key_id: str, *, overlap_seconds: int) -> tuple[ApiKey, str] | None:
+        """Make a key like another, which is valid for a while yet; None if that one is not."""
+        if not self.revoke(key_id, after_seconds=overlap_seconds):
+            return None
+        (old,) = (key for key in self.all() if key.id == key_id)
+        return self.create(old.name, advertisers=sorted(old.advertisers), rights=sorted(old.rights))
 
     def secret(self, purpose: str) -> bytes:
         """Return the server's secret for a purpose, made when it is first asked for."""

@@ -3,15 +3,19 @@
 # ruff: noqa: PLC0415  a command imports when it runs
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from flows.cli.failures import MISTAKEN, reporting
 
-keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+keys = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke API keys.")
 
 Folder = Annotated[Path, typer.Argument(show_default=False, help="Folder of the log, or of up.")]
+
+Staging = Annotated[
+    bool, typer.Option("--staging", help="For an API that is served with --staging.")
+]
 
 
 @keys.command()
@@ -28,9 +32,7 @@ def create(
         list[str] | None,
         typer.Option("--right", metavar="RIGHT", help="write, read or admin. May be repeated."),
     ] = None,
-    staging: Annotated[
-        bool, typer.Option("--staging", help="For an API that is served with --staging.")
-    ] = False,
+    staging: Staging = False,
 ) -> None:
     """Make a key; its secret is shown once and stored nowhere.
 
@@ -78,6 +80,32 @@ def list_keys(folder: Folder) -> None:
 
 @keys.command()
 @reporting
+def rotate(
+    folder: Folder,
+    key: Annotated[str, typer.Argument(show_default=False, help="As listed.")],
+    *,
+    hours: Annotated[
+        int, typer.Option("--overlap", min=0, max=8_760, help="Hours that the old key is valid.")
+    ] = 24,
+    staging: Staging = False,
+) -> None:
+    """Make a key like another; that one is revoked after --overlap hours."""
+    from connectors.api.keys import KeyStore
+    from flows.serve.serve import KEYS
+    from flows.serve.up import log_of
+
+    made = KeyStore(log_of(folder) / KEYS, is_staging=staging).rotate(
+        key, overlap_seconds=hours * 3_600
+    )
+    if made is None:
+        _unknown(key)
+    new, secret = made
+    typer.echo(f"{secret}\nkey {new.id}; this is the only time its secret is shown")
+    typer.echo(f"{key} is revoked in {hours} h")
+
+
+@keys.command()
+@reporting
 def revoke(
     folder: Folder, key: Annotated[str, typer.Argument(show_default=False, help="As listed.")]
 ) -> None:
@@ -87,6 +115,10 @@ def revoke(
     from flows.serve.up import log_of
 
     if not KeyStore(log_of(folder) / KEYS).revoke(key):
-        typer.echo(f"tributary: no valid key {key}; list them with: tributary keys list", err=True)
-        raise typer.Exit(MISTAKEN)
+        _unknown(key)
     typer.echo(f"revoked {key}")
+
+
+def _unknown(key: str) -> NoReturn:
+    typer.echo(f"tributary: no valid key {key}; list them with: tributary keys list", err=True)
+    raise typer.Exit(MISTAKEN)

@@ -32,6 +32,24 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
     assert run("revoke", tmp_path, key.id).exit_code == 2
 
 
+def test_a_rotated_key_is_valid_for_a_while_beside_the_new_one(tmp_path: Path) -> None:
+    store = KeyStore(tmp_path / KEYS)
+    old = run("create", tmp_path, "--name", "shop", "--right", "write").stdout.split()[0]
+    first = store.find(old)
+    assert first is not None
+    new = run("rotate", tmp_path, first.id).stdout.split()[0]
+    second = store.find(new)
+    assert second is not None
+    assert (second.name, second.rights) == ("shop", frozenset({"write"}))
+    assert second.id != first.id
+    assert store.find(old) is not None
+    run("rotate", tmp_path, second.id, "--overlap", "0")
+    assert store.find(new) is None
+    assert run("revoke", tmp_path, first.id).exit_code == 0
+    assert store.find(old) is None
+    assert run("rotate", tmp_path, first.id).exit_code == 2
+
+
 def test_an_unknown_right_is_refused(tmp_path: Path) -> None:
     refused = run("create", tmp_path, "--right", "own")
     assert refused.exit_code == 2
