@@ -5,6 +5,7 @@ The run is read from the result file and its log is decoded again. The rules are
 `connectors/verify/tables.py`. For a continuous run, only settled conversions are compared.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,13 @@ from connectors.verify.compare import Difference, TableCheck, compare
 from connectors.verify.expected import compute_expected, count_unsettled
 from connectors.verify.tables import COMPARISONS, PROVISIONAL_COMPARISONS
 from connectors.wording import counted
-from flows.analysis.recorded import RecordedRun, attach
+from flows.analysis.recorded import RecordedRun, ResultError, attach
 from flows.settings.kafka import KafkaSettings
 
-MEMORY_LIMIT: Final = "1GB"
-"""Beyond this DuckDB spills to disk; a verify must fit beside the job on a small machine."""
+MEMORY_MIN: Final = 1 << 30
+MEMORY_SHARE: Final = 4
+"""A quarter of the machine's memory, at least so many bytes, may be used; beyond that DuckDB spills
+to disk what it can. A verify must fit beside the job."""
 
 DIFFERING_ROWS_SHOWN: Final = 20
 """Per table: enough to see the pattern, few enough to read."""
@@ -66,11 +69,18 @@ def verify(
     with TemporaryDirectory(prefix="tributary-verify-") as scratch, _workspace(scratch) as space:
         attach(space, database)
         run = RecordedRun.last_of(space)
-        run.load(space, folder, kafka)
-        compute_expected(space)
-        comparisons = COMPARISONS + (PROVISIONAL_COMPARISONS if run.is_continuous else ())
-        checks = tuple(compare(space, each, limit=limit) for each in comparisons)
-        verification = Verification(checks, *count_unsettled(space))
+        try:
+            run.load(space, folder, kafka)
+            compute_expected(space)
+            comparisons = COMPARISONS + (PROVISIONAL_COMPARISONS if run.is_continuous else ())
+            checks = tuple(compare(space, each, limit=limit) for each in comparisons)
+            verification = Verification(checks, *count_unsettled(space))
+        except duckdb.OutOfMemoryException as error:
+            msg = (
+                f"{database} cannot be verified with {memory_limit() >> 20:,} MB of memory; "
+                f"that is 1/{MEMORY_SHARE} of this machine's: verify it on a machine with more"
+            )
+            raise ResultError(msg) from error
     if not verification.is_equal:
         run.check_log(folder)  # differences from a changed log mean nothing
     return verification
@@ -89,9 +99,15 @@ def report(verification: Verification) -> Iterator[str]:
     yield "no differences" if verification.is_equal else "the result is not what the log makes it"
 
 
+def memory_limit() -> int:
+    """Return the bytes of memory that a verify may use."""
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(MEMORY_MIN, physical // MEMORY_SHARE)
+
+
 def _workspace(scratch: str) -> duckdb.DuckDBPyConnection:
     """Open a database on disk, in the folder `scratch`: a log may be larger than memory."""
     return duckdb.connect(
         Path(scratch) / "verify.duckdb",
-        config={"memory_limit": MEMORY_LIMIT, "temp_directory": scratch},
+        config={"memory_limit": f"{memory_limit()}B", "temp_directory": scratch},
     )
