@@ -82,10 +82,19 @@ class LogEvents:
     rate: Rate = field(default_factory=lambda: Rate(0, "events"))
 
     async def take(
-        self, advertiser_id: str, body: bytes, *, validate_only: bool, agent: str = ""
+        self,
+        advertiser_id: str,
+        body: bytes,
+        *,
+        validate_only: bool,
+        agent: str = "",
+        only: frozenset[str] = frozenset(),
     ) -> Answer:
-        """Judge a call of an agent, and keep it; raises ProblemError."""
-        verdict, document = await self._judged(advertiser_id, body)
+        """Judge a call of an agent, and keep it; raises ProblemError.
+
+        With `only`, any other event source is answered like one that does not exist.
+        """
+        verdict, document = await self._judged(advertiser_id, body, only)
         if validate_only:
             return Answer(verdict, None)
         self.rate.take(agent, verdict.received)
@@ -118,18 +127,22 @@ class LogEvents:
         except StoreFullError as error:
             raise ProblemError(unavailable("too much waits to be stored; send it again")) from error
 
-    async def _judged(self, advertiser_id: str, body: bytes) -> tuple[CallVerdict, bytes]:
+    async def _judged(
+        self, advertiser_id: str, body: bytes, only: frozenset[str]
+    ) -> tuple[CallVerdict, bytes]:
         """Return the verdict on a call, and the document to keep; both ways agree."""
         if len(body) < BULK_BYTES_MIN:
-            return self._judge_one_by_one(advertiser_id, body)
-        if body.startswith(b"{"):
+            return self._judge_one_by_one(advertiser_id, body, only)
+        if body.startswith(b"{") and not only:
             verdict = await asyncio.wrap_future(self.bulk.judge(_prefixed(advertiser_id, body)))
             text = await asyncio.to_thread(_clean_text, body) if verdict is not None else None
             if verdict is not None and text is not None:
                 return verdict, _prefixed(advertiser_id, text)
-        return await asyncio.to_thread(self._judge_one_by_one, advertiser_id, body)
+        return await asyncio.to_thread(self._judge_one_by_one, advertiser_id, body, only)
 
-    def _judge_one_by_one(self, advertiser_id: str, body: bytes) -> tuple[CallVerdict, bytes]:
+    def _judge_one_by_one(
+        self, advertiser_id: str, body: bytes, only: frozenset[str]
+    ) -> tuple[CallVerdict, bytes]:
         document = _document(body)
         now = time.time_ns() // 1_000
         # As in what is stored, path and clock come before what the body says of them.
@@ -141,7 +154,7 @@ class LogEvents:
         if isinstance(envelope, Refusal):
             raise ProblemError(_refused(envelope))
         source = self.sources.find(advertiser_id, envelope.event_source_id)
-        if source is None:
+        if source is None or (only and envelope.event_source_id not in only):
             raise ProblemError(NOT_FOUND)
         clean, is_changed = scrubbed(document)
         text = write_document(clean) if is_changed else _one_line(body)

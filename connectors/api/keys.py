@@ -26,7 +26,8 @@ RIGHTS: Final = ("write", "read", "admin")
 _SCHEMA: Final = """
 create table if not exists keys (
   id text primary key, hash blob not null, name text not null, advertisers text not null,
-  rights text not null, created_at integer not null, revoked_at integer) strict;
+  sources text not null, rights text not null, created_at integer not null,
+  revoked_at integer) strict;
 create table if not exists pepper (value blob not null) strict;
 create table if not exists secrets (purpose text primary key, value blob not null) strict;
 """
@@ -38,11 +39,15 @@ class KeyStoreError(OperatorError):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key without its secret. No `advertisers` stands for all of them; times are in us."""
+    """A key without its secret; times are in us.
+
+    No `advertisers`, or no `sources`, stands for all of them.
+    """
 
     id: str
     name: str
     advertisers: frozenset[str]
+    sources: frozenset[str]
     rights: frozenset[str]
     created_at: int
     revoked_at: int | None = None
@@ -65,7 +70,12 @@ class KeyStore:
     is_staging: bool = False
 
     def create(
-        self, name: str, *, advertisers: Sequence[str] = (), rights: Sequence[str] = RIGHTS
+        self,
+        name: str,
+        *,
+        advertisers: Sequence[str] = (),
+        sources: Sequence[str] = (),
+        rights: Sequence[str] = RIGHTS,
     ) -> tuple[ApiKey, str]:
         """Make a key; its secret is returned once and stored nowhere."""
         prefix = STAGING_PREFIX if self.is_staging else PREFIX
@@ -74,6 +84,7 @@ class KeyStore:
             secrets.token_hex(4),
             name,
             frozenset(advertisers),
+            frozenset(sources),
             frozenset(rights),
             time_ns() // 1_000,
         )
@@ -81,13 +92,14 @@ class KeyStore:
             key.id,
             name,
             json.dumps(sorted(key.advertisers)),
+            json.dumps(sorted(key.sources)),
             json.dumps(sorted(key.rights)),
             key.created_at,
         )
         with self._opened() as connection:
             connection.execute(
-                "insert into keys (id, hash, name, advertisers, rights, created_at) "
-                "values (?1, ?6, ?2, ?3, ?4, ?5)",
+                "insert into keys (id, hash, name, advertisers, sources, rights, created_at) "
+                "values (?1, ?7, ?2, ?3, ?4, ?5, ?6)",
                 (*row, _hash(_pepper(connection), secret)),
             )
         return key, secret
@@ -152,15 +164,16 @@ class KeyStore:
             raise KeyStoreError(msg) from error
 
 
-_COLUMNS: Final = "id, name, advertisers, rights, created_at, revoked_at"
+_COLUMNS: Final = "id, name, advertisers, sources, rights, created_at, revoked_at"
 
 
 def _key(row: Sequence[object]) -> ApiKey:
-    key_id, name, advertisers, rights, created_at, revoked_at = row
+    key_id, name, advertisers, sources, rights, created_at, revoked_at = row
     return ApiKey(
         str(key_id),
         str(name),
         frozenset(json.loads(str(advertisers))),
+        frozenset(json.loads(str(sources))),
         frozenset(json.loads(str(rights))),
         int(str(created_at)),
         None if revoked_at is None else int(str(revoked_at)),

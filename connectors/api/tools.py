@@ -100,7 +100,9 @@ async def call_tool(api: Api, key: ApiKey, name: str, text: bytes) -> ToolAnswer
 async def _log_event(api: Api, key: ApiKey, arguments: Arguments) -> Done:
     _require_key(arguments.read)
     advertiser_id = _advertiser(key, "write", arguments.read)
-    found = await api.calls.take(advertiser_id, arguments.text, validate_only=False, agent=key.id)
+    found = await api.calls.take(
+        advertiser_id, arguments.text, validate_only=False, agent=key.id, only=key.sources
+    )
     return Done(found.rest(), found.receipt or "", is_replayed=found.is_replayed)
 
 

@@ -28,6 +28,10 @@ def create(
         list[str] | None,
         typer.Option("--advertiser", metavar="ID", help="Only for it. May be repeated."),
     ] = None,
+    sources: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="ID", help="Only events of it. May be repeated."),
+    ] = None,
     rights: Annotated[
         list[str] | None,
         typer.Option("--right", metavar="RIGHT", help="write, read or admin. May be repeated."),
@@ -49,7 +53,9 @@ def create(
         )
         raise typer.Exit(MISTAKEN)
     store = KeyStore(log_of(folder) / KEYS, is_staging=staging)
-    key, secret = store.create(name, advertisers=advertisers or (), rights=rights or RIGHTS)
+    key, secret = store.create(
+        name, advertisers=advertisers or (), sources=sources or (), rights=rights or RIGHTS
+    )
     typer.echo(f"{secret}\nkey {key.id}; this is the only time its secret is shown", err=False)
 
 
@@ -68,13 +74,14 @@ def list_keys(folder: Folder) -> None:
             key.id,
             key.name,
             ", ".join(sorted(key.advertisers)) or "all",
+            ", ".join(sorted(key.sources)) or "all",
             ", ".join(sorted(key.rights)),
             write_time(key.created_at),
             "" if key.revoked_at is None else write_time(key.revoked_at),
         ]
         for key in KeyStore(log_of(folder) / KEYS).all()
     ]
-    headers = ["key", "name", "advertisers", "rights", "made", "revoked"]
+    headers = ["key", "name", "advertisers", "sources", "rights", "made", "revoked"]
     typer.echo(text_table(headers, rows) if rows else "no API keys")
 
 

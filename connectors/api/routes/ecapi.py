@@ -19,10 +19,12 @@ def ecapi_router(api: Api) -> APIRouter:
         """Log one event of ECAPI 1.0; `mapping` says what became of its fields."""
 
         async def answer() -> Response:
-            advertiser_id = api.only_advertiser(request, "write")
+            key, advertiser_id = api.caller_for_one(request, "write")
             call, report = from_ecapi(await read_object(request))
             body = write_document(call)
-            found = await api.calls.take(advertiser_id, body, validate_only=validate_only)
+            found = await api.calls.take(
+                advertiser_id, body, validate_only=validate_only, agent=key.id, only=key.sources
+            )
             mapping = {"mapped": report.mapped, "dropped": report.dropped}
             return api.answer(found.rest() | {"mapping": mapping}, found.receipt)
 

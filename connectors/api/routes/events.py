@@ -23,7 +23,7 @@ def events_router(api: Api) -> APIRouter:
             key = api.caller(request, "write", advertiser_id)
             body = await read_body(request)
             found = await api.calls.take(
-                advertiser_id, body, validate_only=validate_only, agent=key.id
+                advertiser_id, body, validate_only=validate_only, agent=key.id, only=key.sources
             )
             return api.answer(found.rest(), found.receipt, is_replayed=found.is_replayed)
 
@@ -37,7 +37,7 @@ def events_router(api: Api) -> APIRouter:
             body = await read_body(request)
             try:
                 found = await api.calls.take(
-                    advertiser_id, body, validate_only=validate_only, agent=key.id
+                    advertiser_id, body, validate_only=validate_only, agent=key.id, only=key.sources
                 )
             except ProblemError as error:
                 is_unknown = error.problem is NOT_FOUND

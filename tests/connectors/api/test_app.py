@@ -134,6 +134,18 @@ def test_a_foreign_advertiser_is_answered_like_one_that_does_not_exist(
     assert listing.status_code == 403, "it may write only"
 
 
+@pytest.mark.parametrize("events", [1, 200])
+def test_a_key_for_some_sources_knows_no_others(registered: Served, events: int) -> None:
+    headers = {}
+    for source in ("src", "other"):
+        _, secret = registered.keys.create(source, sources=[source], rights=["write"])
+        headers[source] = {"Authorization": f"Bearer {secret}"}
+    document = call(*[raw.event(f"e{at}") for at in range(events)])
+    assert registered.log(document, headers=headers["src"]).status_code == 200
+    assert registered.log(document, headers=headers["other"]).status_code == 404
+    assert len(registered.stored()) == 1
+
+
 def test_the_conversion_api_takes_the_advertiser_of_its_key(registered: Served) -> None:
     _, secret = registered.keys.create("one", advertisers=["adv"], rights=["write"])
     headers = {"Authorization": f"Bearer {secret}"}
