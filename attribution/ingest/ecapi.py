@@ -80,7 +80,7 @@ class _Reader:
         )
 
     def finish(self) -> None:
-        """Note the fields that nobody asked for."""
+        """Report the fields that were not read as dropped."""
         rest = self._given.keys() - self._seen
         self._report.dropped += [self._path + key for key in sorted(rest)]
 

@@ -30,7 +30,7 @@ def hash_phone(text: str) -> str:
     """Return the hash of a phone number as E.164 (`+12125550000`); raises IdentifierError.
 
     Blanks, brackets, dots, slashes, dashes and leading zeros are left out, and so is `(0)`. The
-    country code must be there: without it, nobody knows whose number it is.
+    country code must be there: without it, the number is ambiguous.
     """
     number = _INTERNATIONAL.fullmatch(_SYMBOLS.sub("", _TRUNK_ZERO.sub("", text)))
     if not number:

@@ -143,6 +143,10 @@ def unavailable(message: str, retry_after_seconds: int = 1) -> CallProblem:
     )
 
 
+NOT_STORED: Final = unavailable("nothing can be stored now; send it again")
+
+DISK_FULL: Final = unavailable("the disk is nearly full", retry_after_seconds=60)
+
 CAPI_MESSAGES: Final = {
     "BAD_REQUEST": "Invalid JSON payload",
     "VALIDATION_ERROR": "Validation error",

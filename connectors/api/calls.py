@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,7 +12,15 @@ from attribution.contract.envelope import judge_envelope
 from attribution.contract.times import write_time
 from attribution.contract.verdicts import Refusal
 from attribution.ingest.log_event import CallVerdict, judge_call
-from attribution.ingest.problems import NOT_FOUND, CallProblem, bad_json, invalid, unavailable
+from attribution.ingest.problems import (
+    DISK_FULL,
+    NOT_FOUND,
+    NOT_STORED,
+    CallProblem,
+    bad_json,
+    invalid,
+    unavailable,
+)
 from attribution.ingest.scrub import is_surely_clean, scrubbed, scrubbed_events
 from attribution.policy import Policy
 from attribution.vocabulary import Warn
@@ -23,6 +32,7 @@ from connectors.api.once import Once, keyed_body
 from connectors.api.sources import Sources
 from connectors.spool.lookup import claimed
 from connectors.spool.store import Receipt, Store, StoreFullError
+from connectors.wording import counted
 
 WHITESPACE: Final = b" \t\r\n"
 
@@ -99,7 +109,7 @@ class LogEvents:
             return Answer(verdict, None)
         self.rate.take(agent, verdict.received)
         if not self.store.has_room():
-            raise ProblemError(unavailable("the disk is nearly full", retry_after_seconds=60))
+            raise ProblemError(DISK_FULL)
         try:
             if self.once is not None and b'"idempotency_key"' in body:
                 request = await asyncio.to_thread(keyed_body, agent, advertiser_id, body)
@@ -108,7 +118,7 @@ class LogEvents:
                     return await self._keep_once(self.once, request, answer, document)
             return Answer(verdict, str(await self._keep(document, advertiser_id)))
         except OSError as error:
-            raise ProblemError(unavailable("nothing can be stored now; send it again")) from error
+            raise ProblemError(NOT_STORED) from error
 
     async def _keep_once(
         self, once: Once, request: KeyedRequest, answer: Answer, document: bytes
@@ -121,7 +131,10 @@ class LogEvents:
         return Answer(answer.verdict, done.receipt, replayed)
 
     async def _keep(self, document: bytes, advertiser_id: str) -> Receipt:
-        """Raise ProblemError if the document is not stored, and OSError if nobody knows."""
+        """Return where the document is stored.
+
+        Raises ProblemError if it is not stored, and OSError if that cannot be known.
+        """
         try:
             return await asyncio.wrap_future(self.store.append(document, advertiser_id))
         except StoreFullError as error:
@@ -192,14 +205,16 @@ def _prefixed(advertiser_id: str, document: bytes) -> bytes:
 
 
 def _warnings(verdict: CallVerdict) -> list[str]:
-    found = [
-        f"{warning}: {WARNING_TEXTS.get(warning, warning.replace('_', ' '))} ({_events(count)})"
-        for warning, count in sorted(verdict.warnings.items())
-    ]
+    found = warning_lines(verdict.warnings, "event")
     if verdict.is_test:
         found.append("test_event: validated, and left out of all results")
     return found
 
 
-def _events(count: int) -> str:
-    return f"{count} event{'' if count == 1 else 's'}"
+def warning_lines(warnings: Mapping[Warn, int], noun: str) -> list[str]:
+    """Return a line for each warning, with how many events or records have it."""
+    return [
+        f"{warning}: {WARNING_TEXTS.get(warning, warning.replace('_', ' '))} "
+        f"({counted(count, noun)})"
+        for warning, count in sorted(warnings.items())
+    ]

@@ -149,7 +149,7 @@ class Claims:
         return self._changes.do(settled)
 
     def release(self, request: KeyedRequest, token: str) -> "Future[None]":
-        """Give up a claim: its call is not stored."""
+        """Release a claim: its call is not stored."""
         values = (*request.scope, token)
         statement = f"delete from claims where {_THIS} and token = ? and settled_at is null"
 

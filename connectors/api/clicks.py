@@ -51,7 +51,7 @@ class Links:
         await self._is_kept(link, "impression", "")
 
     async def _is_kept(self, link: Link, kind: str, click_id: str) -> bool:
-        """Make a record durable, or count it as lost: whoever clicked must get on."""
+        """Return whether a record was made durable in time; one that was not counts as lost."""
         try:
             kept = self._given_to_store(link, link.record(kind, click_id, self.impressions.policy))
             await asyncio.wait_for(asyncio.wrap_future(kept), KEEP_SECONDS_MAX)

@@ -13,9 +13,9 @@ from attribution.ingest.impressions import (
     RecordsVerdict,
     judge_records,
 )
-from attribution.ingest.problems import bad_json, invalid, unavailable
+from attribution.ingest.problems import DISK_FULL, NOT_STORED, bad_json, invalid
 from attribution.policy import Policy
-from connectors.api.calls import WARNING_TEXTS
+from connectors.api.calls import warning_lines
 from connectors.api.guard import ProblemError
 from connectors.api.limits import Rate
 from connectors.spool.store import Receipt, Store, StoreFullError
@@ -53,7 +53,7 @@ class RecordsAnswer:
                 {"impression_id": each.impression_id, "code": each.code, "message": each.message}
                 for each in verdict.failures
             ],
-            "warnings": _warnings(verdict),
+            "warnings": warning_lines(verdict.warnings, "record"),
             "match_quality": verdict.match_quality,
         }
 
@@ -81,7 +81,7 @@ class Impressions:
         all the same: sent again, it counts once.
         """
         if not validate_only and not self.store.has_room():
-            raise ProblemError(unavailable("the disk is nearly full", retry_after_seconds=60))
+            raise ProblemError(DISK_FULL)
         judge = self._judge_lines if is_lines else self._judge_array
         verdict = await _computed(len(body), judge, advertiser_id, body)
         if validate_only:
@@ -91,11 +91,11 @@ class Impressions:
             kept = await _computed(len(body), self.keep, advertiser_id, verdict.kept)
             receipts = await asyncio.wrap_future(kept)
         except (StoreFullError, OSError) as error:
-            raise ProblemError(unavailable("nothing can be stored now; send it again")) from error
+            raise ProblemError(NOT_STORED) from error
         return RecordsAnswer(verdict, receipts)
 
     def keep(self, advertiser_id: str, records: Sequence[KeptRecord]) -> "Future[list[Receipt]]":
-        """Give accepted records to the store; the result is there when they are durable.
+        """Append accepted records to the store; the result is there when they are durable.
 
         Raises StoreFullError; the future raises OSError.
         """
@@ -133,11 +133,3 @@ def _check_number(records: int) -> None:
         reason = {"reason": "BATCH_TOO_LARGE"} if records else {}
         message = f"1 to {RECORDS_MAX:,} impressions and clicks are expected; got {records:,}"
         raise ProblemError(invalid(message, None, **reason))
-
-
-def _warnings(verdict: RecordsVerdict) -> list[str]:
-    return [
-        f"{warning}: {WARNING_TEXTS.get(warning, warning.replace('_', ' '))} "
-        f"({count} record{'' if count == 1 else 's'})"
-        for warning, count in sorted(verdict.warnings.items())
-    ]

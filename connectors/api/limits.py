@@ -5,7 +5,6 @@ anybody is refused with 503: the server is busy.
 """
 
 import math
-import time
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,18 +12,16 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from attribution.ingest.problems import rate_limited, unavailable
+from connectors.api.buckets import Buckets
 from connectors.api.guard import ProblemError
 from connectors.api.links import CLICK_PATH, PIXEL_PATH
 from connectors.api.rendering import CALLS, refused
-
-KEYS_MAX: Final = 10_000
-"""Keys whose rate is remembered; beyond it all begin anew."""
 
 STANDING: Final = "tributary.standing"
 """Where the standing of a call's key is, in its scope."""
 
 UNLIMITED: Final = ("/healthz", "/readyz", "/metrics", CLICK_PATH, PIXEL_PATH)
-"""Paths that are answered however busy the server is: whoever clicks must get on."""
+"""Paths that are answered however busy the server is: a click must always be redirected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +43,12 @@ class Standing:
 
 
 class Rate:
-    """Token buckets, one per key: each holds a minute's worth and fills up steadily."""
+    """How much each key may send: the bucket of a key holds a minute's worth."""
 
     def __init__(self, per_minute: int, what: str) -> None:
         """Start with full buckets; `what` is counted, in messages."""
         self._per_minute, self._what = per_minute, what
-        self._buckets: dict[str, tuple[float, float]] = {}
+        self._buckets: Buckets[str] = Buckets(per_minute, per_minute / 60)
 
     def take(self, key_id: str, count: int) -> Standing | None:
         """Take from the bucket of a key; raises ProblemError where it does not hold enough.
@@ -59,20 +56,19 @@ class Rate:
         A call larger than the bucket is let in once the bucket is full, and leaves a debt. Return
         None without a limit.
         """
-        if self._per_minute == 0:
+        most = self._per_minute
+        if most == 0:
             return None
-        now, most = time.monotonic(), float(self._per_minute)
-        tokens, at = self._buckets.get(key_id, (most, now))
-        tokens = min(most, tokens + (now - at) * most / 60)
-        if tokens < min(count, most):
-            wait = math.ceil((min(count, most) - tokens) * 60 / most)
-            raise ProblemError(rate_limited(self._per_minute, self._what, wait))
-        if len(self._buckets) >= KEYS_MAX:
-            self._buckets.clear()
-        tokens -= count
-        self._buckets[key_id] = (tokens, now)
-        reset = math.ceil((most - tokens) * 60 / most)
-        return Standing(self._per_minute, max(int(tokens), 0), reset)
+        missing = min(count, most) - self._buckets.left(key_id)
+        if missing > 0:
+            raise ProblemError(rate_limited(most, self._what, self._seconds(missing)))
+        self._buckets.spend(key_id, count)
+        left = self._buckets.left(key_id)
+        return Standing(most, max(int(left), 0), self._seconds(most - left))
+
+    def _seconds(self, tokens: float) -> int:
+        """Return how long a bucket takes to gain so many."""
+        return math.ceil(tokens * 60 / self._per_minute)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """Signed links of an ad: where a click leads, and which impression a pixel reports.
 
 A link carries all that is recorded of it, and an HMAC-SHA256 of that. The server makes such links
-(`tributary link`) and follows no others, so nobody can use it to redirect to a page of their own.
+(`tributary link`) and follows no others, so it is no open redirect.
 """
 
 import hmac

@@ -25,7 +25,7 @@ from attribution.ingest.measurements import (
     results,
     stored_rows,
 )
-from attribution.ingest.problems import bad_json, invalid, unavailable
+from attribution.ingest.problems import DISK_FULL, NOT_STORED, bad_json, invalid, unavailable
 from connectors.api.guard import ProblemError
 from connectors.spool.store import Receipt, Store, StoreFullError
 
@@ -111,11 +111,11 @@ class Measurements:
 
     async def _keep(self, line: bytes, advertiser_id: str) -> Receipt:
         if not self.store.has_room():
-            raise ProblemError(unavailable("the disk is nearly full", retry_after_seconds=60))
+            raise ProblemError(DISK_FULL)
         try:
             return await asyncio.wrap_future(self.store.append(line, advertiser_id))
         except (StoreFullError, OSError) as error:
-            raise ProblemError(unavailable("nothing can be stored now; send it again")) from error
+            raise ProblemError(NOT_STORED) from error
 
 
 def _judged(advertiser_id: str, body: bytes) -> tuple[Verdicts, bytes]:

@@ -21,9 +21,11 @@ from attribution.ingest.problems import (
     IDEMPOTENCY_EXPIRED,
     IDEMPOTENCY_IN_FLIGHT,
     IDEMPOTENCY_LIMITED,
+    NOT_STORED,
     invalid,
     unavailable,
 )
+from connectors.api.buckets import Buckets
 from connectors.api.claims import Claim, Claims, ClaimState, KeyedRequest
 from connectors.api.guard import ProblemError
 from connectors.failpoints import reach
@@ -33,16 +35,13 @@ KEYS_PER_SECOND: Final = 60
 KEYS_BURST: Final = 300
 """New keys that an agent may use for an account, sustained and at once; AdCP's numbers."""
 
-BUCKETS_MAX: Final = 10_000
-"""Agents and accounts whose rate is known."""
-
 LOOKS_MAX: Final = 3
 """Times that an abandoned claim is looked up before the caller is asked to come again."""
 
 Keep = Callable[[str], Awaitable[str]]
 """Stores a call under a claim and returns its receipt, which may be empty.
 
-Raises ProblemError if it is not stored, OSError if nobody knows.
+Raises ProblemError if it is not stored, OSError if that cannot be known.
 """
 
 Find = Callable[[str, float], Receipt | str | None]
@@ -58,25 +57,9 @@ class Done:
     is_replayed: bool = False
 
 
-class KeyRate:
-    """How many new keys each agent may still use for each account: a token bucket."""
-
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
-        """Begin with full buckets."""
-        self._clock = clock
-        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
-
-    def left(self, request: KeyedRequest) -> float:
-        """Return how many it may use now."""
-        level, at = self._buckets.get(request.scope[:2], (KEYS_BURST, 0.0))
-        return min(KEYS_BURST, level + (self._clock() - at) * KEYS_PER_SECOND)
-
-    def spend(self, request: KeyedRequest) -> None:
-        """Count a new key."""
-        left = self.left(request)
-        if len(self._buckets) >= BUCKETS_MAX:
-            self._buckets.clear()
-        self._buckets[request.scope[:2]] = (left - 1, self._clock())
+def key_buckets(clock: Callable[[], float] = monotonic) -> Buckets[tuple[str, str]]:
+    """Return how many new keys each agent may still use for each account."""
+    return Buckets(KEYS_BURST, KEYS_PER_SECOND, clock)
 
 
 @dataclass(slots=True)
@@ -85,7 +68,7 @@ class Once:
 
     claims: Claims
     find: Find | None
-    rate: KeyRate = field(default_factory=KeyRate)
+    rate: Buckets[tuple[str, str]] = field(default_factory=key_buckets)
     _running: set[asyncio.Task[Done]] = field(default_factory=set)
 
     async def run(self, request: KeyedRequest, content: Mapping[str, Any], keep: Keep) -> Done:
@@ -109,14 +92,14 @@ class Once:
             # Not awaited: what asks for the key next finds it settled, and a crash is looked up.
             self.claims.settle(request, claim.token, receipt)
         except (sqlite3.Error, OSError) as error:
-            raise ProblemError(unavailable("nothing can be stored now; send it again")) from error
+            raise ProblemError(NOT_STORED) from error
         return Done(content, receipt)
 
     async def _kept(self, request: KeyedRequest, claim: Claim, keep: Keep) -> str:
         try:
             return await keep(claim.token)
         except (ProblemError, OSError) as error:
-            # After an OSError nobody knows what is stored: once this process has ended, that is
+            # After an OSError it is unknown what is stored: once this process has ended, that is
             # looked up. Where it cannot be, events that are sent again are duplicates.
             if isinstance(error, ProblemError) or self.find is None:
                 await asyncio.wrap_future(self.claims.release(request, claim.token))
@@ -125,12 +108,12 @@ class Once:
     async def _claimed(self, request: KeyedRequest, answer: bytes) -> Claim:
         """Return a new or a settled claim; raises ProblemError for any other."""
         for _ in range(LOOKS_MAX):
-            may_be_new = self.rate.left(request) >= 1
+            may_be_new = self.rate.left(request.scope[:2]) >= 1
             claim = await asyncio.wrap_future(
                 self.claims.claim(request, answer, may_be_new=may_be_new)
             )
             if claim.state is ClaimState.NEW:
-                self.rate.spend(request)
+                self.rate.spend(request.scope[:2])
             if claim.state in (ClaimState.NEW, ClaimState.SETTLED):
                 return claim
             if claim.state is not ClaimState.ABANDONED or self.find is None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from attribution.ingest.problems import unavailable
+from attribution.ingest.problems import NOT_STORED
 from connectors.api.guard import ProblemError
 from connectors.api.once import Done, Once, keyed
 from connectors.api.sources import Sources
@@ -36,4 +36,4 @@ class Syncs:
         try:
             return Done(content, await keep(""))
         except OSError as error:
-            raise ProblemError(unavailable("nothing can be stored now; send it again")) from error
+            raise ProblemError(NOT_STORED) from error

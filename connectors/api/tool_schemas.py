@@ -7,12 +7,10 @@ lose the others.
 from typing import Final
 
 from attribution.contract.envelope import IDEMPOTENCY_KEY
-from connectors.api.description import EVENT, LOG_EVENT, SYNC, Json
+from connectors.api.schemas import LOG_EVENT, SYNC, Json
 
 _TEXT: Final[Json] = {"type": "string"}
 _OBJECT: Final[Json] = {"type": "object"}
-_NUMBER: Final[Json] = {"type": "number"}
-_HASH: Final[Json] = {"type": "string", "pattern": "^[a-f0-9]{64}$"}
 
 _COMMON: Final[Json] = {
     "idempotency_key": {
@@ -27,31 +25,8 @@ _COMMON: Final[Json] = {
     },
     "adcp_version": {"type": "string", "description": "Release, such as 3.2."},
     "adcp_major_version": {"type": "integer", "minimum": 1, "maximum": 99},
-    "context": {"type": "object", "description": "Given back as it is."},
+    "context": {"type": "object", "description": "Returned unchanged."},
     "ext": _OBJECT,
-}
-_UID: Final[Json] = {
-    "type": "object",
-    "required": ["type", "value"],
-    "properties": {"type": _TEXT, "value": _TEXT},
-}
-_IDENTIFIERS: Final[Json] = {
-    "uids": {"type": "array", "items": _UID},
-    "hashed_email": _HASH,
-    "hashed_phone": _HASH,
-    **dict.fromkeys(("click_id", "click_id_type", "client_ip", "client_user_agent"), _TEXT),
-}
-_CONTENT: Final[Json] = {
-    "type": "object",
-    "properties": {"id": _TEXT, "quantity": {"type": "integer"}, "price": _NUMBER},
-}
-_VALUES: Final[Json] = {
-    "value": _NUMBER,
-    "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
-    "order_id": _TEXT,
-    "content_ids": {"type": "array", "items": _TEXT},
-    "contents": {"type": "array", "items": _CONTENT},
-    "num_items": {"type": "integer", "minimum": 0},
 }
 
 
@@ -59,18 +34,11 @@ def _with(schema: Json, **properties: object) -> Json:
     return {**schema, "properties": {**schema["properties"], **properties}}
 
 
-_EVENT: Final = _with(
-    EVENT,
-    user_match={**EVENT["properties"]["user_match"], "properties": _IDENTIFIERS},
-    custom_data={**EVENT["properties"]["custom_data"], "properties": _VALUES},
-)
-_EVENTS: Final = {**LOG_EVENT["properties"]["events"], "items": _EVENT}
-
 SCHEMAS: Final[dict[str, tuple[str, Json]]] = {
     "log_event": (
         "Log conversion events of a registered event source.",
         {
-            **_with(LOG_EVENT, **_COMMON, events=_EVENTS),
+            **_with(LOG_EVENT, **_COMMON),
             "required": ["idempotency_key", *LOG_EVENT["required"]],
         },
     ),

@@ -7,8 +7,9 @@ from attribution.contract.document import write_document
 from attribution.ingest.ecapi import from_ecapi
 from attribution.ingest.problems import CAPI_MESSAGES
 from connectors.api.context import Api, read_object
-from connectors.api.description import ANSWER, ECAPI, described
+from connectors.api.description import described
 from connectors.api.rendering import answered
+from connectors.api.schemas import ANSWER, ECAPI
 
 
 def ecapi_router(api: Api) -> APIRouter:

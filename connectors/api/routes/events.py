@@ -5,9 +5,10 @@ from fastapi.responses import Response
 
 from attribution.ingest.problems import CAPI_MESSAGES, NOT_FOUND, NOT_PERMITTED
 from connectors.api.context import BUYER, Api
-from connectors.api.description import ANSWER, LOG_EVENT, LOG_EVENT_EXAMPLE, described
+from connectors.api.description import LOG_EVENT_EXAMPLE, described
 from connectors.api.guard import ProblemError, read_body
 from connectors.api.rendering import answered
+from connectors.api.schemas import ANSWER, LOG_EVENT
 
 
 def events_router(api: Api) -> APIRouter:

@@ -7,9 +7,10 @@ from fastapi.responses import Response
 
 from attribution.ingest.impressions import RECORDS_MAX
 from connectors.api.context import BUYER, Api
-from connectors.api.description import Json, described
+from connectors.api.description import described
 from connectors.api.guard import JSON, content_type, read_body
 from connectors.api.rendering import answered
+from connectors.api.schemas import Json
 
 LINES: Final = "application/x-ndjson"
 

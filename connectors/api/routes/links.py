@@ -11,10 +11,11 @@ from fastapi.responses import Response
 
 from attribution.ingest.problems import CallProblem
 from connectors.api.context import Api
-from connectors.api.description import ERROR, Json
+from connectors.api.description import ERROR
 from connectors.api.guard import ProblemError
 from connectors.api.links import CLICK_PATH, PARAMETERS, PIXEL_PATH, SIGNATURE
 from connectors.api.rendering import answered
+from connectors.api.schemas import Json
 
 GIF: Final = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """A transparent pixel."""

@@ -4,14 +4,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from connectors.api.context import BUYER, Api
-from connectors.api.description import (
-    MEASURED,
-    MEASUREMENTS,
-    MEASUREMENTS_EXAMPLE,
-    described,
-)
+from connectors.api.description import MEASUREMENTS_EXAMPLE, described
 from connectors.api.guard import read_body
 from connectors.api.rendering import answered
+from connectors.api.schemas import MEASURED, MEASUREMENTS
 
 
 def measurements_router(api: Api) -> APIRouter:

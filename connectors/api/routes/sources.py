@@ -7,8 +7,9 @@ from fastapi.responses import Response
 
 from attribution.registry import SourceVersion
 from connectors.api.context import BUYER, Api, read_object
-from connectors.api.description import LISTED, SYNC, SYNCED, described
+from connectors.api.description import described
 from connectors.api.rendering import answered
+from connectors.api.schemas import LISTED, SYNC, SYNCED
 
 REST_FIELDS: Final = ("event_source_id", "action", "setup")
 """Of what became of a source, what the REST routes tell."""

@@ -16,7 +16,7 @@ from connectors.api.claims import (
     ClaimState,
     KeyedRequest,
 )
-from connectors.api.once import KEYS_BURST, KEYS_PER_SECOND, KeyRate
+from connectors.api.once import KEYS_BURST, KEYS_PER_SECOND, key_buckets
 
 REQUEST = KeyedRequest("agent", "adv", "k" * 16, b"one")
 OTHER = KeyedRequest("agent", "adv", "k" * 16, b"other")
@@ -167,13 +167,13 @@ def test_a_file_that_is_none_is_said_to_be(tmp_path: Path) -> None:
 
 def test_new_keys_of_an_agent_are_limited_for_each_account() -> None:
     clock = Clock()
-    rate = KeyRate(clock)
+    rate, agent = key_buckets(clock), REQUEST.scope[:2]
     for _ in range(KEYS_BURST):
-        assert rate.left(REQUEST) >= 1
-        rate.spend(REQUEST)
-    assert rate.left(REQUEST) < 1
-    assert rate.left(KeyedRequest("agent", "other", "k", b"")) == KEYS_BURST
+        assert rate.left(agent) >= 1
+        rate.spend(agent)
+    assert rate.left(agent) < 1
+    assert rate.left(("agent", "other")) == KEYS_BURST
     clock.now += 1
-    assert rate.left(REQUEST) == KEYS_PER_SECOND
+    assert rate.left(agent) == KEYS_PER_SECOND
     clock.now += 3_600
-    assert rate.left(REQUEST) == KEYS_BURST
+    assert rate.left(agent) == KEYS_BURST
