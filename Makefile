@@ -75,7 +75,7 @@ lint: .venv/project ## Check style, format and types
 .PHONY: lock
 lock: ## Choose newer versions: rewrite the locks (needs uv)
 	$(COMPILE) --group dev --upgrade --output-file requirements.lock
-	$(COMPILE) --group build --extra adcp --constraint requirements.lock --output-file requirements-image.lock
+	$(COMPILE) --group build --extra adcp --extra live --constraint requirements.lock --output-file requirements-image.lock
 	echo uv | uv pip compile - --universal --python-version 3.9 --generate-hashes --no-header \
 		--no-annotate --quiet --upgrade --output-file requirements-uv.lock
 

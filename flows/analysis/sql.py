@@ -13,8 +13,8 @@ from typing import Any, Final, Literal, TypeAlias
 import duckdb
 import msgspec
 
-from connectors.database.file import absence, refusal
-from connectors.errors import OperatorError
+from connectors.sql.reader import open_result
+from connectors.sql.statements import QueryError, check_reads
 from flows.text import text_table
 
 Format: TypeAlias = Literal["table", "csv", "json"]
@@ -26,12 +26,7 @@ TABLE_ROWS_MAX: Final = 1_000
 # Money is written with all its digits.
 _JSON: Final = msgspec.json.Encoder(decimal_format="number", enc_hook=str)
 
-_EXPLAIN: Final = re.compile(r"\s*explain(\s+analyze\b|\s*\([^)]*\))?", re.IGNORECASE)
 _QUOTED: Final = re.compile(r'[",\r\n]')
-
-
-class QueryError(OperatorError):
-    """A query cannot be run; the message says why and what to do."""
 
 
 def run_sql(database: Path, sql: str, fmt: Format = "table") -> str:
@@ -49,26 +44,6 @@ def run_sql(database: Path, sql: str, fmt: Format = "table") -> str:
     return _WRITERS[fmt](columns, rows)
 
 
-def check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Accept only a single read-only statement, as classified by DuckDB's parser.
-
-    Raises QueryError, and duckdb.Error if the text is not SQL.
-    """
-    statements = connection.extract_statements(sql)
-    if len(statements) != 1:
-        found = f"{len(statements)} statements" if statements else "nothing"
-        msg = f"one SQL statement is expected; got {found} (PIVOT without IN counts as two)"
-        raise QueryError(msg)
-    kind = statements[0].type
-    if kind == duckdb.StatementType.EXPLAIN:
-        # EXPLAIN ANALYZE runs the statement, so check that statement too.
-        explained = connection.extract_statements(_EXPLAIN.sub("", sql, count=1))
-        kind = explained[0].type if len(explained) == 1 else kind
-    if kind != duckdb.StatementType.SELECT:
-        msg = f"a statement that reads is expected, such as SELECT or DESCRIBE; got {kind.name}"
-        raise QueryError(msg)
-
-
 def _columns(description: Iterable[tuple[Any, ...]]) -> list[tuple[str, str]]:
     """Return name and type of each column; a name that repeats gets a number, as in `a`, `a_1`."""
     seen: Counter[str] = Counter()
@@ -77,18 +52,6 @@ def _columns(description: Iterable[tuple[Any, ...]]) -> list[tuple[str, str]]:
         columns.append((f"{name}_{seen[name]}" if seen[name] else name, str(kind)))
         seen[name] += 1
     return columns
-
-
-def open_result(database: Path) -> duckdb.DuckDBPyConnection:
-    """Open a result file read-only, with the time zone UTC; raises QueryError."""
-    if not database.is_file():
-        raise QueryError(absence(database))
-    try:
-        connection = duckdb.connect(database, read_only=True)
-    except duckdb.Error as error:
-        raise QueryError(refusal(database, error)) from error
-    connection.execute("set timezone = 'UTC'")
-    return connection
 
 
 def _table(columns: list[tuple[str, str]], rows: list[Row]) -> str:

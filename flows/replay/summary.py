@@ -9,8 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+from connectors.sql.reader import open_result
 from connectors.wording import counted
-from flows.analysis.sql import open_result
 from flows.text import text_table
 
 CAMPAIGNS_SHOWN: Final = 3

@@ -47,6 +47,7 @@ ROOMS: Final = {
         "verify",
         "lanes",
         "database",
+        "sql",
         "preflight",
         "spool",
         "api",

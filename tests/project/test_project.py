@@ -29,6 +29,9 @@ def test_the_lock_holds_pins_and_hashes_and_nothing_else() -> None:
     assert unhashed == []
 
 
+EXTENSIONS = ("duckdb-extension-httpfs", "duckdb-extension-quack")
+
+
 def test_every_dependency_is_locked_at_the_version_the_project_asks_for() -> None:
     groups = PYPROJECT["dependency-groups"]
     asked = [
@@ -39,10 +42,10 @@ def test_every_dependency_is_locked_at_the_version_the_project_asks_for() -> Non
     locked = {match[1]: match[2] for match in PIN.finditer(LOCK)}
     names = {re.split(r"[=<>]", requirement)[0] for requirement in asked}
     assert names - locked.keys() == set()
-    exact = dict(requirement.split("==") for requirement in asked if "==" in requirement)
-    assert (
-        exact == {name: locked[name] for name in exact} == {"bytewax": "0.21.1", "duckdb": "1.5.5"}
-    )
+    pinned = [requirement.split(";")[0].split("==") for requirement in asked]
+    exact = {name: version for name, *versions in pinned for version in versions}
+    duckdb = dict.fromkeys(("duckdb", *EXTENSIONS), "1.5.5")
+    assert exact == {name: locked[name] for name in exact} == {"bytewax": "0.21.1", **duckdb}
 
 
 def test_make_alone_lists_the_targets() -> None:

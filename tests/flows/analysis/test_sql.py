@@ -10,8 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from connectors.sql.statements import QueryError
 from flows.analysis.recorded import ResultError
-from flows.analysis.sql import QueryError, run_sql
+from flows.analysis.sql import run_sql
 from flows.analysis.verify import verify
 from tests.support.decoded import event, impression, write_result
 
