@@ -1,6 +1,6 @@
 """What the routes work with, and what each of them asks of its caller."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,9 +18,11 @@ from connectors.api.keys import ApiKey
 from connectors.api.limits import Limits, Rates
 from connectors.api.measurements import Measurements
 from connectors.api.once import Once
+from connectors.api.results import NO_RESULT, Answer, Results
 from connectors.api.sources import Sources
 from connectors.api.syncs import Syncs
 from connectors.spool.store import Receipt
+from connectors.sql.reader import Reader
 
 BUYER: Final = (
     "/api/buyer/advertisers/{advertiser_id}",
@@ -35,7 +37,7 @@ class Api:
     """What the routes work with; `is_wrapped` puts successful answers into `data`.
 
     Answers of staging say to AdCP clients that they stand for nothing. `sync_once` does a sync
-    with an idempotency key once.
+    with an idempotency key once. `results` answers questions to the result, if there is one.
     """
 
     guard: Guard
@@ -48,6 +50,7 @@ class Api:
     is_wrapped: bool = False
     is_staging: bool = False
     sync_once: Once | None = None
+    results: Results | None = None
 
     @property
     def syncs(self) -> Syncs:
@@ -78,6 +81,12 @@ class Api:
         key = self.guard.caller(headers)
         self.rates.count_request(key.id, scope)
         return key
+
+    async def asked(self, key: Hashable, question: Callable[[Reader], Answer]) -> Answer:
+        """Return the answer of the result to a question; raises ProblemError."""
+        if self.results is None:
+            raise ProblemError(NO_RESULT)
+        return await self.results.ask(key, question)
 
     def answer(
         self,

@@ -138,7 +138,12 @@ class KeyStore:
         if not self.revoke(key_id, after_seconds=overlap_seconds):
             return None
         (old,) = (key for key in self.all() if key.id == key_id)
-        return self.create(old.name, advertisers=sorted(old.advertisers), rights=sorted(old.rights))
+        return self.create(
+            old.name,
+            advertisers=sorted(old.advertisers),
+            sources=sorted(old.sources),
+            rights=sorted(old.rights),
+        )
 
     def secret(self, purpose: str) -> bytes:
         """Return the server's secret for a purpose, made when it is first asked for."""

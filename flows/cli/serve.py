@@ -22,6 +22,10 @@ def serve(
         ),
     ],
     *,
+    db: Annotated[
+        Path | None,
+        typer.Option(help="Result that read routes answer from; it may not exist yet."),
+    ] = None,
     host: Host = "127.0.0.1",
     port: Port = 8600,
     wrapped: Annotated[
@@ -58,6 +62,7 @@ def serve(
             is_wrapped=wrapped,
             is_staging=staging,
             workers=workers,
+            result=db,
         )
     )
 

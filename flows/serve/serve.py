@@ -30,6 +30,7 @@ from connectors.api.keys import KeyStore
 from connectors.api.limits import Limits, Rates
 from connectors.api.measurements import MeasurementIndex, Measurements
 from connectors.api.once import Once
+from connectors.api.results import Results
 from connectors.api.sources import Sources
 from connectors.api.topic_sources import TopicSources
 from connectors.errors import OperatorError
@@ -63,7 +64,8 @@ class ServeOptions:
     """Where the API listens, and what it writes to.
 
     That is the folder, or, if the settings name a cluster, its topics; keys are in the folder. So
-    many `workers`, processes with files of their own, share the port.
+    many `workers`, processes with files of their own, share the port. Read routes answer from
+    `result`, which may not exist yet.
     """
 
     folder: Path
@@ -73,6 +75,7 @@ class ServeOptions:
     is_wrapped: bool = False
     is_staging: bool = False
     workers: int = 1
+    result: Path | None = None
 
 
 class ServeError(OperatorError):
@@ -173,7 +176,16 @@ def _api(options: ServeOptions, closing: ExitStack) -> Api:
         is_wrapped=options.is_wrapped,
         is_staging=options.is_staging,
         sync_once=sync_once,
+        results=_results(options, closing),
     )
+
+
+def _results(options: ServeOptions, closing: ExitStack) -> Results | None:
+    if options.result is None:
+        return None
+    results = Results(options.result)
+    closing.callback(results.close)
+    return results
 
 
 def _targets(options: ServeOptions, closing: ExitStack) -> tuple[SourceLog, Callable[[str], Store]]:

@@ -58,7 +58,7 @@ class Place:
 
     def serve_command(self, host: str, port: int) -> list[str]:
         """Return the command of the API."""
-        where = ["--host", host, "--port", str(port)]
+        where = ["--db", str(self.folder / RESULT), "--host", host, "--port", str(port)]
         return [sys.executable, "-m", "flows", "serve", str(self.log), *where]
 
     def run_command(self) -> list[str]:

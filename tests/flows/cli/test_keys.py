@@ -34,13 +34,15 @@ def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
 
 def test_a_rotated_key_is_valid_for_a_while_beside_the_new_one(tmp_path: Path) -> None:
     store = KeyStore(tmp_path / KEYS)
-    old = run("create", tmp_path, "--name", "shop", "--right", "write").stdout.split()[0]
+    of_one = ("--name", "shop", "--right", "write", "--advertiser", "adv", "--source", "src")
+    old = run("create", tmp_path, *of_one).stdout.split()[0]
     first = store.find(old)
     assert first is not None
     new = run("rotate", tmp_path, first.id).stdout.split()[0]
     second = store.find(new)
     assert second is not None
     assert (second.name, second.rights) == ("shop", frozenset({"write"}))
+    assert (second.advertisers, second.sources) == (frozenset({"adv"}), frozenset({"src"}))
     assert second.id != first.id
     assert store.find(old) is not None
     run("rotate", tmp_path, second.id, "--overlap", "0")
