@@ -1,7 +1,8 @@
 """Creates the tables and views of a result file.
 
-`schema.sql` is the schema; this module runs it, and copies column comments: a column without one
-gets the comment of the first column of the same name. The only row it writes identifies the file.
+`schema.sql` is the schema, and `questions.sql` has the views of the standing questions. This module
+runs both, and copies column comments: a column without one gets the comment of the first column of
+the same name. The only row it writes identifies the file.
 """
 
 import re
@@ -10,10 +11,13 @@ from typing import Final
 
 import duckdb
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 """Incremented when a live run of the new version could not resume a file of the old one."""
 
-_SCHEMA: Final = files("connectors.database").joinpath("schema.sql").read_text(encoding="utf-8")
+_SCHEMA: Final = "".join(
+    files("connectors.database").joinpath(name).read_text(encoding="utf-8")
+    for name in ("schema.sql", "questions.sql")
+)
 
 TABLES: Final = tuple(re.findall(r"^create table (\w+)", _SCHEMA, re.MULTILINE))
 """The tables that the job writes to."""

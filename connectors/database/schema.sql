@@ -274,10 +274,27 @@ create macro sum_maps(maps) as map_from_entries(list_transform(
   lambda k: {key: k, value: list_sum(list_transform(maps, lambda m: m[k]))::bigint}));
 comment on macro sum_maps is 'Adds up a list of maps, key by key';
 
+create macro utc_day(instant) as make_timestamp(epoch_us(instant))::date;
+comment on macro utc_day is 'Day of an instant in UTC, whatever the time zone of the session';
+
+create macro by_model(
+    last_touch, first_touch, linear, time_decay, position_based,
+    last_touch_value, first_touch_value, linear_value, time_decay_value, position_based_value) as [
+  {model: 'last_touch', conversions: sum(last_touch), value: sum(last_touch_value)},
+  {model: 'first_touch', conversions: sum(first_touch), value: sum(first_touch_value)},
+  {model: 'linear', conversions: sum(linear), value: sum(linear_value)},
+  {model: 'time_decay', conversions: sum(time_decay), value: sum(time_decay_value)},
+  {model: 'position_based', conversions: sum(position_based), value: sum(position_based_value)}];
+comment on macro by_model is 'Sums of shares and values of credits, one entry per model';
+
+-- The few provisional rows are the side that is looked up: a file has millions of final ones.
 create view conversions as
-with latest as (
+with settled as (
+  select conversion_id from conversions_final
+  where conversion_id in (select conversion_id from conversions_provisional)),
+latest as (
   from conversions_provisional
-  where conversion_id not in (select conversion_id from conversions_final)
+  where conversion_id not in (from settled)
   qualify row_number() over (partition by conversion_id order by seq desc) = 1),
 every_row as (
   select *, true as is_final from conversions_final
@@ -380,37 +397,38 @@ comment on column attributed_conversions.share is 'Share of the conversion, abov
 comment on column attributed_conversions.attributed_value is 'Money earned, in currency; the conversion''s value in all per conversion and model';
 
 create view campaign_performance as
-with models as (
-  select unnest(['last_touch', 'first_touch', 'linear', 'time_decay', 'position_based']) as model),
+with earned as (
+  select advertiser_id, campaign_id, currency, by_model(
+    last_touch, first_touch, linear, time_decay, position_based, last_touch_value,
+    first_touch_value, linear_value, time_decay_value, position_based_value) as models
+  from credits group by all),
 delivered as (
-  select advertiser_id, campaign_id,
-    coalesce(sum(records) filter (type = 'impression'), 0)::bigint as impressions,
-    coalesce(sum(records) filter (type = 'click'), 0)::bigint as clicks
-  from touchpoint_stats group by all),
-spent as (
-  select advertiser_id, campaign_id, currency, sum(spend) as spend
-  from touchpoint_stats where currency is not null group by all),
-converted as (
-  select advertiser_id, campaign_id, model, sum(share) as conversions
-  from attributed_conversions group by all),
-earned as (
-  select advertiser_id, campaign_id, model, currency, sum(share) as valued_conversions,
-    sum(attributed_value) as value
-  from attributed_conversions where currency is not null group by all),
+  select advertiser_id, campaign_id, currency,
+    sum(records) filter (type = 'impression') as impressions,
+    sum(records) filter (type = 'click') as clicks, sum(spend) as spend
+  from touchpoint_deltas group by all),
+parts as (
+  select advertiser_id, campaign_id, currency, unnest(models, recursive := true) from earned
+  union all by name
+  select *, unnest(['last_touch', 'first_touch', 'linear', 'time_decay', 'position_based'])
+    as model from delivered),
 monies as (
-  select advertiser_id, campaign_id, currency from spent
-  union
-  select advertiser_id, campaign_id, currency from earned)
-select advertiser_id, campaign_id, model, currency, impressions, clicks,
-  coalesce(conversions, 0) as conversions, coalesce(valued_conversions, 0) as valued_conversions,
-  coalesce(value, 0) as value, coalesce(spend, 0) as spend,
-  coalesce(value, 0) / nullif(spend, 0) as roas,
-  nullif(spend, 0) / nullif(conversions, 0) as cpa
-from delivered cross join models
-left join monies using (advertiser_id, campaign_id)
-left join spent using (advertiser_id, campaign_id, currency)
-left join converted using (advertiser_id, campaign_id, model)
-left join earned using (advertiser_id, campaign_id, model, currency);
+  select distinct advertiser_id, campaign_id, currency as money
+  from parts where currency is not null),
+added as (
+  select parts.advertiser_id, parts.campaign_id, model, money as currency,
+    coalesce(sum(impressions), 0)::bigint as impressions,
+    coalesce(sum(clicks), 0)::bigint as clicks, coalesce(sum(conversions), 0) as conversions,
+    coalesce(sum(conversions) filter (currency = money), 0) as valued_conversions,
+    coalesce(sum(value) filter (currency = money), 0) as value,
+    coalesce(sum(spend) filter (currency = money), 0) as spend,
+    coalesce(bool_or(spend > 0 and currency <> money), false) as has_other_spend
+  from parts left join monies on parts.advertiser_id = monies.advertiser_id
+    and parts.campaign_id is not distinct from monies.campaign_id
+  group by all)
+select * exclude (has_other_spend), value / nullif(spend, 0) as roas,
+  if(has_other_spend, null, nullif(spend, 0) / nullif(conversions, 0)) as cpa
+from added;
 comment on view campaign_performance is 'One row per campaign, model and currency; impressions, clicks and conversions are the campaign''s in all and repeat on each of its currencies';
 comment on column campaign_performance.model is 'The model the row is computed by; choose one before adding up';
 comment on column campaign_performance.currency is 'Currency of value and spend; NULL for a campaign without money';
@@ -420,8 +438,8 @@ comment on column campaign_performance.conversions is 'Shares earned, added up, 
 comment on column campaign_performance.valued_conversions is 'Shares of conversions with a value in this currency';
 comment on column campaign_performance.value is 'Money earned in this currency';
 comment on column campaign_performance.spend is 'Money spent in this currency';
-comment on column campaign_performance.roas is 'Return on ad spend: value by spend; NULL without spend';
-comment on column campaign_performance.cpa is 'Spend per conversion; NULL without spend or conversion';
+comment on column campaign_performance.roas is 'Return on ad spend: value by spend, both in this currency; NULL without spend';
+comment on column campaign_performance.cpa is 'Spend per conversion; NULL without spend or conversion, and where there is spend in another currency too';
 
 create view match_rates as
 select advertiser_id, event_source_id, event_type, sum(accepted)::bigint as conversions,

@@ -51,6 +51,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPy
                 event("e4", source_offset=3, keys=[]),
                 event("e5", source_offset=4, event_type="refund"),
                 event("e1", source_offset=5),
+                event("e4", source_offset=6, keys=[], event_source_id="server"),
             ],
             "impressions": [
                 impression("i1", time=NOW - 2 * HOUR, campaign_id="a") | paid,
@@ -160,13 +161,15 @@ def test_deltas_are_added_up(empty: duckdb.DuckDBPyConnection) -> None:
 
 def test_match_stats(filled: duckdb.DuckDBPyConnection) -> None:
     sql = """select event_type, received, accepted, duplicate, rejected, test, observed, attributed,
-        unattributed, in_flight, carries, matched_on from match_stats order by event_type"""
+        unattributed, in_flight, carries, matched_on from match_stats
+        where event_source_id = 'src' order by event_type"""
     assert rows(filled, sql) == [
         ("lead", 1, 1, 0, 0, 0, 0, 1, 0, 0, {"uid2": 1}, {"uid2": 1}),
         ("purchase", 6, 3, 1, 1, 1, 0, 2, 1, 0, {"uid2": 2}, {"uid2": 2}),
         ("refund", 1, 1, 0, 0, 0, 1, 0, 0, 0, {"uid2": 1}, {}),
     ]
-    assert rows(filled, "select received, in_flight from conservation") == [(8, 0)]
+    sql = "select received, in_flight from conservation where event_source_id = 'src'"
+    assert rows(filled, sql) == [(8, 0)]
 
 
 def test_attributed_conversions(filled: duckdb.DuckDBPyConnection) -> None:
@@ -196,16 +199,17 @@ def test_campaign_performance(filled: duckdb.DuckDBPyConnection) -> None:
 
 def test_rates_and_reasons(filled: duckdb.DuckDBPyConnection) -> None:
     sql = """select event_type, conversions, attributed, match_rate, click_through
-        from match_rates order by event_type"""
+        from match_rates where event_source_id = 'src' order by event_type"""
     assert rows(filled, sql) == [
         ("lead", 1, 1, 1.0, 1),
         ("purchase", 3, 2, pytest.approx(2 / 3), 2),
         ("refund", 1, 0, None, 0),
     ]
     sql = """select kind, conversions, carried, matched, match_rate from identifier_rates
-        where event_type = 'purchase'"""
+        where event_source_id = 'src' and event_type = 'purchase'"""
     assert rows(filled, sql) == [("uid2", 3, 2, 2, 1.0)]
-    sql = "select event_type, reason, conversions, share from unmatched_reasons"
+    sql = """select event_type, reason, conversions, share from unmatched_reasons
+        where event_source_id = 'src'"""
     assert rows(filled, sql) == [("purchase", "no_identifier", 1, 1.0)]
 
 

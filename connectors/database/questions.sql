@@ -1,0 +1,220 @@
+-- Views for the questions that come up again and again, one each. They read the tables and views of
+-- schema.sql. Conversions that have not settled count as known so far. A value stays in its
+-- currency: no sum and no ratio mixes two.
+
+create view daily_performance as
+with earned as (
+  select advertiser_id, campaign_id, media_buy_id, package_id, creative_id,
+    utc_day(event_time) as day, currency, by_model(
+      last_touch, first_touch, linear, time_decay, position_based, last_touch_value,
+      first_touch_value, linear_value, time_decay_value, position_based_value) as models
+  from credits group by all),
+delivered as (
+  select advertiser_id, campaign_id, media_buy_id, package_id, creative_id,
+    utc_day(hour) as day, currency,
+    sum(records) filter (type = 'impression') as impressions,
+    sum(records) filter (type = 'click') as clicks, sum(spend) as spend
+  from touchpoint_deltas group by all),
+parts as (
+  select * exclude (models), unnest(models, recursive := true) from earned
+  union all by name
+  select *, unnest(['last_touch', 'first_touch', 'linear', 'time_decay', 'position_based'])
+    as model from delivered),
+monies as (
+  select advertiser_id, currency as money from credits where currency is not null
+  union
+  select advertiser_id, currency from touchpoint_deltas where currency is not null),
+added as (
+  select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, day, model,
+    money as currency, coalesce(sum(impressions), 0)::bigint as impressions,
+    coalesce(sum(clicks), 0)::bigint as clicks, coalesce(sum(conversions), 0) as conversions,
+    coalesce(sum(conversions) filter (currency = money), 0) as valued_conversions,
+    coalesce(sum(value) filter (currency = money), 0) as value,
+    coalesce(sum(spend) filter (currency = money), 0) as spend,
+    coalesce(bool_or(spend > 0 and currency <> money), false) as has_other_spend
+  from parts left join monies using (advertiser_id)
+  group by all)
+select * exclude (has_other_spend), clicks / nullif(impressions, 0) as ctr,
+  if(has_other_spend, null, nullif(spend, 0) / nullif(conversions, 0)) as cpa,
+  value / nullif(spend, 0) as roas
+from added;
+comment on view daily_performance is 'One row per ad, day, model and currency of the advertiser; choose a model and a currency before adding up, because impressions, clicks and conversions repeat on each';
+comment on column daily_performance.day is 'Day in UTC: of an impression or click when it happened, of a conversion when its event happened';
+comment on column daily_performance.currency is 'Each currency in which the advertiser has credits or prices, so that a filter on one keeps all impressions, clicks and conversions; NULL where there is no money at all';
+comment on column daily_performance.impressions is 'Impressions of the ad on the day';
+comment on column daily_performance.clicks is 'Clicks of the ad on the day';
+comment on column daily_performance.conversions is 'Shares earned by the ad in conversions of the day, added up, whatever the currency';
+comment on column daily_performance.ctr is 'Click-through rate: clicks by impressions of the day; NULL without impressions';
+
+create view time_to_convert as
+with counted as (
+  select advertiser_id, event_type, touch_type, count(*) as total,
+    quantile_cont(seconds_to_convert, [0.5, 0.9]) as marks, [
+      count(*) filter (seconds_to_convert < 60),
+      count(*) filter (seconds_to_convert < 600),
+      count(*) filter (seconds_to_convert < 3600),
+      count(*) filter (seconds_to_convert < 21600),
+      count(*) filter (seconds_to_convert < 86400),
+      count(*) filter (seconds_to_convert < 259200),
+      count(*) filter (seconds_to_convert < 604800),
+      count(*) filter (seconds_to_convert < 1209600),
+      count(*) filter (seconds_to_convert < 2592000),
+      count(*)] as below
+  from conversions where outcome = 'attributed' group by all),
+buckets(bucket_order, bucket, from_seconds, to_seconds) as (
+  values (1, 'under 1 minute', 0, 60), (2, '1 to 10 minutes', 60, 600),
+    (3, '10 to 60 minutes', 600, 3600), (4, '1 to 6 hours', 3600, 21600),
+    (5, '6 to 24 hours', 21600, 86400), (6, '1 to 3 days', 86400, 259200),
+    (7, '3 to 7 days', 259200, 604800), (8, '7 to 14 days', 604800, 1209600),
+    (9, '14 to 30 days', 1209600, 2592000), (10, '30 days and more', 2592000, null))
+select advertiser_id, event_type, touch_type, bucket_order, bucket, from_seconds, to_seconds,
+  below[bucket_order] - coalesce(below[bucket_order - 1], 0) as conversions,
+  below[bucket_order] / total as cumulative_share,
+  marks[1] as median_seconds, marks[2] as p90_seconds
+from counted cross join buckets;
+comment on view time_to_convert is 'How long it takes from the winning touchpoint to the conversion: all buckets, also empty ones, per advertiser, type and touch type';
+comment on column time_to_convert.bucket_order is 'Sorts the buckets, 1 = shortest';
+comment on column time_to_convert.bucket is 'The bucket in words';
+comment on column time_to_convert.from_seconds is 'Shortest time in the bucket';
+comment on column time_to_convert.to_seconds is 'End of the bucket, itself outside; NULL for the last';
+comment on column time_to_convert.conversions is 'Attributed conversions in the bucket';
+comment on column time_to_convert.cumulative_share is 'Part of the attributed conversions in this bucket and those before';
+comment on column time_to_convert.median_seconds is 'Half of the attributed conversions took no longer; the same on all buckets';
+comment on column time_to_convert.p90_seconds is '90 % of the attributed conversions took no longer; the same on all buckets';
+
+create view frequency as
+select advertiser_id, event_type, path_length, if(value is null, null, currency) as currency,
+  count(*) as conversions, sum(value) as value
+from conversions where outcome = 'attributed' group by all;
+comment on view frequency is 'How many touchpoints a conversion takes: conversions and value by length of the path; each conversion is in one row';
+comment on column frequency.path_length is 'Number of touchpoints in the path';
+comment on column frequency.currency is 'Currency of value; NULL for the conversions without a value';
+comment on column frequency.conversions is 'Attributed conversions with a path of this length';
+comment on column frequency.value is 'Their value';
+
+create view assisted_conversions as
+with touched as (
+  select advertiser_id, conversion_id, campaign_id, bool_or(last_touch > 0) as has_won
+  from credits group by all)
+select advertiser_id, campaign_id, count(*) filter (has_won) as won,
+  count(*) filter (not has_won) as assisted, assisted / nullif(won, 0) as assist_ratio
+from touched group by all;
+comment on view assisted_conversions is 'Campaigns that win conversions, and those that take part without winning';
+comment on column assisted_conversions.won is 'Conversions whose winner, under last_touch, is of the campaign';
+comment on column assisted_conversions.assisted is 'Conversions with a touchpoint of the campaign, and the winner of another';
+comment on column assisted_conversions.assist_ratio is 'Assisted by won: above 1 the campaign assists more than it wins; NULL where it wins nothing';
+
+create view channel_overlap as
+with touched as (
+  select distinct advertiser_id, conversion_id, campaign_id from credits),
+reached as (
+  select advertiser_id, campaign_id, count(*) as conversions from touched group by all),
+met as (
+  select one.advertiser_id, one.campaign_id, other.campaign_id as other_campaign_id,
+    count(*) as conversions_with_both
+  from touched as one join touched as other using (conversion_id)
+  where one.campaign_id < other.campaign_id group by all)
+select met.advertiser_id, met.campaign_id, other_campaign_id, one.conversions as conversions,
+  other.conversions as other_conversions, conversions_with_both,
+  conversions_with_both / (one.conversions + other.conversions - conversions_with_both) as overlap
+from met
+join reached as one using (advertiser_id, campaign_id)
+join reached as other
+  on other.advertiser_id = met.advertiser_id and other.campaign_id = other_campaign_id;
+comment on view channel_overlap is 'Pairs of campaigns that meet in one path, each pair once; touchpoints without a campaign are in no pair';
+comment on column channel_overlap.campaign_id is 'First campaign of the pair, in alphabetical order';
+comment on column channel_overlap.other_campaign_id is 'Second campaign of the pair';
+comment on column channel_overlap.conversions is 'Conversions with a touchpoint of the first campaign';
+comment on column channel_overlap.other_conversions is 'Conversions with a touchpoint of the second campaign';
+comment on column channel_overlap.conversions_with_both is 'Conversions with touchpoints of both';
+comment on column channel_overlap.overlap is 'With both, by conversions with at least one of them';
+
+-- Two sources report the same if a conversion of one has the event_id of a conversion of the other
+-- or, where it has no event_id in common with that source, its order_id. The one that arrived later
+-- is the repeat. Suspects are found by hash: few conversions share an id, and only those are joined.
+create view source_overlap as
+with reported as (
+  select conversion_id, advertiser_id, event_source_id, event_type,
+    coalesce(custom_event_name, '') as name, event_id, order_id, received_at, value,
+    if(value is null, null, currency) as currency, outcome = 'attributed' as is_attributed
+  from conversions),
+shared_events as (
+  select hash(advertiser_id, event_type, name, event_id) as h from reported
+  group by h having min(hash(event_source_id)) < max(hash(event_source_id))),
+shared_orders as (
+  select hash(advertiser_id, event_type, name, order_id) as h from reported
+  where order_id is not null
+  group by h having min(hash(event_source_id)) < max(hash(event_source_id))),
+suspects as (
+  from reported
+  where hash(advertiser_id, event_type, name, event_id) in (from shared_events)
+    or hash(advertiser_id, event_type, name, order_id) in (from shared_orders)),
+same_event as (
+  select one, other
+  from suspects as one join suspects as other using (advertiser_id, event_type, name, event_id)
+  where one.event_source_id < other.event_source_id),
+has_event_in as (
+  select one.conversion_id as conversion_id, other.event_source_id as source from same_event
+  union
+  select other.conversion_id, one.event_source_id from same_event),
+same_order as (
+  select one, other
+  from suspects as one join suspects as other using (advertiser_id, event_type, name, order_id)
+  where one.event_source_id < other.event_source_id
+    and (one.conversion_id, other.event_source_id) not in (from has_event_in)
+    and (other.conversion_id, one.event_source_id) not in (from has_event_in)),
+pairs as (
+  select *, true as is_same_event from same_event
+  union all
+  select *, false from same_order),
+repeats as (
+  select one.event_source_id as event_source_id, other.event_source_id as other_source_id,
+    if((one.received_at, one.conversion_id) > (other.received_at, other.conversion_id), one, other)
+      as later,
+    bool_or(is_same_event) as is_same_event,
+    bool_or(one.is_attributed and other.is_attributed) as is_attributed_twice
+  from pairs group by all)
+select later.advertiser_id as advertiser_id, event_source_id, other_source_id,
+  later.event_type as event_type, later.currency as currency, count(*) as repeats,
+  count(*) filter (is_same_event) as by_event_id, count(*) filter (not is_same_event) as by_order_id,
+  sum(later.value) as value, count(*) filter (is_attributed_twice) as attributed_twice,
+  sum(later.value) filter (is_attributed_twice) as attributed_value
+from repeats group by all;
+comment on view source_overlap is 'Pairs of sources of an advertiser that report the same, and the money that counts twice when both are added up';
+comment on column source_overlap.event_source_id is 'First source of the pair, in alphabetical order';
+comment on column source_overlap.other_source_id is 'Second source of the pair';
+comment on column source_overlap.currency is 'Currency of value; NULL for the repeats without a value';
+comment on column source_overlap.repeats is 'Conversions of one source that repeat one which had arrived from the other';
+comment on column source_overlap.by_event_id is 'Repeats with the same event_id';
+comment on column source_overlap.by_order_id is 'Repeats with the same order_id only';
+comment on column source_overlap.value is 'Value of the repeats, which a sum over both sources counts twice';
+comment on column source_overlap.attributed_twice is 'Repeats that are attributed, as is what they repeat';
+comment on column source_overlap.attributed_value is 'Value of the repeats that are attributed twice';
+
+create view source_quality as
+select advertiser_id, event_source_id, event_type,
+  sum(received)::bigint as received, sum(rejected)::bigint as rejected, sum(test)::bigint as test,
+  sum(duplicate)::bigint as duplicate, sum(duplicate_changed)::bigint as duplicate_changed,
+  sum(observed + attributed + unattributed)::bigint as accepted,
+  sum(received - test - rejected - duplicate - observed - attributed - unattributed)::bigint
+    as in_flight,
+  sum(too_old)::bigint as too_old, sum(no_identifier)::bigint as no_identifier,
+  coalesce(sum(list_sum(map_values(warnings))), 0)::bigint as warning_count,
+  sum(rejected) / nullif(sum(received), 0) as rejected_rate,
+  sum(duplicate) / nullif(sum(received), 0) as duplicate_rate,
+  sum(too_old) / nullif(sum(observed + attributed + unattributed), 0) as too_old_rate,
+  sum(no_identifier) / nullif(sum(observed + attributed + unattributed), 0) as no_identifier_rate,
+  warning_count / nullif(sum(observed + attributed + unattributed), 0) as warning_rate,
+  min(hour) as first_hour, max(hour) as last_hour
+from match_deltas group by all;
+comment on view source_quality is 'How sound the events of a source are, per type: refused, repeated, late, without identifier, repaired';
+comment on column source_quality.accepted is 'Conversions: observed, attributed and unattributed';
+comment on column source_quality.in_flight is 'Received, outcome not yet known; 0 after a replay';
+comment on column source_quality.warning_count is 'Warnings of conversions; one conversion may have several';
+comment on column source_quality.rejected_rate is 'Rejected by received';
+comment on column source_quality.duplicate_rate is 'Duplicates by received';
+comment on column source_quality.too_old_rate is 'Too old by accepted';
+comment on column source_quality.no_identifier_rate is 'Without identifier by accepted';
+comment on column source_quality.warning_rate is 'Warnings per accepted event';
+comment on column source_quality.first_hour is 'Hour of the first arrival';
+comment on column source_quality.last_hour is 'Hour of the latest arrival';
