@@ -141,6 +141,22 @@ EPOCH_DURATION: Final = _histogram(
 # Rows since the last checkpoint, and blocks of the file, of which DuckDB keeps as many as it may.
 RESULT_MEMORY: Final = _gauge("result_memory_bytes", "Memory that the result file takes")
 
+# ------------------------------------------------------------------------------------ live SQL
+
+# `answered`, or why not. Many `too_many_queries`: raise live_sql.queries_at_once, or poll less.
+SQL_QUERIES: Final = _counter("sql_queries", "Questions in SQL to the running job", ["outcome"])
+
+# Long ones slow commits down: look at the commit's duration.
+SQL_DURATION: Final = _histogram(
+    "sql_duration_seconds",
+    "Seconds from a question in SQL to the end of its answer",
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+
+SQL_RUNNING: Final = _gauge("sql_running", "Questions in SQL that are being answered")
+
+# ------------------------------------------------------------------------------------- process
+
 # Falls to 0 when the process restarts. If often, read its log.
 UPTIME: Final = _gauge("uptime_seconds", "Seconds since the start")
 UPTIME.set_function(lambda: time.time() - _STARTED)

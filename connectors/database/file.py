@@ -42,8 +42,8 @@ def create_database(path: Path, *, overwrite: bool) -> duckdb.DuckDBPyConnection
 
 
 def prepare(connection: duckdb.DuckDBPyConnection) -> None:
-    """Set the options of a connection for writing."""
-    connection.execute("set timezone = 'UTC'; set threads = 1")
+    """Set the options of a database for writing, and the time zone of all its cursors."""
+    connection.execute("set global timezone = 'UTC'; set threads = 1")
     connection.execute(f"set checkpoint_threshold = '{CHECKPOINT_THRESHOLD}'")
     connection.execute(f"set disabled_compression_methods = '{COSTLY_COMPRESSION}'")
 

@@ -4,7 +4,8 @@ The state that a restart resumes from may be one commit behind the file, never m
 deletes the rows of that commit when it is built, and the flow produces them again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -47,13 +48,15 @@ write again."""
 class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
     """One partition: a DuckDB file has one writer.
 
-    It also checks that the paths in `lasting`, those of the state, have not moved.
+    It also checks that the paths in `lasting`, those of the state, have not moved. While the file
+    is open, it is inside of what `readers` makes of its connection.
     """
 
     path: Path
     start: Start
     clock: Clock
     lasting: InPlace = NOTHING
+    readers: Callable[[duckdb.DuckDBPyConnection], AbstractContextManager[object]] = nullcontext
 
     def list_parts(self) -> list[str]:
         """Return the name of the only partition."""
@@ -62,16 +65,17 @@ class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "LiveWriter":
         """Delete the commit that the state lacks, and resume after it; raises DatabaseError."""
         del step_id, for_part
-        connection = open_live(self.path, self.start.state_id)
-        try:
+        with ExitStack() as opening:
+            connection = open_live(self.path, self.start.state_id)
+            opening.callback(connection.close)
             with writing(self.path):
                 opened = InPlace.of([self.path])  # first: the file may be removed at any moment
                 _take_back(connection, self.path, resume_state or 0)
                 _record(connection, self.start)
-                return LiveWriter(self, connection, opened, resume_state or 0)
-        except BaseException:
-            connection.close()
-            raise
+                writer = LiveWriter(self, connection, opened, resume_state or 0)
+            opening.enter_context(self.readers(connection))
+            writer.closing = opening.pop_all()
+            return writer
 
 
 def _take_back(connection: duckdb.DuckDBPyConnection, path: Path, resumed: int) -> None:
@@ -155,6 +159,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         self._epoch = Epoch()
         # When the result last changed; None once everything committed has settled.
         self._unsettled = sink.clock() if seq else None
+        self.closing = ExitStack()
         commit_metrics.begin(connection)
 
     def write_batch(self, values: list[Rows]) -> None:
@@ -233,4 +238,4 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
 
     def close(self) -> None:
         """Close the file. Buffered rows are not committed, because no snapshot includes them."""
-        self._connection.close()
+        self.closing.close()

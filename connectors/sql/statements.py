@@ -7,6 +7,9 @@ import duckdb
 
 from connectors.errors import OperatorError
 
+Parameter = str | int | float | bool | None
+"""A value for a `?`; instants are texts, cast in the statement."""
+
 _EXPLAIN: Final = re.compile(r"\s*explain(\s+analyze\b|\s*\([^)]*\))?", re.IGNORECASE)
 
 

@@ -24,6 +24,7 @@ from flows.process.supervisor import Process, Supervisor
 from flows.process.tuning import forget_imports, quiet_panics, spare_searches
 from flows.run.inputs import inputs_of
 from flows.run.job import PreparedRun, ProcessSlot, RunOptions, clock
+from flows.run.live_sql import check_live_sql
 from flows.run.members import start_members
 from flows.run.state import OpenState, open_state
 from flows.run.wiring import Wiring
@@ -60,6 +61,7 @@ def run_until_asked(job: RunOptions, stopping: Stopping) -> int:
     end_with_supervisor()
     if job.metrics_port is not None:
         check_ports(job.metrics_port, job.processes)
+    check_live_sql(job.settings.settings.live_sql)
     with prepared_run(job) as (prepared, opened):
         if job.processes == 1:
             code = run_here(job, prepared, stopping, ProcessSlot())

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from flows.dataflow.flow import Io, build_flow
 from flows.run.guards import ExitOnErrorSink, ExitOnErrorSource, Source, ending
 from flows.run.inputs import Inputs, inputs_of
 from flows.run.job import PreparedRun, RunOptions, clock
+from flows.run.live_sql import live_sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class Wiring:
         dead_letters = self.inputs.dead_letters(self.stopping)
         publish = self.inputs.publish(self.stopping)
         lasting = InPlace.of(self.state.lasting)
-        result = LiveDatabaseSink(self.job.database, self._start(), clock, lasting)
+        readers = partial(live_sql, self.job.settings.settings.live_sql, self.job.database)
+        result = LiveDatabaseSink(self.job.database, self._start(), clock, lasting, readers)
         return Io(
             ExitOnErrorSource(source),
             ExitOnErrorSink(result),

@@ -13,6 +13,7 @@ from attribution.policy import Duration, Policy, Windows
 from attribution.vocabulary import EVENT_TYPES, KINDS
 from flows.settings.api import ApiSettings
 from flows.settings.kafka import OPTIONS, KafkaSettings
+from flows.settings.live_sql import LiveSqlSettings
 
 PREFIX: Final = "TRIBUTARY_"
 """The prefix of environment variables for settings."""
@@ -53,6 +54,7 @@ class Settings(BaseModel):
     flow: FlowSettings = FlowSettings()
     kafka: KafkaSettings = KafkaSettings()
     api: ApiSettings = ApiSettings()
+    live_sql: LiveSqlSettings = LiveSqlSettings()
 
 
 _OPEN: Final = {

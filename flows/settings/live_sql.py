@@ -1,0 +1,25 @@
+"""The settings table `[live_sql]`: questions in SQL to the running job, and what they may use.
+
+Most defaults repeat those of `connectors.sql.queries`, which is slow to import.
+"""
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from attribution.durations import parse_duration
+from attribution.policy import Duration
+
+TIMEOUT_MAX: Final = parse_duration("10m")
+
+
+class LiveSqlSettings(BaseModel):
+    """How the job answers; port 0 is any free one, and `rows_max` is for answers as text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    enabled: bool = True
+    port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    timeout: Annotated[Duration, Field(gt=0, le=TIMEOUT_MAX)] = parse_duration("30s")
+    rows_max: Annotated[int, Field(ge=1)] = 10_000
+    queries_at_once: Annotated[int, Field(ge=1, le=64)] = 4
