@@ -6,9 +6,10 @@ opened read-only.
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -27,6 +28,8 @@ START_SECONDS: Final = 0.5
 """How long to look for a job that has the file open but has not announced itself yet."""
 
 AGAIN_SECONDS: Final = 0.05
+
+Answer = TypeVar("Answer")
 
 
 class Reader(Protocol):
@@ -56,50 +59,58 @@ def open_reader(database: Path, *, hold: bool = True) -> Reader:
     it is open no job can start. With `hold` false it is opened for each question, as a process
     needs that outlives jobs. Raises QueryError.
     """
-    return _JobOrFile(database, hold=hold)
+    if not database.is_file():
+        raise QueryError(absence(database))
+    if not hold:
+        return JobReader(database, hold=False)
+    return _patiently(lambda: _opened(database), START_SECONDS)
 
 
-class _JobOrFile:
-    """Asks the job while one runs, and the file otherwise."""
+def _opened(database: Path) -> Reader:
+    if find_job(database) is not None:
+        return JobReader(database)
+    return FileReader(database)
 
-    def __init__(self, database: Path, *, hold: bool) -> None:
+
+def _patiently(attempt: Callable[[], Answer], seconds: float) -> Answer:
+    """Return the answer of what may have to be tried again while a job starts."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return attempt()
+        except (LostJobError, LockedError):
+            if time.monotonic() > until:
+                raise
+        time.sleep(AGAIN_SECONDS)
+
+
+class JobReader:
+    """Asks the job of a result, also after it has started again, and the file where none runs."""
+
+    def __init__(self, database: Path, *, hold: bool = True) -> None:
+        """Look for the job at each question."""
         self._database = database
         self._hold = hold
         self._file: FileReader | None = None
         self._lock = threading.Lock()
-        self._has_answered = False
-        if not database.is_file():
-            raise QueryError(absence(database))
-        if hold and find_job(database) is None:
-            self.commit()  # opens the file, or waits for the job that has
+        self._patience = START_SECONDS
 
     def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> pa.Table:
         """Return all rows of one statement that reads; raises QueryError."""
-        begun = time.monotonic()
-        while True:
-            try:
-                return self._answer(sql, parameters)
-            except (LostJobError, LockedError):
-                patience = FOLLOW_SECONDS if self._has_answered else START_SECONDS
-                if time.monotonic() - begun > patience:
-                    raise
-            time.sleep(AGAIN_SECONDS)
+        return _patiently(lambda: self._answer(sql, parameters), self._patience)
 
     def _answer(self, sql: str, parameters: Sequence[Parameter]) -> pa.Table:
         if (file := self._file) is not None:
             return file.query(sql, parameters)
         if (job := find_job(self._database)) is not None:
-            self._has_answered = True
+            self._patience = FOLLOW_SECONDS
             return ask(job, sql, parameters)
         if not self._hold:
-            file = FileReader(self._database)
-            try:
+            with closing(FileReader(self._database)) as file:
                 return file.query(sql, parameters)
-            finally:
-                file.close()
         with self._lock:
-            self._file = self._file or FileReader(self._database)
-        return self._file.query(sql, parameters)
+            file = self._file = self._file or FileReader(self._database)
+        return file.query(sql, parameters)
 
     def commit(self) -> int:
         """Return the number of the last commit; raises QueryError."""
