@@ -19,6 +19,7 @@ from flows.cli.link import link
 from flows.cli.options import Version
 from flows.cli.output import lenient_stdout
 from flows.cli.replay import replay
+from flows.cli.report import report
 from flows.cli.run import run
 from flows.cli.send import send
 from flows.cli.serve import serve, up
@@ -46,7 +47,7 @@ def tributary(*, version: Version = False) -> None:
     """Raw log events and impressions in, attributed conversions and match statistics out."""
 
 
-for command in (replay, run, serve, up, link, send, sql, explain, verify, config, schema):
+for command in (replay, run, serve, up, link, send, sql, explain, report, verify, config, schema):
     app.command()(reporting(command))
 app.command("hash")(reporting(hash_identifiers))
 app.add_typer(generate, name="generate")

@@ -63,6 +63,7 @@ ROOMS: Final = {
         "generate",
         "run",
         "replay",
+        "report",
         "serve",
         "send",
         "batch",
