@@ -10,6 +10,9 @@ from typing import Literal
 from flows.report.cells import Cell
 
 
+Shape = Literal["parts", "dots", "columns"]
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One number with what it is."""
@@ -79,7 +82,7 @@ class Chart:
     other, upright. `texts` are written at the ends of bars. An open table is seen without a click.
     """
 
-    shape: Literal["parts", "dots", "columns"]
+    shape: Shape
     title: str
     description: str
     labels: Sequence[str]

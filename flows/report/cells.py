@@ -29,10 +29,8 @@ WHOLE_CURRENCIES: Final = frozenset(
 )
 """Currencies without a smaller unit."""
 
-NOTHING: Final = "\N{EN DASH}"
+NOTHING: Final = "–"
 """An answer that there is none of."""
-
-TIMES: Final = "\N{MULTIPLICATION SIGN}"
 
 _JOINERS: Final = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
 """They are part of words in some scripts, and of emoji."""
@@ -124,14 +122,14 @@ def percent(part: float | None) -> Cell:
 
 def ratio(number: float | None) -> Cell:
     """Return how many times one thing is another."""
-    return Cell(NOTHING if number is None else f"{number:,.2f}{TIMES}", "number")
+    return Cell(NOTHING if number is None else f"{number:,.2f}×", "number")
 
 
 def change(new: Decimal, old: Decimal) -> str:
     """Return how much larger or smaller an amount is than another one."""
     if not old:
         return "new" if new else ""
-    rounded = f"{(new - old) / old * 100:+,.0f}%".replace("-", "\N{MINUS SIGN}")
+    rounded = f"{(new - old) / old * 100:+,.0f}%".replace("-", "−")
     return "0%" if rounded[1:] == "0%" else rounded
 
 
@@ -167,4 +165,4 @@ def path(names: Iterable[str | None]) -> Cell:
 
 
 def _times(repeats: int) -> str:
-    return f" {TIMES}{repeats}" if repeats > 1 else ""
+    return f" ×{repeats}" if repeats > 1 else ""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -31,7 +32,7 @@ RIGHT_TO_LEFT = "חורף \u202e2026"
 LONG = "L" * 10_000
 
 
-def euros(event_id: str, value: str, **fields: object) -> Row:
+def euros(event_id: str, value: str, **fields: Any) -> Row:  # noqa: ANN401  any column
     return event(event_id, value=Decimal(value), currency="EUR", **fields)
 
 

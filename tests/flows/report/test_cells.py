@@ -38,7 +38,7 @@ def test_counts(number: Decimal | None, text: str) -> None:
 )
 def test_money_has_the_digits_of_its_currency(value: str, currency: str, text: str) -> None:
     assert money(Decimal(value), currency).text == text
-    assert amount(Decimal(value), currency).text == text.split()[0]
+    assert amount(Decimal(value), currency).text == text.split(maxsplit=1)[0]
 
 
 def test_no_money_is_no_zero() -> None:
@@ -47,8 +47,14 @@ def test_no_money_is_no_zero() -> None:
 
 @pytest.mark.parametrize(
     ("new", "old", "text"),
-    [("150", "100", "+50%"), ("59", "100", "−41%"), ("100.1", "100", "0%")]
-    + [("99.9", "100", "0%"), ("5", "0", "new"), ("0", "0", "")],
+    [
+        ("150", "100", "+50%"),
+        ("59", "100", "−41%"),
+        ("100.1", "100", "0%"),
+        ("99.9", "100", "0%"),
+        ("5", "0", "new"),
+        ("0", "0", ""),
+    ],
 )
 def test_changes(new: str, old: str, text: str) -> None:
     assert change(Decimal(new), Decimal(old)) == text
@@ -56,8 +62,15 @@ def test_changes(new: str, old: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 seconds"), (59.4, "59 seconds"), (60, "1 minute"), (5_400, "1.5 hours")]
-    + [(86_400, "1 day"), (2_592_000, "30 days"), (None, "–")],
+    [
+        (0, "0 seconds"),
+        (59.4, "59 seconds"),
+        (60, "1 minute"),
+        (5_400, "1.5 hours"),
+        (86_400, "1 day"),
+        (2_592_000, "30 days"),
+        (None, "–"),
+    ],
 )
 def test_durations(seconds: float | None, text: str) -> None:
     assert duration(seconds).text == text

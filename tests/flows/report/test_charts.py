@@ -7,7 +7,7 @@ import altair as alt
 import pytest
 
 from flows.report import charts
-from flows.report.blocks import Chart, Series, Table
+from flows.report.blocks import Chart, Series, Shape, Table
 from flows.report.charts import ChartError, accessible, drawings
 from flows.report.vega import specification
 
@@ -16,13 +16,13 @@ NUMBERS = [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
 NONE = Table("none", [], [])
 
 
-def chart(shape: str, labels: list[str], *series: str) -> Chart:
+def chart(shape: Shape, labels: list[str], *series: str) -> Chart:
     drawn = [Series(name, NUMBERS[: len(labels)]) for name in series]
     texts = [f"{number:.0f}" for number in NUMBERS[: len(labels)]]
-    return Chart(shape, "A <title>", "A & description", labels, drawn, NONE, "EUR", texts)  # type: ignore[arg-type]  each of them
+    return Chart(shape, "A <title>", "A & description", labels, drawn, NONE, "EUR", texts)
 
 
-SHAPES = [
+SHAPES: list[tuple[Shape, tuple[str, ...]]] = [
     ("parts", ("all",)),
     ("parts", ("all", "of them")),
     ("dots", ("Last touch", "First touch", "Linear", "Time decay", "Position based")),
@@ -34,7 +34,7 @@ SHAPES = [
 @pytest.mark.parametrize(("shape", "series"), SHAPES)
 @pytest.mark.parametrize("width", charts.WIDTHS.values())
 def test_a_specification_is_what_altair_accepts(
-    shape: str, series: tuple[str, ...], width: int
+    shape: Shape, series: tuple[str, ...], width: int
 ) -> None:
     made = specification(chart(shape, ["a", "b", "longer"], *series), width)
     alt.Chart.from_dict(made)  # raises where its schema is not met
