@@ -9,7 +9,6 @@ from typing import Literal
 
 from flows.report.cells import Cell
 
-
 Shape = Literal["parts", "dots", "columns"]
 
 

@@ -7,13 +7,15 @@ from typing import Final
 from flows.report.asking import Row
 from flows.report.cells import printable
 
+NO_CAMPAIGN: Final = "no campaign"
+
 LABEL_LETTERS_MAX: Final = 22
 """A label leaves room for the bars, also on a telephone."""
 
 
 def labels_of(rows: Sequence[Row]) -> list[str]:
     """Return a label for each row: its campaign, with the advertiser where two are alike."""
-    campaigns = [short(row["campaign_id"]) for row in rows]
+    campaigns = [short(row["campaign_id"] or NO_CAMPAIGN) for row in rows]
     seen = Counter(campaigns)
     labels = [
         campaign if seen[campaign] == 1 else short(f"{campaign} {printable(row['advertiser_id'])}")
