@@ -25,6 +25,7 @@ from connectors.api.routes.impressions import impressions_router
 from connectors.api.routes.links import links_router
 from connectors.api.routes.measurements import measurements_router
 from connectors.api.routes.operations import operations_router
+from connectors.api.routes.reads import reads_router
 from connectors.api.routes.sources import sources_router
 from connectors.release import release
 
@@ -37,6 +38,7 @@ ROUTERS: Final = (
     links_router,
     sources_router,
     measurements_router,
+    reads_router,
     operations_router,
 )
 

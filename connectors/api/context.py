@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from fastapi import Request
@@ -38,6 +39,7 @@ class Api:
 
     Answers of staging say to AdCP clients that they stand for nothing. `sync_once` does a sync
     with an idempotency key once. `results` answers questions to the result, if there is one.
+    Events are in the folder `log`, unless they are in topics.
     """
 
     guard: Guard
@@ -51,6 +53,7 @@ class Api:
     is_staging: bool = False
     sync_once: Once | None = None
     results: Results | None = None
+    log: Path | None = None
 
     @property
     def syncs(self) -> Syncs:

@@ -40,6 +40,14 @@ STATUSES: Final = {
     503: "Nothing can be stored now; send the call again after Retry-After",
 }
 
+OF_BODIES: Final = frozenset({408, 409, 413, 415})
+"""Statuses of routes that take a body only."""
+
+READ_STATUSES: Final = {
+    400: "A parameter is not one; `field` and `message` say why",
+    503: "The result cannot be read now, or there is none yet; ask again after Retry-After",
+}
+
 LOG_EVENT_EXAMPLE: Final[Json] = {
     "event_source_id": "website_pixel",
     "events": [
@@ -99,8 +107,27 @@ def described(answer: Json, *, body: Json | None = None, example: object = None)
     }
 
 
-def _answer(text: str, schema: Json) -> Json:
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
+def described_read(answer: Json, example: Json, **texts: str) -> Json:
+    """Return what FastAPI takes to describe a route that reads the result.
+
+    `texts` says more of a status, as in `status_404`.
+    """
+    shown = described(answer)
+    shown["responses"] = {
+        200: _answer("Success", answer, example),
+        **{
+            status: _answer(texts.get(f"status_{status}", text), ERROR)
+            for status, text in (STATUSES | READ_STATUSES).items()
+            if status not in OF_BODIES
+        },
+        "default": _answer("The server has failed", ERROR),
+    }
+    return shown
+
+
+def _answer(text: str, schema: Json, example: object = None) -> Json:
+    content: Json = {"schema": schema} | ({} if example is None else {"example": example})
+    return {"description": text, "content": {"application/json": content}}
 
 
 _REFUSALS: Final[dict[int | str, Json]] = {

@@ -61,6 +61,15 @@ class ApiKey:
         is_in_scope = not self.advertisers or advertiser_id in {None, *self.advertisers}
         return right in self.rights and is_in_scope
 
+    def sources_of(self, event_source_id: str | None) -> tuple[str, ...] | None:
+        """Return the event sources that a call may be told of if it names one, or none.
+
+        None stands for all.
+        """
+        if event_source_id is None:
+            return tuple(sorted(self.sources)) or None
+        return (event_source_id,) if not self.sources or event_source_id in self.sources else ()
+
 
 @dataclass(frozen=True, slots=True)
 class KeyStore:

@@ -43,7 +43,7 @@ NO_RESULT: Final = unavailable(
 _NOT_YET: Final = unavailable("there is no result yet; the job has not made it", RETRY_SECONDS)
 _AWAY: Final = unavailable("the result cannot be read now; its job may be starting", RETRY_SECONDS)
 _BUSY: Final = unavailable("too many questions to the result wait; ask again", RETRY_SECONDS)
-_SLOW: Final = unavailable("the result did not answer in time; ask again", RETRY_SECONDS)
+SLOW: Final = unavailable("the result did not answer in time; ask again", RETRY_SECONDS)
 
 Answer = TypeVar("Answer")
 
@@ -73,7 +73,8 @@ class Results:
     async def ask(self, key: Hashable, question: Callable[[Reader], Answer]) -> Answer:
         """Return the answer to a question, asked at most once per commit.
 
-        Equal keys are equal questions; those who ask while one is being answered share its answer.
+        Equal keys are equal questions; those who ask while one is being answered share its answer,
+        and nobody may change it.
         Raises ProblemError where it cannot be answered now.
         """
         asked = self._asked.get(key)
@@ -88,7 +89,7 @@ class Results:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await asyncio.shield(asked)
         except TimeoutError:
-            raise ProblemError(_SLOW) from None
+            raise ProblemError(SLOW) from None
         except QueryError as error:
             raise ProblemError(self._problem(error)) from error
 

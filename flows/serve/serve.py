@@ -177,6 +177,7 @@ def _api(options: ServeOptions, closing: ExitStack) -> Api:
         is_staging=options.is_staging,
         sync_once=sync_once,
         results=_results(options, closing),
+        log=None if options.settings.kafka.bootstrap_servers else options.folder,
     )
 
 

@@ -27,6 +27,7 @@ from connectors.api.keys import KeyStore
 from connectors.api.limits import Limits, Rates
 from connectors.api.measurements import MeasurementIndex, Measurements
 from connectors.api.once import Once
+from connectors.api.results import Results
 from connectors.api.sources import Sources
 from connectors.registry.growing import SourceFile
 from connectors.spool.lookup import find_claim
@@ -57,7 +58,9 @@ class Served:
 
 
 @contextmanager
-def built(folder: Path, *, is_staging: bool = False) -> Iterator[tuple[Api, Spool, Spool]]:
+def built(
+    folder: Path, *, is_staging: bool = False, result: Path | None = None
+) -> Iterator[tuple[Api, Spool, Spool]]:
     """Yield what an application is built from, in a folder."""
     spool = Spool(folder, "events", lambda _error: None)
     known = Sources(SourceFile(folder, delay=10_000))
@@ -73,8 +76,12 @@ def built(folder: Path, *, is_staging: bool = False) -> Iterator[tuple[Api, Spoo
     records = Spool(folder, "impressions", lambda _error: None)
     shown = Impressions(records, Policy(), rates.events)
     takers = (calls, known, shown, Links(shown, keys.secret("links")), measurements)
-    api = Api(Guard(keys), *takers, rates, is_staging=is_staging, sync_once=sync_once)
+    results = None if result is None else Results(result)
+    keyed = Guard(keys)
+    api = Api(keyed, *takers, rates, False, is_staging, sync_once, results, folder)  # noqa: FBT003  as its fields are
     yield api, spool, records
+    if results is not None:
+        results.close()
     bulk.close()
     spool.close()
     records.close()
@@ -83,12 +90,14 @@ def built(folder: Path, *, is_staging: bool = False) -> Iterator[tuple[Api, Spoo
 
 
 @contextmanager
-def serving(folder: Path, *, is_staging: bool = False) -> Iterator[Served]:
+def serving(
+    folder: Path, *, is_staging: bool = False, result: Path | None = None
+) -> Iterator[Served]:
     """Serve a folder, with a key for everything."""
     keys = KeyStore(folder / "api.sqlite", is_staging=is_staging)
     _, secret = keys.create("tests")
     headers = {"Authorization": f"Bearer {secret}"}
-    with built(folder, is_staging=is_staging) as (api, spool, records):
+    with built(folder, is_staging=is_staging, result=result) as (api, spool, records):
         port = free_port()
         server = uvicorn.Server(uvicorn.Config(build_app(api), port=port, log_config=None))
         thread = threading.Thread(target=server.run)
