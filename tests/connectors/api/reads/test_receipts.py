@@ -8,54 +8,10 @@ import httpx
 import pytest
 
 from connectors.api import sources
-from connectors.api.keys import KeyStore
-from flows.replay.replay import ReplayOptions, replay
-from flows.settings.model import Settings
 from tests.connectors.api.conftest import Served, serving
+from tests.connectors.api.reads.conftest import AD, headers
 from tests.connectors.api.test_app import call
 from tests.support import raw
-
-SALE = {"value": 90, "currency": "USD"}
-AD: dict[str, Any] = {"media_buy_id": "mb", "package_id": "pkg", "creative_id": "cr"}
-
-
-def write_log(folder: Path) -> Path:
-    return raw.write_log(
-        folder,
-        events=[
-            raw.envelope(
-                raw.event("sold", custom_data=SALE),
-                raw.event("sold", event_type="lead"),
-                raw.event("alone", user_match={"uids": [{"type": "uid2", "value": "nobody"}]}),
-                raw.event("a/b é", user_match=None),
-                raw.event("back", event_type="refund", custom_data=SALE),
-                raw.event("wrong", event_time="yesterday"),
-            ),
-            raw.envelope(raw.event("sold", custom_data=SALE)),
-            raw.envelope(raw.event("sold", custom_data=SALE | {"value": 1})),
-            raw.envelope(raw.event("sold"), event_source_id="app"),
-            raw.envelope(raw.event("tried"), test_event_code="T1"),
-            raw.envelope(raw.event("sold", user_match=None), advertiser_id="rival"),
-        ],
-        impressions=[raw.impression("i1", **AD), raw.click("i2", **AD, price=1, currency="USD")],
-        sources=[raw.source(), raw.source("app"), raw.source() | {"advertiser_id": "rival"}],
-    )
-
-
-@pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("replayed")
-    write_log(folder)
-    database = folder / "result.duckdb"
-    replay(ReplayOptions(folder, database, Settings()))
-    return database
-
-
-@pytest.fixture(scope="module")
-def reading(tmp_path_factory: pytest.TempPathFactory, result: Path) -> Iterator[Served]:
-    """Serve the result, with an empty log; not to be written to."""
-    with serving(tmp_path_factory.mktemp("reading"), result=result) as served:
-        yield served
 
 
 @pytest.fixture
@@ -176,11 +132,6 @@ def test_what_others_write_to_the_log_may_hold_it(writing: Served) -> None:
     error = ask(writing, "none").json()["error"]
     assert error["details"]["log_searched"] is False
     assert "may still be on its way" in error["message"]
-
-
-def headers(keys: KeyStore, **limits: Any) -> dict[str, str]:  # noqa: ANN401  as create takes them
-    _, secret = keys.create("limited", **limits)
-    return {"Authorization": f"Bearer {secret}"}
 
 
 def test_a_key_of_another_advertiser_sees_nothing(reading: Served) -> None:
