@@ -19,6 +19,7 @@ from connectors.api.context import Api
 from connectors.api.description import SECURITY
 from connectors.api.limits import LimitedApp
 from connectors.api.rendering import failure, refused
+from connectors.api.routes.delivery import delivery_router
 from connectors.api.routes.ecapi import ecapi_router
 from connectors.api.routes.events import events_router
 from connectors.api.routes.impressions import impressions_router
@@ -39,6 +40,7 @@ ROUTERS: Final = (
     sources_router,
     measurements_router,
     reads_router,
+    delivery_router,
     operations_router,
 )
 

@@ -22,8 +22,11 @@ _UNITS: Final = {"days": 86_400_000_000, "hours": 3_600_000_000, "minutes": 60_0
 _SECOND: Final = 1_000_000
 
 
-def capabilities(policy: Policy) -> dict[str, Any]:
-    """Return the answer of get_adcp_capabilities, for the rules that a job follows too."""
+def capabilities(policy: Policy, *, has_delivery: bool = False) -> dict[str, Any]:
+    """Return the answer of get_adcp_capabilities, for the rules that a job follows too.
+
+    With a result to read, conversions are reported by creative.
+    """
     return {
         "adcp": {
             "major_versions": [SUPPORTED_MAJOR],
@@ -33,15 +36,17 @@ def capabilities(policy: Policy) -> dict[str, Any]:
         },
         "supported_protocols": ["media_buy"],
         "account": {"require_operator_auth": True, "supported_billing": ["operator"]},
-        "media_buy": {"conversion_tracking": _conversion_tracking(policy)},
+        "media_buy": {
+            "conversion_tracking": _conversion_tracking(policy, has_creatives=has_delivery)
+        },
     }
 
 
-def _conversion_tracking(policy: Policy) -> dict[str, Any]:
+def _conversion_tracking(policy: Policy, *, has_creatives: bool) -> dict[str, Any]:
     keys = policy.match_keys
     tracking: dict[str, Any] = {
         "multi_source_event_dedup": False,
-        "per_creative_attribution": False,
+        "per_creative_attribution": has_creatives,
         "supported_event_types": [
             each for each in EVENT_TYPES if each not in NONSTANDARD_EVENT_TYPES
         ],
@@ -58,21 +63,21 @@ def _conversion_tracking(policy: Policy) -> dict[str, Any]:
 
 def _windows(policy: Policy) -> list[dict[str, Any]]:
     general = {
-        "post_click": [_duration(policy.post_click)],
-        "post_view": [_duration(policy.post_view)],
+        "post_click": [duration(policy.post_click)],
+        "post_view": [duration(policy.post_view)],
     }
     special = [
         {
             "event_type": event_type,
-            "post_click": [_duration(windows.post_click or policy.post_click)],
-            "post_view": [_duration(windows.post_view or policy.post_view)],
+            "post_click": [duration(windows.post_click or policy.post_click)],
+            "post_view": [duration(windows.post_view or policy.post_view)],
         }
         for event_type, windows in sorted(policy.windows.items())
     ]
     return [general, *special]
 
 
-def _duration(microseconds: int) -> dict[str, Any]:
+def duration(microseconds: int) -> dict[str, Any]:
     """Return a duration in the largest unit that divides it."""
     for unit, size in _UNITS.items():
         if microseconds and microseconds % size == 0:

@@ -40,7 +40,7 @@ RETRY_SECONDS: Final = 2
 NO_RESULT: Final = unavailable(
     "this API reads no result; its operator names one with --db", retry_after_seconds=60
 )
-_NOT_YET: Final = unavailable("there is no result yet; the job has not made it", RETRY_SECONDS)
+NOT_YET: Final = unavailable("there is no result yet; the job has not made it", RETRY_SECONDS)
 _AWAY: Final = unavailable("the result cannot be read now; its job may be starting", RETRY_SECONDS)
 _BUSY: Final = unavailable("too many questions to the result wait; ask again", RETRY_SECONDS)
 SLOW: Final = unavailable("the result did not answer in time; ask again", RETRY_SECONDS)
@@ -105,7 +105,7 @@ class Results:
     def _problem(self, error: QueryError) -> CallProblem:
         """Return what callers are told; the log has the reason, once while it stays the same."""
         if not self.database.exists():
-            return _NOT_YET
+            return NOT_YET
         if str(error) != self._reason:
             self._reason = str(error)
             LOG.warning("the result cannot be read", reason=self._reason)

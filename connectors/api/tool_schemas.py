@@ -7,6 +7,8 @@ lose the others.
 from typing import Final
 
 from attribution.contract.envelope import IDEMPOTENCY_KEY
+from connectors.api.reads.delivery_request import STANDARD_MODELS
+from connectors.api.reads.media_buys import BUYS_MAX
 from connectors.api.schemas import LOG_EVENT, SYNC, Json
 
 _TEXT: Final[Json] = {"type": "string"}
@@ -30,6 +32,24 @@ _COMMON: Final[Json] = {
 }
 
 
+_DAY: Final[Json] = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
+
+DELIVERY: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "media_buy_ids": {"type": "array", "minItems": 1, "maxItems": BUYS_MAX, "items": _TEXT},
+        "start_date": {**_DAY, "description": "First day, in UTC; without, all that there is."},
+        "end_date": {**_DAY, "description": "Day after the last one."},
+        "attribution_window": {
+            "type": "object",
+            "description": "The windows are those of the answer; the model can be chosen.",
+            "properties": {"model": {"enum": list(STANDARD_MODELS)}},
+        },
+        "include_package_daily_breakdown": {"type": "boolean", "default": False},
+    },
+}
+
+
 def _with(schema: Json, **properties: object) -> Json:
     return {**schema, "properties": {**schema["properties"], **properties}}
 
@@ -45,6 +65,10 @@ SCHEMAS: Final[dict[str, tuple[str, Json]]] = {
     "sync_event_sources": (
         "Create, update and delete event sources; without event_sources, list them.",
         _with(SYNC, **_COMMON),
+    ),
+    "get_media_buy_delivery": (
+        "Say what media buys have delivered, and which conversions they have earned.",
+        _with(DELIVERY, **_COMMON),
     ),
     "get_adcp_capabilities": (
         "Say what this server supports.",

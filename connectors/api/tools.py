@@ -28,6 +28,8 @@ from connectors.api.context import Api
 from connectors.api.guard import ProblemError
 from connectors.api.keys import ApiKey
 from connectors.api.once import Done
+from connectors.api.reads.deliveries import deliveries
+from connectors.api.reads.delivery_request import request_of
 from connectors.api.rendering import CALLS, failure
 
 CONTEXT_BYTES_MAX: Final = 65_536
@@ -118,14 +120,21 @@ async def _sync_event_sources(api: Api, key: ApiKey, arguments: Arguments) -> Do
     return Done({"event_sources": results}, "", is_replayed=done.is_replayed)
 
 
+async def _get_media_buy_delivery(api: Api, key: ApiKey, arguments: Arguments) -> Done:
+    given = arguments.read
+    request = request_of(_advertiser(key, "read", given), given)
+    return Done(await deliveries(api.asked, key, request), "")
+
+
 async def _get_adcp_capabilities(api: Api, key: ApiKey, arguments: Arguments) -> Done:
     del key, arguments
-    return Done(capabilities(api.calls.policy), "")
+    return Done(capabilities(api.calls.policy, has_delivery=api.results is not None), "")
 
 
 TOOLS: Final[dict[str, Callable[[Api, ApiKey, Arguments], Awaitable[Done]]]] = {
     "log_event": _log_event,
     "sync_event_sources": _sync_event_sources,
+    "get_media_buy_delivery": _get_media_buy_delivery,
     "get_adcp_capabilities": _get_adcp_capabilities,
 }
 

@@ -1,11 +1,12 @@
 """What questions to a result share: one row for one statement, as plain JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from attribution.contract.times import UNIX_EPOCH, write_time
+from connectors.api.results import Answer
 from connectors.sql.reader import Parameter, Reader
 
 AS_OF: Final = """as_of as (
@@ -14,6 +15,13 @@ AS_OF: Final = """as_of as (
 """A CTE of one row, or none before the first commit: the commit that a statement sees."""
 
 Row = dict[str, Any]
+
+
+class Ask(Protocol):
+    """Asks the result a question, named by its key; raises ProblemError."""
+
+    async def __call__(self, key: Hashable, question: Callable[[Reader], Answer]) -> Answer:
+        """Return the answer, which nobody may change."""
 
 
 def one_row(reader: Reader, sql: str, parameters: Sequence[Parameter]) -> Row:

@@ -1,7 +1,7 @@
 """What became of an event: what the result says, and the log of what no job has read yet."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -10,11 +10,10 @@ from typing import Final
 from attribution.contract.times import parse_time, write_time
 from attribution.ingest.problems import CallProblem
 from connectors.api.guard import ProblemError
-from connectors.api.reads.asked import Row, without_nulls
+from connectors.api.reads.asked import Ask, Row, without_nulls
 from connectors.api.reads.outcomes import Wanted, outcomes
 from connectors.api.results import SLOW
 from connectors.spool.recent import Search, find_event
-from connectors.sql.reader import Reader
 
 SEARCHES_AT_ONCE: Final = 2
 """Searches of the log; others wait."""
@@ -26,10 +25,6 @@ SLACK: Final = 300_000_000
 """How long before the watermark (us) the search begins: rows follow soon upon what was read."""
 
 NOTHING_READ: Final[Row] = {"conversions": None, "refusals": None, "tests": None, "reading": None}
-
-
-Ask = Callable[[Hashable, Callable[[Reader], Row]], Awaitable[Row]]
-"""Asks the result; raises ProblemError."""
 
 
 @dataclass(slots=True)

@@ -67,15 +67,17 @@ class Tools:
 def check(name: str, answer: dict[str, Any]) -> None:
     """Check an answer against the published schema, if that is there, and what it must have."""
     file = SCHEMAS / f"{name.replace('_', '-')}-response.json"
-    if file.exists():
-        Draft7Validator(json.loads(file.read_bytes())).validate(answer)
+    schema = json.loads(file.read_bytes()) if file.exists() else {}
+    # Some have no form for a refused call.
+    if answer["status"] == "completed" or "oneOf" in schema:
+        assert [each.message for each in Draft7Validator(schema).iter_errors(answer)] == []
     if answer["status"] == "failed":
         assert answer["errors"] == [answer["adcp_error"]]
         assert answer["adcp_error"]["recovery"] in {"transient", "correctable", "terminal"}
         assert "sandbox" not in answer
     else:
         assert answer["status"] == "completed"
-        assert "errors" not in answer
+        assert name == "get_media_buy_delivery" or "errors" not in answer
 
 
 @pytest.fixture
@@ -253,6 +255,7 @@ def test_without_a_valid_key_no_tool_is_there(tools: Tools) -> None:
     assert [each["name"] for each in listed["result"]["tools"]] == [
         "log_event",
         "sync_event_sources",
+        "get_media_buy_delivery",
         "get_adcp_capabilities",
     ]
     for tool in listed["result"]["tools"]:
