@@ -17,6 +17,7 @@ import structlog
 from attribution.ingest.problems import CallProblem, unavailable
 from connectors.api.guard import ProblemError
 from connectors.database.file import wal_of
+from connectors.sql.announcement import announcement_of, find_job
 from connectors.sql.reader import FileReader, Reader, open_reader
 from connectors.sql.statements import QueryError
 
@@ -93,6 +94,11 @@ class Results:
         except QueryError as error:
             raise ProblemError(self._problem(error)) from error
 
+    @property
+    def has_job(self) -> bool:
+        """Whether a job writes the result now."""
+        return find_job(self.database) is not None
+
     def close(self) -> None:
         """End; what is being answered is waited for."""
         self._pool.shutdown(cancel_futures=True)
@@ -126,9 +132,10 @@ class Results:
     def _asked_of(
         self, reader: Reader, key: Hashable, question: Callable[[Reader], Answer]
     ) -> Answer:
-        # An open file is written by nobody, so that its stamp is that of the commit.
+        # An open file is written by nobody, so that its stamp is that of the commit. A job that
+        # was killed writes its last commit again, perhaps otherwise.
         is_at_rest = isinstance(reader, FileReader)
-        state = reader.commit(), self._stamp() if is_at_rest else self._inode()
+        state = reader.commit(), self._stamp() if is_at_rest else self._job()
         with self._keeping:
             if state != self._kept.state:
                 self._kept = _Kept(state)
@@ -147,10 +154,11 @@ class Results:
         """Return what changes whenever somebody writes to the file."""
         return tuple(_stamp_of(path) for path in (self.database, wal_of(self.database)))
 
-    def _inode(self) -> Stamp:
-        """Return what tells the file from another one of that name."""
+    def _job(self) -> Stamp:
+        """Return what tells the file, and the job that writes it, from others of that name."""
         found = _stamp_of(self.database)
-        return (None if found is None else (found[0], 0, 0),)
+        file = None if found is None else (found[0], 0, 0)
+        return file, _stamp_of(announcement_of(self.database))
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int] | None:

@@ -16,10 +16,12 @@ from tests.support.brokers.broker import free_port
 
 
 @contextmanager
-def serving(folder: Path, secret: str, failpoint: str | None = None) -> Iterator[httpx.Client]:
+def serving(
+    folder: Path, secret: str, failpoint: str | None = None, *options: str
+) -> Iterator[httpx.Client]:
     """Serve the folder in a process that may be killed; yield a client of advertiser `adv`."""
     port = free_port()
-    command = [sys.executable, "-m", "flows", "serve", str(folder), "--port", str(port)]
+    command = [sys.executable, "-m", "flows", "serve", str(folder), "--port", str(port), *options]
     variables = {**os.environ, **({VARIABLE: failpoint} if failpoint else {})}
     process = subprocess.Popen(command, env=variables, stderr=subprocess.DEVNULL)
     client = httpx.Client(
