@@ -42,6 +42,16 @@ class Sources:
         )
         return [each for each in latest if each.valid_to == END_OF_TIME]
 
+    def visible(self, advertiser_id: str, only: frozenset[str]) -> list[SourceVersion]:
+        """Return the sources of an advertiser among some, or all of them if none are named."""
+        found = self.of(advertiser_id)
+        return [each for each in found if not only or each.event_source_id in only]
+
+    def since(self, source: SourceVersion) -> int:
+        """Return since when (us) a source has been known, in whatever version."""
+        key = source.advertiser_id, source.event_source_id
+        return self.registry().versions[key][0].valid_from
+
     def plan(self, advertiser_id: str, body: Mapping[str, Any]) -> SyncPlan:
         """Judge a sync; raises ProblemError for a request that is not sound as a whole."""
         plan = plan_sync(advertiser_id, body, self.of(advertiser_id))

@@ -22,14 +22,17 @@ from attribution.ingest.problems import (
     version_unsupported,
 )
 from attribution.ingest.sync import described
+from attribution.registry import SourceVersion
 from connectors.api.adcp import completed, failed
 from connectors.api.capabilities import VERSIONS, capabilities
 from connectors.api.context import Api
 from connectors.api.guard import ProblemError
 from connectors.api.keys import ApiKey
 from connectors.api.once import Done
+from connectors.api.reads.activity import Activities, look_if_possible
 from connectors.api.reads.deliveries import deliveries
 from connectors.api.reads.delivery_request import request_of
+from connectors.api.reads.health import health
 from connectors.api.rendering import CALLS, failure
 
 CONTEXT_BYTES_MAX: Final = 65_536
@@ -111,8 +114,12 @@ async def _log_event(api: Api, key: ApiKey, arguments: Arguments) -> Done:
 async def _sync_event_sources(api: Api, key: ApiKey, arguments: Arguments) -> Done:
     given = arguments.read
     if "event_sources" not in given:
-        found = api.sources.of(_advertiser(key, "read", given))
-        results = [{"action": "unchanged", **described(each)} for each in found]
+        advertiser_id = _advertiser(key, "read", given)
+        found = api.sources.visible(advertiser_id, key.sources)
+        seen = await look_if_possible(api.results, advertiser_id) if found else None
+        results = [
+            {"action": "unchanged", **described(each), **_health(each, seen)} for each in found
+        ]
         return Done({"event_sources": [_result(each) for each in results]}, "")
     _require_key(given)
     done = await api.syncs.take(_advertiser(key, "admin", given), given, agent=key.id)
@@ -137,6 +144,10 @@ TOOLS: Final[dict[str, Callable[[Api, ApiKey, Arguments], Awaitable[Done]]]] = {
     "get_media_buy_delivery": _get_media_buy_delivery,
     "get_adcp_capabilities": _get_adcp_capabilities,
 }
+
+
+def _health(source: SourceVersion, seen: Activities | None) -> dict[str, Any]:
+    return {"health": health(seen.of(source.event_source_id))} if seen else {}
 
 
 def _result(source: dict[str, Any]) -> dict[str, Any]:

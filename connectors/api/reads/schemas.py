@@ -150,3 +150,55 @@ RECEIPT_EXAMPLE: Final[Json] = {
     ],
     "as_of": AS_OF_EXAMPLE,
 }
+
+HEALTH: Final[Json] = {
+    "type": "object",
+    "required": ["event_source_id", "status", "detail", "evaluated_at", "events_received_24h"],
+    "properties": {
+        "event_source_id": TEXT,
+        "status": {"enum": ["insufficient", "minimum", "good", "excellent"]},
+        "detail": {
+            "type": "object",
+            "required": ["score", "max_score"],
+            "properties": {"score": AMOUNT, "max_score": AMOUNT, "label": TEXT},
+        },
+        "match_rate": {
+            "type": "number",
+            "minimum": 0,
+            "maximum": 1,
+            "description": "Share of events that were attributed to an ad; absent without any",
+        },
+        "last_event_at": {**TIME, "description": "To the hour, if more than a day ago"},
+        "evaluated_at": TIME,
+        "events_received_24h": COUNT,
+        "issues": {
+            "type": "array",
+            "maxItems": 5,
+            "items": {
+                "type": "object",
+                "required": ["severity", "message"],
+                "properties": {
+                    "severity": {"enum": ["error", "warning", "info"]},
+                    "message": TEXT,
+                },
+            },
+        },
+    },
+}
+
+HEALTH_EXAMPLE: Final[Json] = {
+    "event_source_id": "website_pixel",
+    "status": "good",
+    "detail": {"score": 81, "max_score": 100, "label": "Event source score"},
+    "match_rate": 0.62,
+    "last_event_at": "2026-04-26T19:30:02.120000Z",
+    "evaluated_at": "2026-04-26T19:31:00.000000Z",
+    "events_received_24h": 912,
+    "issues": [
+        {
+            "severity": "warning",
+            "message": "12 of 912 events were refused, most as CURRENCY_REQUIRED: "
+            "partial_failures of log-event says what to mend",
+        }
+    ],
+}
