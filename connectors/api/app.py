@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
@@ -55,11 +55,13 @@ class _Described(FastAPI):
         return document
 
 
-def build_app(api: Api) -> LimitedApp:
-    """Return the application."""
+def build_app(api: Api, *pages: APIRouter) -> LimitedApp:
+    """Return the application; `pages` are routes for people."""
     app = _Described(title="Tributary", version=release(), docs_url="/docs", redoc_url=None)
     for router in ROUTERS:
         app.include_router(router(api))
+    for router_of_pages in pages:
+        app.include_router(router_of_pages)
     app.add_exception_handler(RequestValidationError, _bad_parameter)
     app.add_exception_handler(HTTPException, _no_such_route)
     app.add_exception_handler(Exception, _failed)

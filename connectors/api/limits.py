@@ -20,7 +20,10 @@ from connectors.api.rendering import CALLS, refused
 STANDING: Final = "tributary.standing"
 """Where the standing of a call's key is, in its scope."""
 
-UNLIMITED: Final = ("/healthz", "/readyz", "/metrics", CLICK_PATH, PIXEL_PATH)
+LIVE_PATHS: Final = ("/live/report", "/live/console")
+"""Streams of the pages for people; they last, and those who render them limit their number."""
+
+UNLIMITED: Final = ("/healthz", "/readyz", "/metrics", CLICK_PATH, PIXEL_PATH, *LIVE_PATHS)
 """Paths that are answered however busy the server is: a click must always be redirected."""
 
 

@@ -24,7 +24,7 @@ def serve(
     *,
     db: Annotated[
         Path | None,
-        typer.Option(help="Result that read routes answer from; it may not exist yet."),
+        typer.Option(help="Result that pages and read routes show; it may not exist yet."),
     ] = None,
     host: Host = "127.0.0.1",
     port: Port = 8600,
@@ -63,7 +63,8 @@ def serve(
             is_staging=staging,
             workers=workers,
             result=db,
-        )
+        ),
+        typer.echo,
     )
 
 

@@ -39,9 +39,10 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A sentence or two."""
+    """A sentence or two, and perhaps a command."""
 
     text: str
+    code: str = ""
     kind: Literal["note"] = "note"
 
 
@@ -105,12 +106,19 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
-    """One question of a page: the short answer, what it means, the answer, and its SQL."""
+class Found:
+    """What there is to say about a question: the short answer, what it means, and the numbers."""
 
-    id: str
-    title: str
     answer: str
     meaning: str
     blocks: Sequence[Block] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One question of a page with what was found, and the SQL behind it."""
+
+    id: str
+    title: str
+    found: Found
     questions: Sequence[Shown] = ()

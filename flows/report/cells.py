@@ -151,6 +151,11 @@ def instant(moment: datetime | None) -> Cell:
     return Cell(f"{moment:%Y-%m-%d %H:%M} UTC", title=moment.isoformat())
 
 
+def precise(moment: datetime) -> Cell:
+    """Return a time of UTC, to the second."""
+    return Cell(f"{moment:%Y-%m-%d %H:%M:%S} UTC", title=moment.isoformat())
+
+
 def path(names: Iterable[str | None]) -> Cell:
     """Return the steps of a path, equal ones in a row as one, the middle of a long one left out."""
     steps = [

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from connectors.sql.reader import open_reader
-from flows.report.page import fragment, report_page
-from flows.report.report import panels
+from flows.report.page import about, fragment, rendered, safe
+from flows.report.report import CONTENTS, check_version, panels
 from flows.report.selection import Selection
 
 
@@ -12,13 +12,16 @@ def report(database: Path, selection: Selection) -> str:
     """Return the report of a result as one HTML file; raises QueryError."""
     reader = open_reader(database)
     try:
+        check_version(reader, database)
         commit = reader.commit()
         shown = list(panels(reader, selection))
     finally:
         reader.close()
-    return report_page(
-        [fragment(panel, is_live=False) for panel in shown],
-        [(panel.id, panel.title) for panel in shown],
-        selection,
-        made=f"Made from commit {commit:,} of {database.name} with",
+    return rendered(
+        "report.html",
+        is_live=False,
+        about=about(selection),
+        contents=CONTENTS,
+        fragments=safe(fragment(panel, is_live=False) for panel in shown),
+        made=f"from commit {commit:,} of {database.name} with",
     )

@@ -5,7 +5,7 @@ security policy allows that one stylesheet and that one script, by their hashes,
 """
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -81,7 +81,11 @@ class Site:
 
 def rendered(template: str, *, is_live: bool, **context: Any) -> str:  # noqa: ANN401  of a template
     """Return a page."""
-    return _ENVIRONMENT.get_template(template).render(site=Site(is_live), **context)
+    made = f"Made {context.pop('made', 'with')} tributary {release()}."
+    page = template.removesuffix(".html")
+    return _ENVIRONMENT.get_template(template).render(
+        site=Site(is_live), page=page, made=made, **context
+    )
 
 
 def fragment(panel: Panel, *, is_live: bool) -> str:
@@ -89,29 +93,9 @@ def fragment(panel: Panel, *, is_live: bool) -> str:
     return _ENVIRONMENT.get_template("part.html").render(panel=panel, is_live=is_live).strip()
 
 
-def report_page(  # noqa: PLR0913  what a page consists of
-    fragments: Iterable[str],
-    contents: Sequence[tuple[str, str]],
-    selection: Selection,
-    *,
-    made: str,
-    is_live: bool = False,
-    status: str = "",
-    stream: str = "",
-) -> str:
-    """Return the report; `stream` is where a served page hears of changes."""
-    return rendered(
-        "report.html",
-        is_live=is_live,
-        page="report",
-        about=about(selection),
-        selection=selection,
-        contents=contents,
-        fragments=[Markup(each) for each in fragments],  # noqa: S704  rendered by our templates
-        made=f"{made} tributary {release()}.",
-        status=status,
-        stream=stream,
-    )
+def safe(fragments: Iterable[str]) -> list[Markup]:
+    """Return parts of pages, as `fragment` made them, for a page."""
+    return [Markup(each) for each in fragments]  # noqa: S704  rendered by our templates
 
 
 def about(selection: Selection) -> str:

@@ -37,8 +37,12 @@ class Selection:
             raise SelectionError(msg)
 
     def where(self, instant: str, *conditions: str) -> str:
-        """Return the WHERE clause for a table of one advertiser each; `instant` is its time."""
+        """Return the WHERE clause for rows with an advertiser; `instant` is their time."""
         return _where(*self._advertiser(), *self._days(instant), *conditions)
+
+    def on_all_days(self) -> str:
+        """Return the WHERE clause for rows with an advertiser that belong to no day."""
+        return _where(*self._advertiser())
 
     def money(self, instant: str, *conditions: str) -> str:
         """Return the WHERE clause for rows with money, of the selected currency."""

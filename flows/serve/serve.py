@@ -4,7 +4,7 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 import uvicorn
+from fastapi import APIRouter
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.supervisors import Multiprocess
 
@@ -43,8 +44,10 @@ from connectors.spool.topic import TopicStore
 from connectors.spool.writer import Spool
 from flows.kafka.topics import cluster_of
 from flows.monitoring.logs import set_up_logs
-from flows.process.orphans import end_with_supervisor
+from flows.process.orphans import SUPERVISOR, end_with_supervisor
 from flows.process.stopping import BROKEN, Stopping, asked_by_signals
+from flows.serve.pages.access import PURPOSE, Access
+from flows.serve.pages.router import Pages
 from flows.settings.model import Settings
 
 LOG: Final = structlog.get_logger("tributary")
@@ -99,15 +102,19 @@ def bound(host: str, port: int) -> socket.socket:
     return listening
 
 
-def serve(options: ServeOptions) -> None:
+def serve(options: ServeOptions, tell: Callable[[str], None]) -> None:
     """Serve until a signal asks to end; what was accepted is stored then.
 
-    Raises ServeError, SpoolError, KeyStoreError, ClaimsError or ClusterError when it cannot start.
+    `tell` gets the address of the pages, unless a supervisor has shown it. Raises ServeError,
+    SpoolError, KeyStoreError, ClaimsError or ClusterError when it cannot start.
     """
     if not options.folder.is_dir():
         msg = f"{options.folder} does not exist; make the folder, or name another"
         raise ServeError(msg)
     listening = bound(options.host, options.port)
+    if options.result is not None and SUPERVISOR not in os.environ:
+        access = page_access(options.folder, is_staging=options.is_staging)
+        tell(f"the pages are at {access.address(options.host, options.port)}")
     end_with_supervisor()
     config = uvicorn.Config(
         partial(application, options),
@@ -151,7 +158,7 @@ def application(options: ServeOptions) -> Application:
     set_up_logs()
     with ExitStack() as closing:
         api = _api(options, closing)
-        return Application(build_app(api), closing.pop_all())
+        return Application(build_app(api, *_pages(options, closing)), closing.pop_all())
 
 
 def _api(options: ServeOptions, closing: ExitStack) -> Api:
@@ -187,6 +194,19 @@ def _results(options: ServeOptions, closing: ExitStack) -> Results | None:
     results = Results(options.result)
     closing.callback(results.close)
     return results
+
+
+def _pages(options: ServeOptions, closing: ExitStack) -> Iterator[APIRouter]:
+    """Yield the routes of the pages, if there is a result to show."""
+    if options.result is not None:
+        pages = Pages(options.result, page_access(options.folder, is_staging=options.is_staging))
+        closing.callback(pages.renderer.end)
+        yield pages.router()
+
+
+def page_access(folder: Path, *, is_staging: bool = False) -> Access:
+    """Return who may see the pages of an API with its keys in a folder."""
+    return Access(KeyStore(folder / KEYS, is_staging=is_staging).secret(PURPOSE))
 
 
 def _targets(options: ServeOptions, closing: ExitStack) -> tuple[SourceLog, Callable[[str], Store]]:

@@ -18,7 +18,7 @@ from connectors.api.keys import KeyStore
 from connectors.registry.growing import FILE
 from flows.process.orphans import SUPERVISOR
 from flows.process.stopping import BROKEN
-from flows.serve.serve import KEYS
+from flows.serve.serve import KEYS, page_access
 
 LOG_FOLDER, STATE_FOLDER, RESULT = "log", "state", "result.duckdb"
 
@@ -153,6 +153,7 @@ def welcome(place: Place, host: str, port: int, secret: str | None) -> Iterator[
     """Yield what to try first."""
     base = f"http://{host}:{port}/api/buyer/advertisers/12345"
     key = secret or "scope3_<your key>"
+    yield f"the pages are at {page_access(place.log).address(host, port)}"
     yield f"the API listens on http://{host}:{port} (description: /docs)"
     yield f"the result is {place.folder / RESULT}, the log {place.log}"
     if secret is not None:

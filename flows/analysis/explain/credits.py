@@ -29,19 +29,20 @@ def _summary(conversion: Row, credits_: list[Row]) -> str:
         f"  received   {instant(conversion.received_at)}, {place(conversion)}",
         f"  worth      {worth}",
         f"  carried    {carried} (match quality {conversion.match_quality:.2f})",
-        f"  outcome    {_outcome(conversion, credits_)}",
+        f"  outcome    {outcome(conversion, credits_)}",
     ]
     if not conversion.is_final:
         lines.append("  so far     provisional: late touchpoints may still change it")
     return "\n".join(lines)
 
 
-def _outcome(conversion: Row, credits_: list[Row]) -> str:
+def outcome(conversion: Row, credits_: list[Row]) -> str:
+    """Return what became of a conversion, and why."""
     if conversion.outcome == Outcome.ATTRIBUTED:
         winner = credits_[0]
         touchpoints = counted(len(credits_), "touchpoint")
         return (
-            f"attributed to {touchpoints}; the winner is the {_touch(winner)} "
+            f"attributed to {touchpoints}; the winner is the {touch(winner)} "
             f"{winner.impression_id} on {winner.matched_on}, "
             f"{conversion.event_time - winner.time} before the event"
         )
@@ -59,28 +60,40 @@ _REASONS: Final = {
 }
 
 
-def _touch(credit: Row) -> str:
+def touch(credit: Row) -> str:
+    """Return whether a touchpoint is a click or a view."""
     return "click" if credit.type == "click" else "view"
 
 
+def matched_on(credit: Row) -> str:
+    """Return the kind of identifier that joined a touchpoint to its conversion."""
+    return f"{credit.matched_on}{' (probabilistic)' if credit.is_probabilistic else ''}"
+
+
 def _candidates(conversion: Row, credits_: list[Row]) -> str:
-    rules = ["the winner", *(_rank_rule(above, below) for above, below in pairwise(credits_))]
     rows = [
         [
             str(rank),
             credit.impression_id,
-            _touch(credit),
-            f"{credit.matched_on}{' (probabilistic)' if credit.is_probabilistic else ''}",
+            touch(credit),
+            matched_on(credit),
             instant(credit.time),
             str(conversion.event_time - credit.time),
             credit.campaign_id,
             rule,
         ]
-        for rank, (credit, rule) in enumerate(zip(credits_, rules, strict=True), start=1)
+        for rank, (credit, rule) in enumerate(
+            zip(credits_, rank_rules(credits_), strict=True), start=1
+        )
     ]
     headers = [*("rank", "impression", "touch", "matched on"), "time", "before", "campaign", "rule"]
     limit = "\nmax_candidates left some out." if conversion.is_limited else ""
     return "Candidates, best first\n" + text_table(headers, rows) + limit
+
+
+def rank_rules(credits_: list[Row]) -> list[str]:
+    """Return for each candidate, the best first, the rule that decided its rank."""
+    return ["the winner", *(_rank_rule(above, below) for above, below in pairwise(credits_))]
 
 
 def _rank_rule(above: Row, below: Row) -> str:

@@ -16,6 +16,7 @@ from connectors.files.folder import LogError
 from connectors.kafka.cluster import ClusterError
 from flows.analysis.explain.credits import summary_and_credits
 from flows.analysis.explain.misses import told_misses
+from flows.analysis.explain.others import of_duplicate, of_rejection, of_test
 from flows.analysis.explain.rows import place, rows, title
 from flows.analysis.recorded import RecordedRun, ResultError, attach
 from flows.settings.kafka import KafkaSettings
@@ -97,21 +98,18 @@ def _conversions(
 def _other_outcomes(connection: duckdb.DuckDBPyConnection, event_id: str) -> Iterator[str]:
     """Yield a description of every event with that id that is no conversion."""
     for duplicate in rows(connection, _DUPLICATES, event_id):
-        content = "different" if duplicate.is_changed else "the same"
         yield (
             f"{title(duplicate)}\n  received   {instant(duplicate.received_at)}\n"
-            f"  outcome    duplicate, {content} content; the copy received "
-            f"{instant(duplicate.first_received_at)} counts"
+            f"  outcome    {of_duplicate(duplicate)}"
         )
     for rejection in rows(connection, _REJECTIONS, event_id):
         yield (
             f"{title(rejection)}\n"
             f"  received   {instant(rejection.received_at)}, {place(rejection)}\n"
-            f"  outcome    rejected, {rejection.code}: {rejection.message}"
+            f"  outcome    {of_rejection(rejection)}"
         )
     for trial in rows(connection, _TESTS, event_id):
-        refused = "" if trial.code is None else f"; it would be refused with {trial.code}"
         yield (
             f"{title(trial)}\n  received   {instant(trial.received_at)}\n"
-            f"  outcome    test, code {trial.test_event_code}{refused}"
+            f"  outcome    {of_test(trial)}"
         )

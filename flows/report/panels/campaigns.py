@@ -7,7 +7,7 @@ from typing import Final
 from attribution.vocabulary import MODELS
 from connectors.wording import counted
 from flows.report.asking import Answer, Asker, Row
-from flows.report.blocks import Chart, Facts, Note, Panel, Series, Table
+from flows.report.blocks import Chart, Facts, Found, Note, Series, Table
 from flows.report.cells import Cell, amount, change, count, name, words
 from flows.report.labels import BASE, MODEL_RULES
 from flows.report.labels import MODELS as NAMES
@@ -22,7 +22,7 @@ CURRENCIES_MAX: Final = 12
 _BY_VALUE: Final = f"{BASE} desc, advertiser_id, campaign_id"
 
 
-def campaigns(ask: Asker) -> Panel:
+def campaigns(ask: Asker) -> Found:
     """Return value and conversions of campaigns under each model."""
     earned = ask.ask(
         "Value by campaign and model", _value(ask.selection), order=_BY_VALUE, per="currency"
@@ -33,9 +33,7 @@ def campaigns(ask: Asker) -> Panel:
     by_currency = earned.by("currency")
     blocks = [_chart(answer, currency) for currency, answer in by_currency.items()]
     hidden = len(blocks) - CURRENCIES_MAX
-    return Panel(
-        id="campaigns",
-        title="What each campaign earned, by model",
+    return Found(
         answer=_answer(by_currency, credited),
         meaning=(
             "A model is a rule for sharing a conversion among the ads that led to it. Last touch "

@@ -2,13 +2,13 @@
 
 from connectors.wording import counted
 from flows.report.asking import Answer, Asker
-from flows.report.blocks import Block, Note, Panel, Table
+from flows.report.blocks import Block, Found, Note, Table
 from flows.report.cells import count, money, name, words
 from flows.report.labels import in_words
 from flows.report.selection import Selection
 
 
-def copies(ask: Asker) -> Panel:
+def copies(ask: Asker) -> Found:
     """Return copies within a source, and conversions that several sources report."""
     within = ask.ask(
         "Copies within a source",
@@ -16,19 +16,16 @@ def copies(ask: Asker) -> Panel:
         order="copies desc, advertiser_id, event_source_id, currency",
     )
     across = ask.ask(
-        "The same event from two sources",
+        "The same from two sources",
         _across(ask.selection),
-        order="events_in_both desc, advertiser_id, source, other_source, currency",
+        order="repeats desc, advertiser_id, event_source_id, other_source_id, event_type, currency",
     )
-    return Panel(
-        id="copies",
-        title="Events that came more than once",
+    return Found(
         answer=_answer(within, across),
         meaning=(
             "A copy from the same source counts once; without that, its value would have been "
-            "counted again. Two sources, such as a pixel and a shop's server, are not compared: "
-            "what both report under one event id counts for each of them, so do not add the two "
-            "up."
+            "counted again. What two sources report both, such as a pixel and a shop's server, "
+            "counts for each of them: do not add the two up."
         ),
         blocks=[*_within_table(within), *_across_table(across)],
     )
@@ -48,25 +45,20 @@ def _within(selection: Selection) -> str:
 
 def _across(selection: Selection) -> str:
     return f"""
-        with reported as (from conversions {selection.where("event_time")})
-        select one.advertiser_id, one.event_source_id as source,
-          other.event_source_id as other_source, one.event_type, one.currency,
-          count(*) as events_in_both, sum(one.value) as value,
-          sum(count(*)) over ()::bigint as events_in_all
-        from reported as one
-        join reported as other using (advertiser_id, event_type, event_id)
-        where one.event_source_id < other.event_source_id
-          and one.custom_event_name is not distinct from other.custom_event_name
-        group by all"""
+        select advertiser_id, event_source_id, other_source_id, event_type, currency,
+          repeats, by_event_id, by_order_id, value, sum(repeats) over ()::bigint as repeats_in_all
+        from source_overlap {selection.on_all_days()}"""
 
 
 def _answer(within: Answer, across: Answer) -> str:
     if not within.rows and not across.rows:
         return "No event came more than once."
     repeated = within.rows[0]["copies_in_all"] if within.rows else 0
-    both = across.rows[0]["events_in_all"] if across.rows else 0
+    both = across.rows[0]["repeats_in_all"] if across.rows else 0
     parts = [f"{counted(repeated, 'copy', 'copies')} recognised and left out"] if repeated else []
-    parts += [f"{counted(both, 'event')} reported by two sources and counted twice"] if both else []
+    parts += (
+        [f"{counted(both, 'conversion')} reported by two sources and counted twice"] if both else []
+    )
     return f"{'; '.join(parts)}."
 
 
@@ -95,17 +87,20 @@ def _within_table(answer: Answer) -> list[Block]:
 
 def _across_table(answer: Answer) -> list[Block]:
     if not answer.rows:
-        return [Note("No two sources report the same event id.")]
+        return [Note("No two sources of an advertiser report the same event or order.")]
     cells = [
         [
-            name(row["source"]),
-            name(row["other_source"]),
+            name(row["event_source_id"]),
+            name(row["other_source_id"]),
             name(row["advertiser_id"]),
             words(in_words(row["event_type"])),
-            count(row["events_in_both"]),
+            count(row["by_event_id"]),
+            count(row["by_order_id"]),
             money(row["value"], row["currency"]),
         ]
         for row in answer.rows
     ]
-    headers = ["Source", "Other source", "Advertiser", "Type", "In both", "Counted twice"]
-    return [Table("The same event from two sources, by currency", headers, cells, answer.more)]
+    headers = ["Source", "Other source", "Advertiser", "Type", "By event id", "By order id"]
+    headers += ["Counted twice"]
+    caption = "What two sources report both, on all days, by currency"
+    return [Table(caption, headers, cells, answer.more)]

@@ -2,13 +2,13 @@
 
 from connectors.wording import counted
 from flows.report.asking import Answer, Asker
-from flows.report.blocks import Panel, Table
+from flows.report.blocks import Found, Table
 from flows.report.cells import amount, count, name, ratio
 from flows.report.labels import BASE
 from flows.report.selection import Selection
 
 
-def costs(ask: Asker) -> Panel:
+def costs(ask: Asker) -> Found:
     """Return cost, cost per conversion and return by campaign and currency."""
     spent = ask.ask(
         "Costs by campaign",
@@ -17,9 +17,7 @@ def costs(ask: Asker) -> Panel:
         per="currency",
     )
     by_currency = spent.by("currency")
-    return Panel(
-        id="costs",
-        title="Costs and return",
+    return Found(
         answer=_answer(by_currency),
         meaning=(
             "Costs are the prices that came with impressions and clicks, by when these happened. "

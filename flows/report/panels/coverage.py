@@ -6,7 +6,7 @@ from typing import Final
 from attribution.policy import Policy
 from connectors.wording import counted
 from flows.report.asking import Asker, Row
-from flows.report.blocks import Block, Facts, Figure, Figures, Panel
+from flows.report.blocks import Block, Facts, Figure, Figures, Found
 from flows.report.cells import NOTHING, Cell, count, duration, instant, money, percent, words
 from flows.report.selection import Selection
 
@@ -19,7 +19,7 @@ SECOND: Final = 1_000_000
 """Microseconds."""
 
 
-def coverage(ask: Asker) -> Panel:
+def coverage(ask: Asker) -> Found:
     """Return what the numbers of the page are about."""
     events = ask.one("Events by outcome", _events(ask.selection))
     known = ask.one("Conversions so far", _conversions(ask.selection))
@@ -33,9 +33,7 @@ def coverage(ask: Asker) -> Panel:
         *([Figures(_value_figures(values.rows, values.more))] if values.rows else []),
         Facts(_facts(ask.selection, events, known, commit, run)),
     ]
-    return Panel(
-        id="coverage",
-        title="What this covers",
+    return Found(
         answer=_answer(events, known),
         meaning=(
             "A conversion is an event, such as a purchase, that was accepted and counted once. It"

@@ -3,7 +3,7 @@
 from typing import Final
 
 from flows.report.asking import EVERY, Asker, Row
-from flows.report.blocks import Block, Chart, Note, Panel, Series, Table
+from flows.report.blocks import Block, Chart, Found, Note, Series, Table
 from flows.report.cells import count, percent, words
 from flows.report.labels import KINDS
 from flows.report.selection import Selection
@@ -18,16 +18,14 @@ _STEPS: Final = {
 """Steps of the funnel, each a part of the one before."""
 
 
-def funnel(ask: Asker) -> Panel:
+def funnel(ask: Asker) -> Found:
     """Return how many events came how far, and how well each kind of identifier matches."""
     sums = ask.one("Events by outcome", _outcomes(ask.selection))
     kinds = ask.ask(
         "Kinds of identifier", _kinds(ask.selection), order="matched desc, kind", most=EVERY
     )
     rate = sums["attributed"] / sums["attributable"] if sums["attributable"] else None
-    return Panel(
-        id="funnel",
-        title="From event to ad: the match rate",
+    return Found(
         answer=(
             f"{percent(rate).text} of the conversions that could be attributed were."
             if sums["attributable"]

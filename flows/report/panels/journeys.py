@@ -3,7 +3,7 @@
 from typing import Final
 
 from flows.report.asking import Asker, Row
-from flows.report.blocks import Panel, Table
+from flows.report.blocks import Found, Table
 from flows.report.cells import NOTHING, Cell, count, money, name, path, percent
 from flows.report.selection import Selection
 
@@ -11,7 +11,7 @@ MONIES_MAX: Final = 2
 """Currencies whose value a journey shows."""
 
 
-def journeys(ask: Asker) -> Panel:
+def journeys(ask: Asker) -> Found:
     """Return the most frequent paths of campaigns."""
     found = ask.ask(
         "Most frequent journeys",
@@ -19,9 +19,7 @@ def journeys(ask: Asker) -> Panel:
         order="conversions desc, advertiser_id, campaigns",
     )
     whole = found.rows[0]["in_total"] if found.rows else 0
-    return Panel(
-        id="journeys",
-        title="Top journeys",
+    return Found(
         answer=(
             f"{found.in_all:,} different journeys led to {whole:,} conversions."
             if found.rows

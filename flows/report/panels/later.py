@@ -2,17 +2,15 @@
 
 from connectors.wording import counted
 from flows.report.asking import EVERY, Asker, Row
-from flows.report.blocks import Block, Panel, Table
+from flows.report.blocks import Block, Found, Table
 from flows.report.cells import count, money, words
 from flows.report.labels import in_words
 from flows.report.selection import Selection
 
 
-def shares(_ask: Asker) -> Panel:
+def shares(_ask: Asker) -> Found:
     """Return the place of the data-driven models."""
-    return Panel(
-        id="shares",
-        title="What the data says a campaign is worth",
+    return Found(
         answer="Not computed yet.",
         meaning=(
             "Data-driven models (Markov chains, Shapley values) compare journeys that converted "
@@ -23,15 +21,13 @@ def shares(_ask: Asker) -> Panel:
     )
 
 
-def refunds(ask: Asker) -> Panel:
+def refunds(ask: Asker) -> Found:
     """Return which reversals were seen; they are not subtracted yet."""
     seen = ask.ask(
         "Reversals seen", _reversals(ask.selection), order="event_type, currency", most=EVERY
     )
     events = sum(row["events"] for row in seen.rows)
-    return Panel(
-        id="refunds",
-        title="Refunds and other reversals",
+    return Found(
         answer=f"{counted(events, 'reversal')} seen, and not subtracted yet."
         if events
         else "None seen.",

@@ -3,13 +3,13 @@
 from typing import Final
 
 from flows.report.asking import Asker, Row
-from flows.report.blocks import Block, Chart, Note, Panel, Series, Table
+from flows.report.blocks import Block, Chart, Found, Note, Series, Table
 from flows.report.cells import count, name
 from flows.report.names import labels_of
 from flows.report.selection import Selection
 
 
-def overlap(ask: Asker) -> Panel:
+def overlap(ask: Asker) -> Found:
     """Return how often campaigns share a conversion with others, and with which."""
     shared = ask.ask(
         "Campaigns alone and with others",
@@ -26,9 +26,7 @@ def overlap(ask: Asker) -> Panel:
         blocks.append(_pair_table(pairs.rows, pairs.more))
     elif shared.rows:
         blocks.append(Note("No two campaigns have touched the same conversion."))
-    return Panel(
-        id="overlap",
-        title="Which campaigns work together",
+    return Found(
         answer=_answer(shared.rows),
         meaning=(
             "A conversion counts here for every campaign with a touchpoint on its journey, "

@@ -4,13 +4,13 @@ from attribution.vocabulary import Code, Reason, Warn
 from connectors.wording import counted
 from flows.report.advice import OF_CODES, OF_REASONS, OF_WARNINGS
 from flows.report.asking import EVERY, Answer, Asker
-from flows.report.blocks import Block, Note, Panel, Table
+from flows.report.blocks import Block, Found, Note, Table
 from flows.report.cells import count, percent, words
 from flows.report.labels import CODES, REASONS, in_words
 from flows.report.selection import Selection
 
 
-def quality(ask: Asker) -> Panel:
+def quality(ask: Asker) -> Found:
     """Return what is wrong with the data, the most frequent first, each with advice."""
     unmatched = ask.ask(
         "Not attributed, by reason",
@@ -29,9 +29,7 @@ def quality(ask: Asker) -> Panel:
     )
     late = ask.one("Late records", _LATE)
     blocks = [*_unmatched_table(unmatched), *_refused_table(refused), *_warned_table(warned)]
-    return Panel(
-        id="quality",
-        title="Data quality, and what to do",
+    return Found(
         answer=_answer(unmatched, refused),
         meaning=(
             "Refused records count nowhere else. Repaired events do count, but often find no "

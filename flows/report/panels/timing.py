@@ -3,7 +3,7 @@
 from typing import Final
 
 from flows.report.asking import EVERY, Asker, Row
-from flows.report.blocks import Block, Chart, Figure, Figures, Panel, Series, Table
+from flows.report.blocks import Block, Chart, Figure, Figures, Found, Series, Table
 from flows.report.cells import Cell, count, duration, percent, words
 from flows.report.labels import TOUCHES
 from flows.report.selection import Selection
@@ -24,16 +24,14 @@ TOUCHPOINTS_MAX: Final = 10
 """Paths of so many touchpoints and more are counted together."""
 
 
-def timing(ask: Asker) -> Panel:
+def timing(ask: Asker) -> Found:
     """Return the time from ad to conversion, and touchpoints per conversion."""
     typical = ask.one("Typical time and touchpoints", _typical(ask.selection))
     spans = ask.ask("Time to convert", _spans(ask.selection), order="up_to, touch_type", most=EVERY)
     lengths = ask.ask(
         "Touchpoints per conversion", _lengths(ask.selection), order="touchpoints", most=EVERY
     )
-    return Panel(
-        id="timing",
-        title="How long it takes, and how many touchpoints",
+    return Found(
         answer=(
             f"Half of the attributed conversions come within "
             f"{duration(typical['median_seconds']).text} of the ad that won them."

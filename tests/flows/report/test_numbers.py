@@ -39,7 +39,7 @@ def test_answers(page: Page) -> None:
         ),
         "refunds": "1 reversal seen, and not subtracted yet.",
         "copies": (
-            "1 copy recognised and left out; 1 event reported by two sources and counted twice."
+            "1 copy recognised and left out; 1 conversion reported by two sources and counted twice."
         ),
         "quality": (
             "1 record refused, most often: event without a usable time; "
@@ -87,9 +87,9 @@ def test_times_and_outcomes(page: Page, tables: duckdb.DuckDBPyConnection) -> No
 
 def test_copies_and_the_money_they_would_have_doubled(page: Page) -> None:
     within = page.table("copies", "Copies within one source, by currency")
-    across = page.table("copies", "The same event from two sources, by currency")
+    across = page.table("copies", "What two sources report both, on all days, by currency")
     assert within == [["src", "adv", "1", "0", "50.50 EUR"]]
-    assert across == [["shop", "src", "adv", "purchase", "1", "100.00 EUR"]]
+    assert across == [["shop", "src", "adv", "purchase", "1", "0", "100.00 EUR"]]
 
 
 def test_costs_and_return(page: Page) -> None:
