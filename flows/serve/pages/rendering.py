@@ -32,7 +32,7 @@ class Renderer:
     def __init__(self, database: Path) -> None:
         """Start nothing yet."""
         self._database = database
-        self._process: Process | None = None
+        self.process: Process | None = None
         self._lock = asyncio.Lock()
         self._waiting = 0
         self._idle: asyncio.TimerHandle | None = None
@@ -52,9 +52,9 @@ class Renderer:
         """End the process, if there is one."""
         if self._idle is not None:
             self._idle.cancel()
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
-        self._process = None
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+        self.process = None
 
     async def _asked(self, wanted: Wanted) -> Rendered:
         if self._idle is not None:
@@ -83,7 +83,7 @@ class Renderer:
         return msgspec.json.decode(await process.stdout.readexactly(size), type=Rendered)
 
     async def _running(self) -> Process:
-        if self._process is None or self._process.returncode is not None:
+        if self.process is None or self.process.returncode is not None:
             command = [sys.executable, "-m", "flows.report.renderer", str(self._database)]
-            self._process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
-        return self._process
+            self.process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+        return self.process

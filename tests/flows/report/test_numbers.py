@@ -12,8 +12,8 @@ from attribution.vocabulary import MODELS
 from flows.analysis.sql import run_sql
 from flows.report.file import report
 from flows.report.selection import Selection, selected
-from tests.flows.report.conftest import SCRIPT
 from tests.support.pages import Page
+from tests.support.reported import SCRIPT
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,8 @@ def test_answers(page: Page) -> None:
         ),
         "refunds": "1 reversal seen, and not subtracted yet.",
         "copies": (
-            "1 copy recognised and left out; 1 conversion reported by two sources and counted twice."
+            "1 copy recognised and left out; "
+            "1 conversion reported by two sources and counted twice."
         ),
         "quality": (
             "1 record refused, most often: event without a usable time; "
@@ -54,8 +55,8 @@ def test_value_by_campaign_and_model(page: Page, tables: duckdb.DuckDBPyConnecti
     for credit in rows(tables, "credits_final"):
         if credit["currency"] == "EUR":
             earned = [Decimal(str(credit[f"{model}_value"])) for model in MODELS]
-            known = sums[str(credit["campaign_id"])]
-            sums[str(credit["campaign_id"])] = [a + b for a, b in zip(known, earned, strict=True)]
+            campaign = str(credit["campaign_id"])
+            sums[campaign] = [a + b for a, b in zip(sums[campaign], earned, strict=True)]
     shown = page.table("campaigns", "Value in EUR by campaign and model")
     assert sorted([cell.split(" ")[0] for cell in row[2:]] for row in shown) == sorted(
         [f"{value:,.2f}" for value in values] for values in sums.values()

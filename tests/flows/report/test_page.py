@@ -12,8 +12,8 @@ from flows.report import advice, labels
 from flows.report.file import report
 from flows.report.page import FILE_POLICY, SERVED_POLICY
 from flows.report.selection import Selection
-from tests.flows.report.conftest import LONG, QUOTES, RIGHT_TO_LEFT, SCRIPT
 from tests.support.pages import Page
+from tests.support.reported import LONG, QUOTES, RIGHT_TO_LEFT, SCRIPT
 
 PANELS = [
     *("coverage", "funnel", "campaigns", "shares", "timing", "journeys", "overlap"),
