@@ -18,6 +18,8 @@ NAMES: Final = (
     "sink.before_commit",
     "sink.after_commit",
     "sink.before_checkpoint",
+    "copy.before_rename",
+    "copy.before_link",
     "publish.after_flush",
     "dead_letters.after_flush",
     "claim.before_append",

@@ -141,6 +141,10 @@ EPOCH_DURATION: Final = _histogram(
 # Rows since the last checkpoint, and blocks of the file, of which DuckDB keeps as many as it may.
 RESULT_MEMORY: Final = _gauge("result_memory_bytes", "Memory that the result file takes")
 
+# Failures: the folder of the copies is full, or cannot be written.
+COPIES: Final = _counter("copies", "Copies of the result for other programs", ["outcome"])
+COPY_COMMIT: Final = _gauge("copy_commit", "Commit of the last published copy")
+
 # ------------------------------------------------------------------------------------ live SQL
 
 # `answered`, or why not. Many `too_many_queries`: raise live_sql.queries_at_once, or poll less.

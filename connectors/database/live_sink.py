@@ -22,6 +22,7 @@ from connectors.database.compaction import Compaction
 from connectors.database.file import DatabaseError, wal_of
 from connectors.database.in_place import NOTHING, InPlace
 from connectors.database.ownership import last_seq, memory_of, open_live, writing
+from connectors.database.published_copies import Publication, PublishedCopies
 from connectors.database.rescue import rescued
 from connectors.database.runs import Start, record_run
 from connectors.database.schema import TABLES, WITHOUT_SEQ
@@ -49,7 +50,7 @@ class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
     """One partition: a DuckDB file has one writer.
 
     It also checks that the paths in `lasting`, those of the state, have not moved. While the file
-    is open, it is inside of what `readers` makes of its connection.
+    is open, it is inside of what `readers` makes of its connection, and copies of it are published.
     """
 
     path: Path
@@ -57,6 +58,7 @@ class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
     clock: Clock
     lasting: InPlace = NOTHING
     readers: Callable[[duckdb.DuckDBPyConnection], AbstractContextManager[object]] = nullcontext
+    publication: Publication | None = None
 
     def list_parts(self) -> list[str]:
         """Return the name of the only partition."""
@@ -73,6 +75,7 @@ class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
                 _take_back(connection, self.path, resume_state or 0)
                 _record(connection, self.start)
                 writer = LiveWriter(self, connection, opened, resume_state or 0)
+                opening.callback(writer.copies.close)
             opening.enter_context(self.readers(connection))
             writer.closing = opening.pop_all()
             return writer
@@ -159,6 +162,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         self._epoch = Epoch()
         # When the result last changed; None once everything committed has settled.
         self._unsettled = sink.clock() if seq else None
+        self.copies = PublishedCopies(sink.path, sink.publication)
         self.closing = ExitStack()
         commit_metrics.begin(connection)
 
@@ -178,6 +182,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
             with metrics.COMMIT_DURATION.time(), writing(self._path):
                 self._commit()
             self._checkpoint()
+        self.copies.look(self._seq)
         metrics.beat()
         self._report()
         return self._seq
@@ -225,7 +230,8 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
     def _checkpoint(self) -> None:
         """Checkpoint when the log is large; DuckDB itself would do so in the middle of a commit."""
         wal = wal_of(self._path)
-        if wal.exists() and wal.stat().st_size > WAL_BYTES_MAX:
+        is_large = wal.exists() and wal.stat().st_size > WAL_BYTES_MAX
+        if is_large and not self.copies.is_copying:
             reach("sink.before_checkpoint")
             with writing(self._path):
                 self._connection.execute("checkpoint")

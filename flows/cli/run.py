@@ -3,12 +3,15 @@
 # ruff: noqa: PLC0415  a command imports when it runs
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.failures import report
 from flows.cli.options import AllowUnregistered, Config, Overrides, settings_of
+
+if TYPE_CHECKING:
+    from connectors.database.published_copies import Publication
 
 
 def run(
@@ -47,6 +50,18 @@ def run(
         int | None,
         typer.Option(min=1, max=65_535, help="Serve /metrics and /healthz there, on loopback."),
     ] = None,
+    publish: Annotated[
+        Path | None,
+        typer.Option(
+            "--publish",
+            metavar="FILE",
+            help="Publish copies of the result for programs that open files; FILE is a link to the "
+            "latest.",
+        ),
+    ] = None,
+    every: Annotated[
+        str, typer.Option("--every", metavar="DURATION", help="How often to publish a copy.")
+    ] = "60s",
     allow_unregistered: AllowUnregistered = False,
     config: Config = None,
     overrides: Overrides = None,
@@ -82,6 +97,7 @@ def run(
                     processes=processes,
                     metrics_port=metrics_port,
                     sources=sources,
+                    publication=_publication(publish, every),
                 ),
                 stopping,
             )
@@ -89,3 +105,15 @@ def run(
             report(error)
             code = error.exit_code
     raise typer.Exit(code)
+
+
+def _publication(link: Path | None, every: str) -> "Publication | None":
+    """Return where copies are published, if they are; a bad duration is a usage error."""
+    from attribution.durations import parse_duration
+    from connectors.database.published_copies import Publication
+
+    try:
+        interval = parse_duration(every)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--every") from error
+    return None if link is None else Publication(link, interval)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attribution.registry import Registry
+from connectors.database.published_copies import Publication
 from connectors.state.facts import StateFacts
 from flows.settings.load import Loaded
 
@@ -19,7 +20,8 @@ class RunOptions:
     """What to run, and how.
 
     Without a `folder` the topics of the settings are read. Event sources come from a topic too,
-    unless `sources` names a file or unregistered sources are allowed.
+    unless `sources` names a file or unregistered sources are allowed. Copies of the result are
+    published if `publication` says where.
     """
 
     folder: Path | None
@@ -31,6 +33,7 @@ class RunOptions:
     processes: int = 1
     metrics_port: int | None = None
     sources: Path | None = None
+    publication: Publication | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ def run_until_asked(job: RunOptions, stopping: Stopping) -> int:
     if job.metrics_port is not None:
         check_ports(job.metrics_port, job.processes)
     check_live_sql(job.settings.settings.live_sql)
+    if job.publication is not None:
+        job.publication.check(job.database)
     with prepared_run(job) as (prepared, opened):
         if job.processes == 1:
             code = run_here(job, prepared, stopping, ProcessSlot())

@@ -67,7 +67,9 @@ class Wiring:
         publish = self.inputs.publish(self.stopping)
         lasting = InPlace.of(self.state.lasting)
         readers = partial(live_sql, self.job.settings.settings.live_sql, self.job.database)
-        result = LiveDatabaseSink(self.job.database, self._start(), clock, lasting, readers)
+        result = LiveDatabaseSink(
+            self.job.database, self._start(), clock, lasting, readers, self.job.publication
+        )
         return Io(
             ExitOnErrorSource(source),
             ExitOnErrorSink(result),
