@@ -3,25 +3,23 @@
 -- currency: no sum and no ratio mixes two.
 
 create view daily_performance as
-with earned as (
-  select advertiser_id, campaign_id, media_buy_id, package_id, creative_id,
-    utc_day(event_time) as day, currency, by_model(
-      last_touch, first_touch, linear, time_decay, position_based, last_touch_value,
-      first_touch_value, linear_value, time_decay_value, position_based_value) as models
-  from credits group by all),
-delivered as (
-  select advertiser_id, campaign_id, media_buy_id, package_id, creative_id,
-    utc_day(hour) as day, currency,
-    sum(records) filter (type = 'impression') as impressions,
+with delivered as (
+  select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, utc_day(hour) as day,
+    currency, sum(records) filter (type = 'impression') as impressions,
     sum(records) filter (type = 'click') as clicks, sum(spend) as spend
   from touchpoint_deltas group by all),
 parts as (
-  select * exclude (models), unnest(models, recursive := true) from earned
+  select advertiser_id, campaign_id, media_buy_id, package_id, creative_id,
+    utc_day(event_time) as day, model, currency, sum(share) as conversions,
+    sum(attributed_value) as value
+  from credits_by_model group by all
   union all by name
   select *, unnest(['last_touch', 'first_touch', 'linear', 'time_decay', 'position_based'])
     as model from delivered),
 monies as (
-  select advertiser_id, currency as money from credits where currency is not null
+  select advertiser_id, currency as money from conversions_final where value is not null
+  union
+  select advertiser_id, currency from conversions_provisional where value is not null
   union
   select advertiser_id, currency from touchpoint_deltas where currency is not null),
 added as (
@@ -40,11 +38,31 @@ select * exclude (has_other_spend), clicks / nullif(impressions, 0) as ctr,
 from added;
 comment on view daily_performance is 'One row per ad, day, model and currency of the advertiser; choose a model and a currency before adding up, because impressions, clicks and conversions repeat on each';
 comment on column daily_performance.day is 'Day in UTC: of an impression or click when it happened, of a conversion when its event happened';
-comment on column daily_performance.currency is 'Each currency in which the advertiser has credits or prices, so that a filter on one keeps all impressions, clicks and conversions; NULL where there is no money at all';
+comment on column daily_performance.currency is 'Each currency in which the advertiser has values or prices, so that a filter on one keeps all impressions, clicks and conversions; NULL where there is no money at all';
 comment on column daily_performance.impressions is 'Impressions of the ad on the day';
 comment on column daily_performance.clicks is 'Clicks of the ad on the day';
 comment on column daily_performance.conversions is 'Shares earned by the ad in conversions of the day, added up, whatever the currency';
 comment on column daily_performance.ctr is 'Click-through rate: clicks by impressions of the day; NULL without impressions';
+
+create view model_comparison as
+select advertiser_id, campaign_id, currency, sum(last_touch) as last_touch,
+  sum(first_touch) as first_touch, sum(linear) as linear, sum(time_decay) as time_decay,
+  sum(position_based) as position_based, sum(last_touch_value) as last_touch_value,
+  sum(first_touch_value) as first_touch_value, sum(linear_value) as linear_value,
+  sum(time_decay_value) as time_decay_value, sum(position_based_value) as position_based_value
+from credits group by all;
+comment on view model_comparison is 'What a campaign earns under each model, side by side, per currency; each conversion is in the rows of one currency';
+comment on column model_comparison.currency is 'Currency of the values; NULL for conversions without a value';
+comment on column model_comparison.last_touch is 'Conversions under last_touch: shares, added up';
+comment on column model_comparison.first_touch is 'Conversions under first_touch: shares, added up';
+comment on column model_comparison.linear is 'Conversions under linear: shares, added up';
+comment on column model_comparison.time_decay is 'Conversions under time_decay: shares, added up';
+comment on column model_comparison.position_based is 'Conversions under position_based: shares, added up';
+comment on column model_comparison.last_touch_value is 'Money earned under last_touch';
+comment on column model_comparison.first_touch_value is 'Money earned under first_touch';
+comment on column model_comparison.linear_value is 'Money earned under linear';
+comment on column model_comparison.time_decay_value is 'Money earned under time_decay';
+comment on column model_comparison.position_based_value is 'Money earned under position_based';
 
 create view time_to_convert as
 with counted as (
@@ -104,23 +122,31 @@ comment on column assisted_conversions.won is 'Conversions whose winner, under l
 comment on column assisted_conversions.assisted is 'Conversions with a touchpoint of the campaign, and the winner of another';
 comment on column assisted_conversions.assist_ratio is 'Assisted by won: above 1 the campaign assists more than it wins; NULL where it wins nothing';
 
+-- Equal paths are put together before they are taken apart, and a campaign meets itself too: that
+-- counts the conversions it takes part in.
 create view channel_overlap as
-with touched as (
-  select distinct advertiser_id, conversion_id, campaign_id from credits),
-reached as (
-  select advertiser_id, campaign_id, count(*) as conversions from touched group by all),
+with paths as (
+  select advertiser_id, conversion_id, list(campaign_id) as campaigns from credits group by all),
+members as (
+  select advertiser_id, list_distinct(campaigns) as campaigns, count(*) as conversions
+  from paths group by advertiser_id, paths.campaigns),
+pairs as (
+  select advertiser_id, campaign_id, unnest(campaigns) as other_campaign_id, conversions
+  from (select *, unnest(campaigns) as campaign_id from members)),
 met as (
-  select one.advertiser_id, one.campaign_id, other.campaign_id as other_campaign_id,
-    count(*) as conversions_with_both
-  from touched as one join touched as other using (conversion_id)
-  where one.campaign_id < other.campaign_id group by all)
-select met.advertiser_id, met.campaign_id, other_campaign_id, one.conversions as conversions,
-  other.conversions as other_conversions, conversions_with_both,
-  conversions_with_both / (one.conversions + other.conversions - conversions_with_both) as overlap
-from met
-join reached as one using (advertiser_id, campaign_id)
-join reached as other
-  on other.advertiser_id = met.advertiser_id and other.campaign_id = other_campaign_id;
+  select advertiser_id, campaign_id, other_campaign_id, sum(conversions)::bigint as with_both
+  from pairs where campaign_id <= other_campaign_id group by all),
+reached as (
+  select advertiser_id, campaign_id, other_campaign_id, with_both,
+    max(if(campaign_id = other_campaign_id, with_both, 0))
+      over (partition by advertiser_id, campaign_id) as conversions,
+    max(if(campaign_id = other_campaign_id, with_both, 0))
+      over (partition by advertiser_id, other_campaign_id) as other_conversions
+  from met)
+select advertiser_id, campaign_id, other_campaign_id, conversions, other_conversions,
+  with_both as conversions_with_both,
+  with_both / (conversions + other_conversions - with_both) as overlap
+from reached where campaign_id < other_campaign_id;
 comment on view channel_overlap is 'Pairs of campaigns that meet in one path, each pair once; touchpoints without a campaign are in no pair';
 comment on column channel_overlap.campaign_id is 'First campaign of the pair, in alphabetical order';
 comment on column channel_overlap.other_campaign_id is 'Second campaign of the pair';
@@ -129,64 +155,55 @@ comment on column channel_overlap.other_conversions is 'Conversions with a touch
 comment on column channel_overlap.conversions_with_both is 'Conversions with touchpoints of both';
 comment on column channel_overlap.overlap is 'With both, by conversions with at least one of them';
 
--- Two sources report the same if a conversion of one has the event_id of a conversion of the other
--- or, where it has no event_id in common with that source, its order_id. The one that arrived later
--- is the repeat. Suspects are found by hash: few conversions share an id, and only those are joined.
+-- A conversion repeats another source if that source had its event_id before or, if it never has
+-- that event_id, its order_id. Ids that two sources have are found by hash, which is quick and may
+-- find too many; only the conversions with one of those are compared. Each is compared with the
+-- first of the other source alone, so an id that everything has costs no more than others.
 create view source_overlap as
-with reported as (
-  select conversion_id, advertiser_id, event_source_id, event_type,
-    coalesce(custom_event_name, '') as name, event_id, order_id, received_at, value,
-    if(value is null, null, currency) as currency, outcome = 'attributed' as is_attributed
-  from conversions),
-shared_events as (
-  select hash(advertiser_id, event_type, name, event_id) as h from reported
-  group by h having min(hash(event_source_id)) < max(hash(event_source_id))),
+with shared_events as (
+  select advertiser_id, hash(event_type, custom_event_name, event_id) as h from conversions
+  group by all having min(hash(event_source_id)) < max(hash(event_source_id))),
 shared_orders as (
-  select hash(advertiser_id, event_type, name, order_id) as h from reported
+  select advertiser_id, hash(event_type, custom_event_name, order_id) as h from conversions
   where order_id is not null
-  group by h having min(hash(event_source_id)) < max(hash(event_source_id))),
-suspects as (
-  from reported
-  where hash(advertiser_id, event_type, name, event_id) in (from shared_events)
-    or hash(advertiser_id, event_type, name, order_id) in (from shared_orders)),
-same_event as (
-  select one, other
-  from suspects as one join suspects as other using (advertiser_id, event_type, name, event_id)
-  where one.event_source_id < other.event_source_id),
-has_event_in as (
-  select one.conversion_id as conversion_id, other.event_source_id as source from same_event
-  union
-  select other.conversion_id, one.event_source_id from same_event),
-same_order as (
-  select one, other
-  from suspects as one join suspects as other using (advertiser_id, event_type, name, order_id)
-  where one.event_source_id < other.event_source_id
-    and (one.conversion_id, other.event_source_id) not in (from has_event_in)
-    and (other.conversion_id, one.event_source_id) not in (from has_event_in)),
-pairs as (
-  select *, true as is_same_event from same_event
+  group by all having min(hash(event_source_id)) < max(hash(event_source_id))),
+found as (
+  select conversions.*, event_id as id, true as is_event
+  from conversions join shared_events on conversions.advertiser_id = shared_events.advertiser_id
+    and hash(event_type, custom_event_name, event_id) = h
   union all
-  select *, false from same_order),
-repeats as (
-  select one.event_source_id as event_source_id, other.event_source_id as other_source_id,
-    if((one.received_at, one.conversion_id) > (other.received_at, other.conversion_id), one, other)
-      as later,
-    bool_or(is_same_event) as is_same_event,
-    bool_or(one.is_attributed and other.is_attributed) as is_attributed_twice
-  from pairs group by all)
-select later.advertiser_id as advertiser_id, event_source_id, other_source_id,
-  later.event_type as event_type, later.currency as currency, count(*) as repeats,
-  count(*) filter (is_same_event) as by_event_id, count(*) filter (not is_same_event) as by_order_id,
-  sum(later.value) as value, count(*) filter (is_attributed_twice) as attributed_twice,
-  sum(later.value) filter (is_attributed_twice) as attributed_value
-from repeats group by all;
+  select conversions.*, order_id, false
+  from conversions join shared_orders on conversions.advertiser_id = shared_orders.advertiser_id
+    and hash(event_type, custom_event_name, order_id) = h
+  where order_id is not null),
+sightings as (
+  select conversion_id, advertiser_id, event_source_id, event_type,
+    coalesce(custom_event_name, '') as name, id, is_event, (received_at, conversion_id) as arrival,
+    value, currency, outcome = 'attributed' as is_attributed from found),
+firsts as (
+  select advertiser_id, event_type, name, id, is_event, event_source_id as other_source,
+    min(arrival) as first, min(arrival) filter (is_attributed) as first_attributed
+  from sightings group by all),
+compared as (
+  select sightings.*, other_source, coalesce(first < arrival, false) as is_repeat,
+    is_attributed and coalesce(first_attributed < arrival, false) as is_attributed_twice,
+    bool_or(is_event) over (partition by advertiser_id, conversion_id, other_source) as has_event
+  from sightings join firsts using (advertiser_id, event_type, name, id, is_event)
+  where event_source_id <> other_source)
+select advertiser_id, least(event_source_id, other_source) as event_source_id,
+  greatest(event_source_id, other_source) as other_source_id, event_type,
+  if(value is null, null, currency) as currency, count(*) as repeats,
+  count(*) filter (is_event) as by_event_id, count(*) filter (not is_event) as by_order_id,
+  sum(value) as value, count(*) filter (is_attributed_twice) as attributed_twice,
+  sum(value) filter (is_attributed_twice) as attributed_value
+from compared where is_repeat and is_event = has_event group by all;
 comment on view source_overlap is 'Pairs of sources of an advertiser that report the same, and the money that counts twice when both are added up';
 comment on column source_overlap.event_source_id is 'First source of the pair, in alphabetical order';
 comment on column source_overlap.other_source_id is 'Second source of the pair';
 comment on column source_overlap.currency is 'Currency of value; NULL for the repeats without a value';
-comment on column source_overlap.repeats is 'Conversions of one source that repeat one which had arrived from the other';
+comment on column source_overlap.repeats is 'Conversions of one source that the other had reported before';
 comment on column source_overlap.by_event_id is 'Repeats with the same event_id';
-comment on column source_overlap.by_order_id is 'Repeats with the same order_id only';
+comment on column source_overlap.by_order_id is 'Repeats with the same order_id, where the other source has no such event_id';
 comment on column source_overlap.value is 'Value of the repeats, which a sum over both sources counts twice';
 comment on column source_overlap.attributed_twice is 'Repeats that are attributed, as is what they repeat';
 comment on column source_overlap.attributed_value is 'Value of the repeats that are attributed twice';

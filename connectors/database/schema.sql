@@ -277,21 +277,13 @@ comment on macro sum_maps is 'Adds up a list of maps, key by key';
 create macro utc_day(instant) as make_timestamp(epoch_us(instant))::date;
 comment on macro utc_day is 'Day of an instant in UTC, whatever the time zone of the session';
 
-create macro by_model(
-    last_touch, first_touch, linear, time_decay, position_based,
-    last_touch_value, first_touch_value, linear_value, time_decay_value, position_based_value) as [
-  {model: 'last_touch', conversions: sum(last_touch), value: sum(last_touch_value)},
-  {model: 'first_touch', conversions: sum(first_touch), value: sum(first_touch_value)},
-  {model: 'linear', conversions: sum(linear), value: sum(linear_value)},
-  {model: 'time_decay', conversions: sum(time_decay), value: sum(time_decay_value)},
-  {model: 'position_based', conversions: sum(position_based), value: sum(position_based_value)}];
-comment on macro by_model is 'Sums of shares and values of credits, one entry per model';
-
--- The few provisional rows are the side that is looked up: a file has millions of final ones.
+-- A final row is never older than the provisional ones of the conversion. So only the final rows
+-- since the oldest provisional one are looked at; a file has millions.
 create view conversions as
 with settled as (
   select conversion_id from conversions_final
-  where conversion_id in (select conversion_id from conversions_provisional)),
+  where seq >= (select min(seq) from conversions_provisional)
+    and conversion_id in (select conversion_id from conversions_provisional)),
 latest as (
   from conversions_provisional
   where conversion_id not in (from settled)
@@ -376,59 +368,67 @@ from match_deltas group by all;
 comment on view conservation is 'Every event received ends in one outcome, per source and hour; in_flight is what is missing';
 comment on column conservation.in_flight is 'Received, outcome not yet known; 0 after a replay';
 
-create view attributed_conversions as
+-- One branch per model, so that a query of one model reads only the columns of that model.
+create view credits_by_model as
 with long as (
-  select *, unnest([
-    {model: 'last_touch', share: last_touch, attributed_value: last_touch_value},
-    {model: 'first_touch', share: first_touch, attributed_value: first_touch_value},
-    {model: 'linear', share: linear, attributed_value: linear_value},
-    {model: 'time_decay', share: time_decay, attributed_value: time_decay_value},
-    {model: 'position_based', share: position_based, attributed_value: position_based_value}
-  ], recursive := true) from credits)
-select long.conversion_id, long.advertiser_id, event_source_id, event_type, custom_event_name,
-  long.event_time, model, share, attributed_value, long.currency, impression_id, type, time,
-  campaign_id, media_buy_id, package_id, creative_id, long.matched_on, long.is_probabilistic,
-  position, long.path_length, long.is_final
-from long join conversions using (conversion_id)
+  select *, 'last_touch' as model, last_touch as share, last_touch_value as attributed_value from credits
+  union all
+  select *, 'first_touch' as model, first_touch as share, first_touch_value as attributed_value from credits
+  union all
+  select *, 'linear' as model, linear as share, linear_value as attributed_value from credits
+  union all
+  select *, 'time_decay' as model, time_decay as share, time_decay_value as attributed_value from credits
+  union all
+  select *, 'position_based' as model, position_based as share, position_based_value as attributed_value from credits)
+select conversion_id, advertiser_id, event_time, model, share, attributed_value, currency,
+  impression_id, type, time, campaign_id, media_buy_id, package_id, creative_id, matched_on,
+  is_probabilistic, position, path_length, is_final, seq
+from long;
+comment on view credits_by_model is 'One row per conversion, touchpoint and model, also where it earns nothing';
+comment on column credits_by_model.model is 'last_touch, first_touch, linear, time_decay or position_based; choose one before adding up';
+comment on column credits_by_model.share is 'Share of the conversion; 1 in all per conversion and model';
+comment on column credits_by_model.attributed_value is 'Money earned, in currency; the conversion''s value in all per conversion and model';
+
+create view attributed_conversions as
+select credit.conversion_id, credit.advertiser_id, event_source_id, event_type, custom_event_name,
+  credit.event_time, model, share, attributed_value, credit.currency, impression_id, type, time,
+  campaign_id, media_buy_id, package_id, creative_id, credit.matched_on, credit.is_probabilistic,
+  position, credit.path_length, credit.is_final
+from credits_by_model as credit join conversions using (conversion_id)
 where share > 0;
 comment on view attributed_conversions is 'One row per conversion, touchpoint and model under which it earns something';
-comment on column attributed_conversions.model is 'last_touch, first_touch, linear, time_decay or position_based; choose one before adding up';
 comment on column attributed_conversions.share is 'Share of the conversion, above 0; 1 in all per conversion and model';
-comment on column attributed_conversions.attributed_value is 'Money earned, in currency; the conversion''s value in all per conversion and model';
 
 create view campaign_performance as
-with earned as (
-  select advertiser_id, campaign_id, currency, by_model(
-    last_touch, first_touch, linear, time_decay, position_based, last_touch_value,
-    first_touch_value, linear_value, time_decay_value, position_based_value) as models
-  from credits group by all),
-delivered as (
+with delivered as (
   select advertiser_id, campaign_id, currency,
     sum(records) filter (type = 'impression') as impressions,
     sum(records) filter (type = 'click') as clicks, sum(spend) as spend
   from touchpoint_deltas group by all),
 parts as (
-  select advertiser_id, campaign_id, currency, unnest(models, recursive := true) from earned
+  select advertiser_id, campaign_id, model, currency, sum(share) as conversions,
+    sum(attributed_value) as value
+  from credits_by_model group by all
   union all by name
   select *, unnest(['last_touch', 'first_touch', 'linear', 'time_decay', 'position_based'])
     as model from delivered),
 monies as (
-  select distinct advertiser_id, campaign_id, currency as money
-  from parts where currency is not null),
-added as (
-  select parts.advertiser_id, parts.campaign_id, model, money as currency,
-    coalesce(sum(impressions), 0)::bigint as impressions,
-    coalesce(sum(clicks), 0)::bigint as clicks, coalesce(sum(conversions), 0) as conversions,
-    coalesce(sum(conversions) filter (currency = money), 0) as valued_conversions,
-    coalesce(sum(value) filter (currency = money), 0) as value,
-    coalesce(sum(spend) filter (currency = money), 0) as spend,
-    coalesce(bool_or(spend > 0 and currency <> money), false) as has_other_spend
-  from parts left join monies on parts.advertiser_id = monies.advertiser_id
-    and parts.campaign_id is not distinct from monies.campaign_id
-  group by all)
-select * exclude (has_other_spend), value / nullif(spend, 0) as roas,
-  if(has_other_spend, null, nullif(spend, 0) / nullif(conversions, 0)) as cpa
-from added;
+  select advertiser_id, campaign_id, model, currency,
+    coalesce(sum(impressions), 0) as impressions, coalesce(sum(clicks), 0) as clicks,
+    coalesce(sum(conversions), 0) as conversions, coalesce(sum(value), 0) as value,
+    coalesce(sum(spend), 0) as spend
+  from parts group by all),
+campaigns as (
+  select advertiser_id, campaign_id, model, currency,
+    sum(impressions) over campaign as impressions, sum(clicks) over campaign as clicks,
+    sum(conversions) over campaign as conversions, conversions as valued_conversions, value, spend,
+    sum(spend) over campaign as spend_in_all, count(currency) over campaign as currencies
+  from monies window campaign as (partition by advertiser_id, campaign_id, model))
+select advertiser_id, campaign_id, model, currency, impressions::bigint as impressions,
+  clicks::bigint as clicks, conversions, if(currency is null, 0, valued_conversions)
+    as valued_conversions, value, spend, value / nullif(spend, 0) as roas,
+  if(spend < spend_in_all, null, nullif(spend, 0) / nullif(conversions, 0)) as cpa
+from campaigns where currency is not null or currencies = 0;
 comment on view campaign_performance is 'One row per campaign, model and currency; impressions, clicks and conversions are the campaign''s in all and repeat on each of its currencies';
 comment on column campaign_performance.model is 'The model the row is computed by; choose one before adding up';
 comment on column campaign_performance.currency is 'Currency of value and spend; NULL for a campaign without money';
@@ -442,13 +442,17 @@ comment on column campaign_performance.roas is 'Return on ad spend: value by spe
 comment on column campaign_performance.cpa is 'Spend per conversion; NULL without spend or conversion, and where there is spend in another currency too';
 
 create view match_rates as
-select advertiser_id, event_source_id, event_type, sum(accepted)::bigint as conversions,
-  sum(attributed)::bigint as attributed, sum(unattributed)::bigint as unattributed,
-  sum(attributed) / nullif(sum(attributed + unattributed), 0) as match_rate,
-  sum(click_through)::bigint as click_through, sum(view_through)::bigint as view_through,
-  sum(probabilistic)::bigint as probabilistic,
-  sum(quality_sum) / sum(accepted) as match_quality
-from match_stats group by all having sum(accepted) > 0;
+with summed as (
+  select advertiser_id, event_source_id, event_type, sum(observed)::bigint as observed,
+    sum(attributed)::bigint as attributed, sum(unattributed)::bigint as unattributed,
+    sum(click_through)::bigint as click_through, sum(view_through)::bigint as view_through,
+    sum(probabilistic)::bigint as probabilistic, sum(quality_sum) as quality_sum
+  from match_deltas group by all)
+select advertiser_id, event_source_id, event_type,
+  observed + attributed + unattributed as conversions, attributed, unattributed,
+  attributed / nullif(attributed + unattributed, 0) as match_rate, click_through, view_through,
+  probabilistic, quality_sum / conversions as match_quality
+from summed where conversions > 0;
 comment on view match_rates is 'How many conversions found a touchpoint, per advertiser, source and type';
 comment on column match_rates.conversions is 'Accepted, unique events';
 comment on column match_rates.match_rate is 'Attributed by attributed and unattributed; NULL where all were observed';
@@ -456,15 +460,22 @@ comment on column match_rates.match_quality is 'Mean match_quality of the conver
 
 create view identifier_rates as
 with counted as (
-  select advertiser_id, event_source_id, event_type, sum(accepted)::bigint as conversions,
-    sum_maps(list(carries)) as carries, sum_maps(list(matched_on)) as matched_on
-  from match_stats group by all),
+  select advertiser_id, event_source_id, event_type,
+    sum(observed + attributed + unattributed)::bigint as conversions
+  from match_deltas group by all),
+entries as (
+  select advertiser_id, event_source_id, event_type, unnest(
+    list_transform(map_entries(carries), lambda e: {kind: e.key, carried: e.value, matched: 0})
+    || list_transform(map_entries(matched_on), lambda e:
+      {kind: e.key, carried: 0, matched: e.value}), recursive := true)
+  from match_deltas),
 kinds as (
-  select *, unnest(map_keys(carries)) as kind from counted)
-select advertiser_id, event_source_id, event_type, kind, conversions, carries[kind] as carried,
-  carries[kind] / conversions as carry_rate, coalesce(matched_on[kind], 0) as matched,
-  coalesce(matched_on[kind], 0) / carries[kind] as match_rate
-from kinds;
+  select advertiser_id, event_source_id, event_type, kind, sum(carried)::bigint as carried,
+    sum(matched)::bigint as matched
+  from entries group by all having carried > 0)
+select kinds.advertiser_id, kinds.event_source_id, kinds.event_type, kind, conversions, carried,
+  carried / conversions as carry_rate, matched, matched / carried as match_rate
+from kinds join counted using (advertiser_id, event_source_id, event_type);
 comment on view identifier_rates is 'How often each kind of identifier is carried, and joins the winner';
 comment on column identifier_rates.kind is 'Kind of identifier';
 comment on column identifier_rates.conversions is 'Accepted, unique events';
@@ -487,19 +498,23 @@ comment on view unmatched_reasons is 'Why conversions found no touchpoint, per a
 comment on column unmatched_reasons.conversions is 'Conversions unattributed for this reason';
 comment on column unmatched_reasons.share is 'Part of the unattributed conversions';
 
+create macro in_order(entries, positions) as if(
+  positions = range(1, len(positions) + 1), entries,
+  list_select(entries, list_grade_up(positions)));
+comment on macro in_order is 'Entries sorted by their positions, which are 1, 2, ...; those that are sorted cost nothing';
+
 create view journeys as
 with paths as (
-  select conversion_id, min(time) as first_touch_time, max(time) as last_touch_time,
-    list(campaign_id order by position) as campaigns,
+  select advertiser_id, conversion_id, min(time) as first_touch_time, max(time) as last_touch_time,
+    list(position) as positions, list(campaign_id) as campaigns,
     list({position: position, type: type, time: time, impression_id: impression_id,
       campaign_id: campaign_id, creative_id: creative_id, matched_on: matched_on,
-      is_probabilistic: is_probabilistic, last_touch: last_touch, linear: linear}
-      order by position) as path
-  from credits group by conversion_id)
+      is_probabilistic: is_probabilistic, last_touch: last_touch, linear: linear}) as path
+  from credits group by all)
 select conversion_id, advertiser_id, event_source_id, event_type, event_id, event_time, value,
-  currency, path_length, campaigns, path, first_touch_time, last_touch_time,
-  seconds_to_convert, is_final
-from conversions join paths using (conversion_id);
+  currency, path_length, in_order(campaigns, positions) as campaigns,
+  in_order(path, positions) as path, first_touch_time, last_touch_time, seconds_to_convert, is_final
+from conversions join paths using (advertiser_id, conversion_id);
 comment on view journeys is 'One row per attributed conversion with its whole path, earliest touchpoint first';
 comment on column journeys.campaigns is 'Campaigns along the path';
 comment on column journeys.path is 'The touchpoints along the path';

@@ -6,12 +6,18 @@ revisions, and some have both kinds of rows.
 
 import random
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
+import duckdb
+
 from attribution.vocabulary import MODELS
-from tests.support.decoded import Row
+from connectors.database.schema import create
+from tests.support.decoded import Row, insert
 
 D = Decimal
 AD: Final = ("campaign_id", "media_buy_id", "package_id", "creative_id")
@@ -36,6 +42,17 @@ class RandomRows:
             self.add_conversion(f"c{number}")
         self.deltas = [self.delta() for _ in range(120)]
         self.tables["touchpoint_deltas"] = self.deltas
+        self.random.shuffle(self.tables["credits_final"])
+
+    @contextmanager
+    def written(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Write a result file; its sessions are far from UTC."""
+        with duckdb.connect(path) as connection:
+            connection.execute("set timezone = 'Pacific/Auckland'")
+            create(connection)
+            for table, rows in self.tables.items():
+                insert(connection, table, rows)
+            yield connection
 
     def add_conversion(self, conversion_id: str) -> None:
         """Add a conversion, final or as it was known in one to three revisions, or both."""
@@ -77,7 +94,8 @@ class RandomRows:
             "seq": seq,
         }
         winner = self.random.randrange(length) if length else None
-        return row, [self.credit(row, place, place == winner) for place in range(length)]
+        path = [self.credit(row, place, place == winner) for place in range(length)]
+        return row, self.random.sample(path, length)
 
     def seconds(self) -> float:
         """Make up a time to convert; often on the edge of a bucket, or next to it."""
@@ -118,3 +136,8 @@ class RandomRows:
             "currency": self.random.choice(("EUR", "USD")) if spend else None,
             **self.ad(),
         }
+
+
+def answers(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
+    """Return the rows that a query finds."""
+    return connection.execute(sql).to_arrow_table().to_pylist()

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import combinations
-from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
@@ -13,9 +12,8 @@ import duckdb
 import pytest
 
 from attribution.vocabulary import MODELS
-from connectors.database import schema
-from tests.support.decoded import Row, insert
-from tests.support.random_rows import AD, EDGES, PENNILESS, RandomRows
+from tests.support.decoded import Row
+from tests.support.random_rows import AD, EDGES, PENNILESS, RandomRows, answers
 
 D = Decimal
 MONIES: Final = (None, "EUR", "USD")
@@ -28,18 +26,11 @@ def made(request: pytest.FixtureRequest) -> RandomRows:
 
 
 @pytest.fixture(scope="module")
-def result(made: RandomRows, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    path: Path = tmp_path_factory.mktemp("random") / "result.duckdb"
-    with duckdb.connect(path) as connection:
-        connection.execute("set timezone = 'Pacific/Auckland'")
-        schema.create(connection)
-        for table, rows in made.tables.items():
-            insert(connection, table, rows)
+def result(
+    made: RandomRows, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    with made.written(tmp_path_factory.mktemp("random") / "result.duckdb") as connection:
         yield connection
-
-
-def answers(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
-    return connection.execute(sql).to_arrow_table().to_pylist()
 
 
 def daily(rows: RandomRows, advertiser: str) -> dict[tuple[Any, ...], Counter[Any]]:
@@ -113,6 +104,34 @@ def test_campaigns_are_the_sum_of_their_days(result: duckdb.DuckDBPyConnection) 
         except all select {names} from campaign_performance)"""
     assert answers(result, difference) == []
     assert answers(result, "select 1 from campaign_performance where value > 0 limit 1") != []
+
+
+def test_model_comparison(made: RandomRows, result: duckdb.DuckDBPyConnection) -> None:
+    expected: dict[tuple[Any, ...], Counter[Any]] = defaultdict(Counter)
+    for row in made.credits:
+        sums = expected[row["advertiser_id"], row["campaign_id"], row["currency"]]
+        for model in MODELS:
+            sums[model] += row[model]
+            sums[f"{model}_value"] += row[f"{model}_value"] or 0
+    got = answers(result, "from model_comparison")
+    assert len(got) == len(expected)
+    for row in got:
+        key = tuple(row.pop(name) for name in ("advertiser_id", "campaign_id", "currency"))
+        assert {name: sums or 0 for name, sums in row.items()} == dict(expected[key])
+
+
+def test_journeys_are_in_order_whatever_that_of_the_rows(
+    made: RandomRows, result: duckdb.DuckDBPyConnection
+) -> None:
+    by_conversion: dict[str, list[Row]] = defaultdict(list)
+    for row in sorted(made.credits, key=lambda row: row["position"]):
+        by_conversion[row["conversion_id"]].append(row)
+    got = answers(result, "from journeys")
+    assert {row["conversion_id"] for row in got} == set(by_conversion)
+    for row in got:
+        path = by_conversion[row["conversion_id"]]
+        assert row["campaigns"] == [each["campaign_id"] for each in path]
+        assert [each["linear"] for each in row["path"]] == [each["linear"] for each in path]
 
 
 def test_time_to_convert(made: RandomRows, result: duckdb.DuckDBPyConnection) -> None:
@@ -195,54 +214,3 @@ def test_channel_overlap(made: RandomRows, result: duckdb.DuckDBPyConnection) ->
         )
         assert (row["conversions"], row["other_conversions"]) == (a, b)
         assert (row["conversions_with_both"], row["overlap"]) == (ab, ratio(ab, a + b - ab))
-
-
-def repeats(rows: Sequence[Row]) -> dict[tuple[Any, ...], Counter[Any]]:
-    """Find, pair by pair, which conversions repeat one of another source."""
-    pairs = [
-        (one, other)
-        for one in rows
-        for other in rows
-        if one["event_source_id"] < other["event_source_id"]
-        and all(one[name] == other[name] for name in SAME)
-    ]
-    twins = {
-        (a["conversion_id"], b["event_source_id"])
-        for one, other in pairs
-        if one["event_id"] == other["event_id"]
-        for a, b in ((one, other), (other, one))
-    }
-    found: dict[tuple[str, str, str], list[Any]] = {}
-    for one, other in pairs:
-        by_event = one["event_id"] == other["event_id"]
-        has_twin = (one["conversion_id"], other["event_source_id"]) in twins or (
-            other["conversion_id"],
-            one["event_source_id"],
-        ) in twins
-        by_order = one["order_id"] is not None and one["order_id"] == other["order_id"]
-        if by_event or (by_order and not has_twin):
-            later = max(one, other, key=lambda row: (row["received_at"], row["conversion_id"]))
-            key = one["event_source_id"], other["event_source_id"], later["conversion_id"]
-            entry = found.setdefault(key, [later, False, False])
-            entry[1] |= by_event
-            entry[2] |= bool(one["path_length"] and other["path_length"])
-    sums: dict[tuple[Any, ...], Counter[Any]] = defaultdict(Counter)
-    for (*sources, _), (later, by_event, twice) in found.items():
-        money = None if later["value"] is None else later["currency"]
-        group = (later["advertiser_id"], *sources, later["event_type"], money)
-        sums[group].update({"repeats": 1, "by_event_id": by_event, "by_order_id": not by_event})
-        sums[group].update({"value": later["value"] or 0, "attributed_twice": twice})
-        sums[group]["attributed_value"] += (later["value"] or 0) if twice else 0
-    return sums
-
-
-SAME: Final = ("advertiser_id", "event_type", "custom_event_name")
-
-
-def test_source_overlap(made: RandomRows, result: duckdb.DuckDBPyConnection) -> None:
-    expected = repeats(made.conversions)
-    got = answers(result, "from source_overlap")
-    assert len(got) == len(expected) > 5
-    for row in got:
-        key = tuple(row.pop(name) for name in list(row)[:5])
-        assert {name: value or 0 for name, value in row.items()} == dict(expected[key])
