@@ -50,6 +50,10 @@ latency: .venv/project ## Append to committed row at 1,000 to 40,000 records per
 ingest: .venv/project ## Calls of the API per second, and what they cost; the last line is JSON
 	$(BIN)/python -m benchmarks.ingest --picture
 
+.PHONY: live
+live: .venv/project ## What SQL on a running job costs it, and how soon commits show; JSON last
+	$(BIN)/python -m benchmarks.live
+
 .PHONY: recovery
 recovery: .venv/project ## What recovery costs, and how soon a killed run is back; the last line is JSON
 	$(BIN)/python -m benchmarks.recovery

@@ -67,6 +67,7 @@ def test_make_alone_lists_the_targets() -> None:
             "growth",
             "latency",
             "ingest",
+            "live",
             "recovery",
             "soak",
             "chaos",
