@@ -29,6 +29,9 @@ STEP_BYTES: Final = 1 << 20
 HEAD_BYTES: Final = 64
 """Of a line, with its arrival."""
 
+CLOCK_SECONDS: Final = 1.0
+"""By how much the time of a file may lag behind the arrival of its last line."""
+
 STREAM: Final = "events"
 OURS: Final = f"{STREAM}-api"
 
@@ -82,7 +85,7 @@ def _newest_first(folder: Path, since: int | None) -> list[Path]:
             at = path.stat().st_mtime
         except FileNotFoundError:
             continue  # packed a moment ago: the packed file is listed, too
-        if since is None or at >= since / 1e6:
+        if since is None or at >= since / 1e6 - CLOCK_SECONDS:
             written.append((at, path))
     return [path for _, path in sorted(written, reverse=True)]
 

@@ -29,6 +29,7 @@ from connectors.api.measurements import MeasurementIndex, Measurements
 from connectors.api.once import Once
 from connectors.api.results import Results
 from connectors.api.sources import Sources
+from connectors.database.file import create_database
 from connectors.registry.growing import SourceFile
 from connectors.spool.lookup import find_claim
 from connectors.spool.writer import Spool
@@ -109,6 +110,14 @@ def serving(
             yield Served(folder, keys, client, spool, records, api.rates)
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def empty_result(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a result without rows, to be copied: to make the tables takes a while."""
+    path = tmp_path_factory.mktemp("empty") / "result.duckdb"
+    create_database(path, overwrite=False).close()
+    return path
 
 
 @pytest.fixture

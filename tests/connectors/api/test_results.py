@@ -1,6 +1,7 @@
 """Questions to a result: once per commit, and refused for now while it cannot be read."""
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
@@ -13,15 +14,15 @@ from structlog.testing import capture_logs
 from connectors.api import results as module
 from connectors.api.guard import ProblemError
 from connectors.api.results import Results
-from connectors.database.file import create_database
 from connectors.sql.reader import Reader, open_reader
 
 
 class Counted:
     """A result whose openings are counted, and a question whose runs are."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, empty_result: Path) -> None:
         self.database = folder / "result.duckdb"
+        self._empty = empty_result
         self.opened = self.asked = 0
         self.results = Results(self.database, self._open)
 
@@ -39,14 +40,14 @@ class Counted:
     def write(self, seq: int) -> None:
         """Write a commit, as a job does that ends then."""
         if not self.database.exists():
-            create_database(self.database, overwrite=False).close()
+            shutil.copy(self._empty, self.database)
         with duckdb.connect(self.database) as connection:
             connection.execute("insert into commits (seq) values (?)", [seq])
 
 
 @pytest.fixture
-def counted(tmp_path: Path) -> Iterator[Counted]:
-    counted = Counted(tmp_path)
+def counted(tmp_path: Path, empty_result: Path) -> Iterator[Counted]:
+    counted = Counted(tmp_path, empty_result)
     yield counted
     counted.results.close()
 

@@ -1,6 +1,7 @@
 """Which days a delivery is of, and when its numbers are final."""
 
 import json
+import shutil
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,6 @@ import pytest
 from attribution.policy import Policy
 from connectors.api.reads.media_buys import Found, Wanted, find_state
 from connectors.api.reads.periods import Period, finality, period_of
-from connectors.database.file import create_database
 from connectors.sql.reader import Reader, open_reader
 
 POLICY = Policy(max_event_delay="3d")
@@ -25,7 +25,6 @@ class Result:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        create_database(path, overwrite=False).close()
 
     def run(self, mode: str) -> None:
         with duckdb.connect(self.path) as connection:
@@ -61,8 +60,8 @@ def bought(
 
 
 @pytest.fixture
-def result(tmp_path: Path) -> Result:
-    return Result(tmp_path / "result.duckdb")
+def result(tmp_path: Path, empty_result: Path) -> Result:
+    return Result(Path(shutil.copy(empty_result, tmp_path)))
 
 
 def test_a_run_is_final_once_all_that_may_come_has_settled(result: Result) -> None:
