@@ -14,6 +14,7 @@ import pytest
 
 from connectors.api.keys import KeyStore
 from flows.serve.serve import KEYS
+from tests.connectors.api.reads.delivery_log import make_result
 from tests.support.serving import serving
 
 CLIENT: Final = "adcp==9.2.*"
@@ -25,7 +26,12 @@ import asyncio, json, sys
 
 from adcp import ADCPClient, AgentConfig, Protocol
 from adcp.exceptions import IdempotencyConflictError
-from adcp.types import GetAdcpCapabilitiesRequest, LogEventRequest, SyncEventSourcesRequest
+from adcp.types import (
+    GetAdcpCapabilitiesRequest,
+    GetMediaBuyDeliveryRequest,
+    LogEventRequest,
+    SyncEventSourcesRequest,
+)
 from adcp.validation import ValidationHookConfig
 
 url, secret = sys.argv[1:]
@@ -38,6 +44,9 @@ sync = {"idempotency_key": "a-sync-of-this-test", "account": account, "context":
 log = {"idempotency_key": "a-call-of-this-test", "account": account, "event_source_id": "shop",
        "events": [event], "context": {"n": 2}}
 other = {**log, "events": [{**event, "event_id": "e2"}]}
+discover = {"account": account, "idempotency_key": "a-look-of-this-test"}
+ask = {"account": account, "media_buy_ids": ["mb", "mixed"], "start_date": "2026-05-10",
+       "end_date": "2026-05-12", "include_package_daily_breakdown": True}
 unknown = {**log, "idempotency_key": "another-of-this-test", "event_source_id": "none"}
 
 
@@ -59,6 +68,10 @@ async def main():
             "copy": await told(client.log_event(LogEventRequest(**log))),
             "conflict": await told(client.log_event(LogEventRequest(**other))),
             "unknown": await told(client.log_event(LogEventRequest(**unknown))),
+            "list": await told(client.sync_event_sources(SyncEventSourcesRequest(**discover))),
+            "delivery": await told(
+                client.get_media_buy_delivery(GetMediaBuyDeliveryRequest(**ask))
+            ),
         }
     print(json.dumps(told_of))
 
@@ -95,7 +108,9 @@ def test_the_official_client_calls_every_tool(tmp_path: Path, python: Path) -> N
     folder = tmp_path / "log"
     folder.mkdir()
     _, secret = KeyStore(folder / KEYS).create("test")
-    with serving(folder, secret) as client:
+    replayed = tmp_path / "replayed"
+    replayed.mkdir()
+    with serving(folder, secret, None, "--db", str(make_result(replayed))) as client:
         url = str(client.base_url.join("/mcp"))
         command = [str(python), "-c", SCRIPT, url, secret]
         done = subprocess.run(
@@ -112,5 +127,10 @@ def test_the_official_client_calls_every_tool(tmp_path: Path, python: Path) -> N
     assert copy["data"] == log["data"] | {"replayed": True}
     assert told["conflict"] == "conflict"
     assert told["unknown"]["adcp_error"]["code"] == "REFERENCE_NOT_FOUND"
+    (listed,) = told["list"]["data"]["event_sources"]
+    assert listed["health"]["status"] == "insufficient"
+    bought, mixed = told["delivery"]["data"]["media_buy_deliveries"]
+    assert (bought["totals"]["conversions"], bought["totals"]["spend"]) == (5, 11)
+    assert "spend" not in mixed["totals"]
     stored = [path.read_bytes().count(b"\n") for path in folder.glob("events-api*.ndjson")]
     assert stored == [1]
