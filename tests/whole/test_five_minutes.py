@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,9 @@ from tests.chaos.job import PATIENCE, wait_until
 from tests.support.brokers.broker import free_port
 from tests.support.shell_page import Block, blocks, run
 
-PAGE = Path(__file__).parents[2] / "docs/ingest.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "ingest.md"
+NEXT_PAGE = DOCS / "api-reads.md"
 UP = "tributary up ./tributary\n"
 
 
@@ -48,6 +49,12 @@ class Started:
         assert wait_until(lambda: "shown only now: " in self.said), self.said
         return self.said.partition("shown only now: ")[2].split()[0]
 
+    def tells_of(self, event_id: str) -> bool:
+        """Return whether the page that is read next has an outcome to show."""
+        url = f"http://127.0.0.1:{self.port}/api/buyer/advertisers/12345/events/{event_id}"
+        command = ["curl", "-sf", url, "-H", f"Authorization: Bearer {self.key()}"]
+        return b'"outcome"' in subprocess.run(command, capture_output=True, check=False).stdout
+
     def answers(self) -> bool:
         command = ["curl", "-sf", f"http://127.0.0.1:{self.port}/healthz"]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -72,7 +79,12 @@ def test_the_page_leads_to_an_attributed_conversion(started: Started) -> None:
         steps, run(steps, started.folder, started.environment, changes), strict=True
     ):
         assert step.shows(printed), printed
-    time.sleep(2)  # as long as it takes a person to go back to the first terminal
+    assert wait_until(lambda: started.tells_of("order_55512")), started.said
+    steps = blocks(NEXT_PAGE.read_text(encoding="utf-8"))
+    for step, printed in zip(
+        steps, run(steps, started.folder, started.environment, changes), strict=True
+    ):
+        assert step.shows(printed), printed
     started.process.send_signal(signal.SIGINT)
     assert started.process.wait(PATIENCE) == 0, started.said
     (printed,) = run([outcome], started.folder, started.environment, {})

@@ -24,7 +24,7 @@ with counted as (
     sum(duplicate_changed)::bigint as duplicate_changed, sum(too_old)::bigint as too_old,
     sum(no_identifier)::bigint as no_identifier,
     count(distinct hour) filter (received > test) as hours,
-    list(distinct event_type) filter (accepted > 0) as event_types,
+    list(distinct event_type) filter (received > test + rejected) as event_types,
     sum_maps(list(carries)) as carries, sum_maps(list(warnings)) as warnings
   from match_stats
   where advertiser_id = $1 and hour >= $2::timestamptz and hour < $3::timestamptz
