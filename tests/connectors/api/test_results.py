@@ -24,11 +24,13 @@ class Counted:
         self.database = folder / "result.duckdb"
         self._empty = empty_result
         self.opened = self.asked = 0
+        self.readers: list[Reader] = []
         self.results = Results(self.database, self._open)
 
     def _open(self, database: Path) -> Reader:
         self.opened += 1
-        return open_reader(database)
+        self.readers.append(open_reader(database))  # kept: only what is closed lets go of the file
+        return self.readers[-1]
 
     def commits(self, reader: Reader) -> int:
         self.asked += 1
