@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from attribution.policy import Policy
 from connectors.sql.reader import Reader
+from connectors.sql.statements import Parameter
 
 ROWS_MAX: Final = 20_000
 """Rows of one media buy: of packages, days and creatives, by currency; creatives are cut first."""
@@ -68,11 +69,11 @@ with bought as (
   select hour as instant from touchpoint_deltas where advertiser_id = $1 and media_buy_id = $2
   union all
   select event_time from credits where advertiser_id = $1 and media_buy_id = $2),
-performed as (
+performed as materialized (
   from daily_performance
   where advertiser_id = $1 and media_buy_id = $2 and model = '{model}'
-    and ($3 is null or day >= $3::date) and ($4 is null or day < $4::date)),
-summed as (
+    and day >= $3::date and day < $4::date),
+summed as materialized (
   select grouping(package_id, creative_id, day) as level, package_id, creative_id, day, currency,
     sum(impressions)::bigint as impressions, sum(clicks)::bigint as clicks,
     sum(conversions) as conversions, sum(valued_conversions) as valued_conversions,
@@ -85,15 +86,22 @@ shown as (from summed order by level desc, spend desc, impressions desc limit {R
 paid_clicks as (
   select package_id, currency, sum(spend) as spend from touchpoint_deltas
   where advertiser_id = $1 and media_buy_id = $2 and type = 'click' and currency is not null
-    and ($3 is null or utc_day(hour) >= $3::date) and ($4 is null or utc_day(hour) < $4::date)
+    and hour >= $3::timestamptz and hour < $4::timestamptz
   group by all),
-earned as (
-  select credit.package_id, event_type, event_source_id, action_source, credit.currency,
-    credit.{model} as share, credit.{model}_value as value, credit.is_final
+counted as (
+  select credit.*, true as is_final, event_source_id, event_type, action_source
+  from credits_final as credit join conversions_final using (conversion_id, event_time)
+  where credit.advertiser_id = $1 and media_buy_id = $2
+  union all by name
+  select credit.*, event_source_id, event_type, action_source
   from credits as credit join conversions using (conversion_id)
-  where credit.advertiser_id = $1 and media_buy_id = $2 and credit.{model} > 0
-    and ($3 is null or utc_day(credit.event_time) >= $3::date)
-    and ($4 is null or utc_day(credit.event_time) < $4::date)),
+  where credit.advertiser_id = $1 and media_buy_id = $2
+    and not credit.is_final and not conversions.is_final),
+earned as materialized (
+  select package_id, event_type, event_source_id, action_source, currency,
+    {model} as share, {model}_value as value, is_final
+  from counted
+  where {model} > 0 and event_time >= $3::timestamptz and event_time < $4::timestamptz),
 kinds as (
   select grouping(package_id, event_type, action_source) as level, package_id, event_type,
     action_source, event_source_id, currency, sum(share) as conversions, sum(value) as value
@@ -122,7 +130,7 @@ select min(committed_at) from commits where settled >= $1::timestamptz
 NAMES: Final = f"""
 select distinct media_buy_id from daily_performance
 where advertiser_id = $1 and media_buy_id is not null
-  and ($2 is null or day >= $2::date) and ($3 is null or day < $3::date)
+  and day >= $2::date and day < $3::date
 order by media_buy_id limit {BUYS_MAX + 1}
 """
 
@@ -175,5 +183,5 @@ def finalized_at(reader: Reader, instant: str) -> datetime | None:
     return found
 
 
-def _days(wanted: Wanted) -> list[str | None]:
-    return [each.isoformat() if each else None for each in (wanted.start, wanted.end)]
+def _days(wanted: Wanted) -> list[Parameter]:
+    return [(wanted.start or date.min).isoformat(), (wanted.end or date.max).isoformat()]
