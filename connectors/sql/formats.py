@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -88,5 +89,7 @@ def cell(value: object, *, null: str) -> str:
         return null
     if isinstance(value, str):
         return value
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # 0.000000000, which str() writes as 0E-9
     text = _JSON.encode(_finite(value)).decode()
     return text.strip('"') if text.startswith('"') else text

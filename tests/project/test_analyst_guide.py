@@ -1,57 +1,118 @@
-"""The guide shows queries; each must run, and find something in a file that has everything."""
+"""The guide asks thirty questions; a file and a running job answer them as it shows."""
 
+import json
 import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from shutil import copytree
+from typing import Any, Final
 
-import duckdb
 import pytest
+from typer.testing import CliRunner
 
 from connectors.database.schema import TABLES, VIEWS
-from tests.support.decoded import click, event, impression, rejection, trial, write_result
+from connectors.sql.announcement import find_job
+from connectors.sql.reader import Reader, open_reader
+from flows.cli.app import app
+from tests.chaos.job import wait_until
+from tests.support.guide import GUIDE, Question, as_shown, questions, rows_as_shown
 
-GUIDE = (Path(__file__).parents[2] / "docs/analyst-guide.md").read_text(encoding="utf-8")
-QUERIES = re.findall(r"```sql\n(.*?)```", GUIDE, re.DOTALL)
-FINDS_NOTHING = "in_flight <> 0"
+DEMO: Final = GUIDE.parents[1] / "tests/fixtures/demo"
+PAGE: Final = GUIDE.read_text(encoding="utf-8")
+QUESTIONS: Final = questions(PAGE)
+STATEMENTS: Final = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
+FINDS_NOTHING: Final = "Is any event lost or counted twice?"
+IS_COMPLETE: Final = """select (select count(*) from conversions where is_final) as final,
+  (select sum(received) from conservation) as received,
+  (select sum(records) from touchpoint_stats) as delivered"""
+
+by_heading = pytest.mark.parametrize("question", QUESTIONS, ids=lambda each: each.heading)
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    worth = {"value": Decimal(10), "currency": "USD", "warnings": ["malformed_hash"]}
-    log = {
-        "events": [
-            event() | worth,
-            event(source_offset=1),
-            event("e2", source_offset=2, keys=[]),
-            event("e2", source_offset=3, keys=[]) | {"event_source_id": "server"},
-        ],
-        "impressions": [impression() | {"spend": Decimal(1), "currency": "USD"}, click("i2")],
-        "rejections": [rejection()],
-        "tests": [trial()],
-    }
-    return write_result(tmp_path_factory.mktemp("guide") / "result.duckdb", log)
+def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    path = tmp_path_factory.mktemp("guide") / "demo.duckdb"
+    done = CliRunner().invoke(app, ["replay", str(DEMO), "--db", str(path)])
+    assert done.exit_code == 0, done.output
+    reader = open_reader(path)
+    yield reader
+    reader.close()
 
 
-@pytest.mark.parametrize("query", QUERIES)
-def test_query_answers(query: str, result: Path) -> None:
-    with duckdb.connect(result, read_only=True) as connection:
-        connection.execute("set timezone = 'UTC'")
-        rows = connection.execute(query).fetchall()
-    assert (rows == []) == (FINDS_NOTHING in query)
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory, file: Reader) -> Iterator[Path]:
+    """Run a job that has read the demo; yield its result."""
+    folder = tmp_path_factory.mktemp("job")
+    copytree(DEMO, folder / "data")
+    result = folder / "live.duckdb"
+    command = [sys.executable, "-m", "flows", "run", "--data", str(folder / "data")]
+    command += ["--state", str(folder / "state"), "--db", str(result)]
+    with (folder / "stderr").open("wb") as stderr:
+        process = subprocess.Popen(command, stderr=stderr)
+    try:
+        assert wait_until(lambda: find_job(result) is not None)
+        reader = open_reader(result)
+        expected = file.query(IS_COMPLETE).to_pylist()
+        assert wait_until(lambda: reader.query(IS_COMPLETE).to_pylist() == expected)
+        reader.close()
+        yield result
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+
+
+def asked_over_http(result: Path, sql: str) -> Any:  # noqa: ANN401  JSON
+    announced = find_job(result)
+    assert announced is not None
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{announced.port}/sql",
+        data=json.dumps({"sql": sql}).encode(),
+        headers={"Authorization": f"Bearer {announced.token}"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  loopback
+        return json.loads(answer.read(), parse_float=Decimal)
+
+
+def test_the_questions_are_thirty() -> None:
+    assert len({question.heading for question in QUESTIONS}) == 30
+    assert [each.heading for each in QUESTIONS if "(nothing)" in each.answer] == [FINDS_NOTHING]
+
+
+@by_heading
+def test_a_file_answers(question: Question, file: Reader) -> None:
+    assert as_shown(file.query(question.sql)) == question.answer
+
+
+@pytest.mark.long
+@by_heading
+def test_a_running_job_answers(question: Question, job: Path) -> None:
+    reader = open_reader(job)
+    assert as_shown(reader.query(question.sql)) == question.answer
+
+
+@pytest.mark.long
+@by_heading
+def test_a_running_job_answers_over_http(question: Question, job: Path) -> None:
+    answer = asked_over_http(job, question.sql)
+    assert rows_as_shown(answer["columns"], answer["rows"]) == question.answer
+    assert not answer["truncated"]
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_every_statement_runs(statement: str, file: Reader) -> None:
+    assert (file.query(statement).num_rows == 0) == ("in_flight <> 0" in statement)
 
 
 @pytest.mark.parametrize("name", TABLES + VIEWS)
 def test_every_table_and_view_is_named(name: str) -> None:
-    assert f"`{name}`" in GUIDE
+    assert f"`{name}`" in PAGE
 
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_is_listed_once(view: str) -> None:
-    assert GUIDE.count(f"\n| `{view}` |") == 1
-
-
-def test_two_sources_that_report_the_same_are_found(result: Path) -> None:
-    [query] = [query for query in QUERIES if "other_source" in query]
-    with duckdb.connect(result, read_only=True) as connection:
-        rows = connection.execute(query).fetchall()
-    assert rows == [("adv", "server", "src", "purchase", 1, 0, None, None)]
+    assert PAGE.count(f"\n| `{view}` |") == 1

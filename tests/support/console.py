@@ -2,7 +2,7 @@
 
 `python -m tests.support.console` rewrites the output in every ```console block of README.md and
 docs/. Commands run in a folder of their own that has the fixtures; `tributary` and `make demo` are
-run, other commands are left as they are.
+run, other commands are left as they are. The answers in the analyst guide are renewed too.
 """
 
 import os
@@ -16,7 +16,9 @@ from typing import Final
 
 from typer.testing import CliRunner
 
+from connectors.sql.reader import open_reader
 from flows.cli.app import app
+from tests.support.guide import GUIDE, as_shown, questions, with_answers
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -100,6 +102,16 @@ def main() -> None:
         for path in PAGES:
             page = path.read_text(encoding="utf-8")
             path.write_text(refreshed(page), encoding="utf-8")
+        guide = GUIDE.read_text(encoding="utf-8")
+        GUIDE.write_text(_answered(guide), encoding="utf-8")
+
+
+def _answered(guide: str) -> str:
+    """Return the analyst guide with the answers of the demo's result."""
+    reader = open_reader(Path("demo.duckdb"))
+    answers = [as_shown(reader.query(question.sql)) for question in questions(guide)]
+    reader.close()
+    return with_answers(guide, answers)
 
 
 if __name__ == "__main__":

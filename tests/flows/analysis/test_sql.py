@@ -156,6 +156,11 @@ def test_what_reads_is_answered(result: Path, sql: str) -> None:
     assert run_sql(result, sql, "csv")
 
 
+def test_nothing_is_written_with_its_digits(result: Path) -> None:
+    sql = "select 0::decimal(10,9) as share, 0.000001::decimal(18,6) as value"
+    assert run_sql(result, sql, "csv") == "share,value\n0.000000000,0.000001"
+
+
 def test_null_and_the_empty_text_stay_apart(result: Path) -> None:
     sql = "select null as a, '' as b, 'x' as c"
     assert run_sql(result, sql, "csv") == 'a,b,c\n,"",x'
