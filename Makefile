@@ -70,6 +70,10 @@ chaos: .venv/project ## Kill a continuous run 100 times, compare; CHAOS="--over 
 kafka: ## Fetch Apache Kafka for the tests (needs Maven and Java 17)
 	scripts/kafka
 
+.PHONY: browser
+browser: ## Install Debian's Chromium for the tests of pages (needs apt-get)
+	scripts/browser
+
 .PHONY: lint
 lint: .venv/project ## Check style, format and types
 	$(BIN)/ruff check

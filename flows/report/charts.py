@@ -27,6 +27,12 @@ TAGS: Final = frozenset({"svg", "g", "path", "text", "line", "rect", "circle", "
 ADDRESS: Final = re.compile(r"(url\(|https?:|javascript:|data:)(?!//www\.w3\.org/)", re.IGNORECASE)
 
 
+DRAWN_MAX: Final = 128
+"""Charts whose drawings are kept: to draw one takes some tenths of a second."""
+
+_DRAWN: Final[dict[str, dict[str, str]]] = {}
+
+
 class ChartError(AssertionError):
     """A drawing has something that no drawing may have."""
 
@@ -41,13 +47,21 @@ def drawings(chart: Chart, identity: str) -> Iterator[tuple[str, Markup]]:
     """Yield each class of screen with its drawing; nothing without the libraries."""
     if not can_draw():
         return
+    key = repr(chart)
+    if key not in _DRAWN:
+        while len(_DRAWN) >= DRAWN_MAX:
+            _DRAWN.pop(next(iter(_DRAWN)))
+        _DRAWN[key] = {screen: _draw(chart, width) for screen, width in WIDTHS.items()}
+    for screen, drawn in _DRAWN[key].items():
+        yield screen, accessible(drawn, chart, f"{identity}-{screen}")
+
+
+def _draw(chart: Chart, width: int) -> str:
     import vl_convert  # noqa: PLC0415  an optional extra
 
     from flows.report.vega import specification  # noqa: PLC0415  the same
 
-    for screen, width in WIDTHS.items():
-        drawn = vl_convert.vegalite_to_svg(specification(chart, width))
-        yield screen, accessible(drawn, chart, f"{identity}-{screen}")
+    return vl_convert.vegalite_to_svg(specification(chart, width))
 
 
 def accessible(drawn: str, chart: Chart, identity: str) -> Markup:

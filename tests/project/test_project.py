@@ -72,7 +72,7 @@ def test_make_alone_lists_the_targets() -> None:
             "soak",
             "chaos",
         ),
-        *("kafka", "lint", "lock", "clean"),
+        *("kafka", "browser", "lint", "lock", "clean"),
     ]
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,10 @@ class Beside:
         self._process = subprocess.Popen([*command, "--port", str(self._port)])
 
 
-@pytest.fixture
-def up(tmp_path: Path) -> Iterator[Up]:
-    up = Up(tmp_path / "up")
+@contextmanager
+def running(folder: Path) -> Iterator[Up]:
+    """Start an installation; nothing of it is left afterwards."""
+    up = Up(folder)
     try:
         yield up
     finally:
@@ -132,6 +134,12 @@ def up(tmp_path: Path) -> Iterator[Up]:
         up.process.kill()
         up.process.wait()
         up.client.close()
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    with running(tmp_path / "up") as up:
+        yield up
 
 
 def sold(event_id: str, **match: object) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What viewers see: a page as of a commit, made once for all who look at it.
 
-A new commit does not make a page at once. Making pages takes a tenth of the time at most, however
+A new commit does not make a page at once. Making one takes a quarter of the time at most, however
 long one takes and however many people look; until then everybody sees the page of before.
 """
 
@@ -22,8 +22,10 @@ KEPT_MAX: Final = 16
 LOOK_SECONDS: Final = 1.0
 """How often a page that is being looked at is compared with the last commit."""
 
-REST: Final = 9
+REST: Final = 3
 """Making a page is followed by so many times as much time without it."""
+
+REST_SECONDS_MAX: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Snapshots:
             answer = await self._render(msgspec.structs.replace(wanted, have=have))
             kept.snapshot = _after(kept.snapshot, answer)
             rest = REST * (monotonic() - began) if answer.parts is not None else 0.0
-            kept.due = monotonic() + max(LOOK_SECONDS, rest)
+            kept.due = monotonic() + min(max(LOOK_SECONDS, rest), REST_SECONDS_MAX)
         finally:
             kept.making = None
 

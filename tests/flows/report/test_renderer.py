@@ -11,12 +11,11 @@ from connectors.database.schema import SCHEMA_VERSION
 from flows.report.messages import Rendered, Wanted, framed
 from flows.report.renderer import answer_all, rendered
 from flows.report.report import CONTENTS
-from flows.report.selection import Selection
 from tests.support.decoded import write_result
 from tests.support.pages import Page
 from tests.support.reported import LOG, SCRIPT
 
-REPORT = Wanted(page="report")
+REPORT, CONSOLE = Wanted(page="report"), Wanted(page="console")
 
 
 @pytest.fixture(autouse=True)
@@ -38,16 +37,16 @@ def test_a_report_is_its_panels(result: Path) -> None:
 
 
 def test_what_the_asker_has_is_not_made_again(result: Path) -> None:
-    version = rendered(result, REPORT).version
+    version = rendered(result, CONSOLE).version
     again = rendered(result, msgspec.structs.replace(REPORT, have=version))
     assert (again.version, again.parts) == (version, None)
 
 
 def test_a_result_that_was_replaced_has_another_version(tmp_path: Path) -> None:
     path = write_result(tmp_path / "result.duckdb", LOG)
-    version = rendered(path, REPORT).version
+    version = rendered(path, CONSOLE).version
     path.unlink()
-    assert rendered(write_result(path, LOG), REPORT).version != version
+    assert rendered(write_result(path, LOG), CONSOLE).version != version
 
 
 def test_there_may_be_no_result_yet(tmp_path: Path) -> None:
@@ -147,11 +146,11 @@ def test_the_test_console_shows_verdicts_with_advice(result: Path) -> None:
 
 
 def test_messages_are_answered_until_there_are_no_more(result: Path) -> None:
-    asked = [REPORT, Wanted(page="report", selection=Selection(advertiser="nobody"))]
+    asked = [CONSOLE, Wanted(page="conversion", event="two")]
     answers = io.BytesIO()
     answer_all(result, io.BytesIO(b"".join(map(framed, asked)) + b"\0\0"), answers)
     body = answers.getvalue()
     first = int.from_bytes(body[:4], "big")
     last = msgspec.json.decode(body[first + 8 :], type=Rendered)
     assert last.parts is not None
-    assert "No event has been received yet" in last.parts["coverage"]
+    assert list(last.parts) == ["conversion-0", "copy-0"]

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterable, Awaitable, Callable
 from pathlib import Path
 
+import duckdb
 import httpx
 import pytest
 from fastapi import FastAPI
@@ -20,7 +21,7 @@ from flows.serve.pages.rendering import Renderer
 from flows.serve.pages.router import Pages
 from flows.serve.pages.snapshots import Snapshots
 from flows.serve.pages.stream import Streams
-from tests.support.decoded import event, write_result
+from tests.support.decoded import write_result
 from tests.support.pages import Page
 from tests.support.reported import LOG, SCRIPT
 
@@ -29,9 +30,9 @@ Get = Callable[..., Awaitable[httpx.Response]]
 Scene = Callable[[Get, Pages], Awaitable[None]]
 
 
-@pytest.fixture
-def result(tmp_path: Path) -> Path:
-    return write_result(tmp_path / "result.duckdb", LOG)
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_result(tmp_path_factory.mktemp("pages") / "result.duckdb", LOG)
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +83,7 @@ def test_the_report_is_complete_without_a_script(result: Path) -> None:
 
 def test_pages_say_what_they_may_do(result: Path) -> None:
     async def scene(get: Get, _pages: Pages) -> None:
-        for path in ("/", "/test", "/conversions/two", "/conversions/none", "/?from=no"):
+        for path in ("/test", "/conversions/two", "/conversions/none", "/?from=no"):
             headers = (await get(path)).headers
             assert headers["content-security-policy"] == SERVED_POLICY
             assert headers["cache-control"] == "no-store"
@@ -110,9 +111,9 @@ def test_without_the_cookie_nothing_is_shown(result: Path, path: str) -> None:
 
 def test_the_key_lets_in(result: Path) -> None:
     async def scene(get: Get, _pages: Pages) -> None:
-        answer = await get(f"/?key={ACCESS.key}&from=2026-05-11", follow_redirects=True)
-        assert str(answer.url) == "http://pages/?from=2026-05-11"
-        assert "2026-05-11 to before the end" in Page(answer.text).text
+        answer = await get(f"/test?key={ACCESS.key}&x=1", follow_redirects=True)
+        assert str(answer.url) == "http://pages/test?x=1"
+        assert "1 would be refused" in Page(answer.text).panels["tests"].answer
         assert ACCESS.key not in answer.text
 
     visit(result, scene, is_let_in=False)
@@ -177,24 +178,23 @@ async def parts(body: AsyncIterable[str | bytes | memoryview], number: int) -> d
     return found
 
 
-def replace(result: Path) -> None:
-    """Put another result in the place of one."""
-    result.unlink()
-    write_result(result, {"events": [event()]})
+def test_a_stream_sends_what_has_changed(tmp_path: Path) -> None:
+    result = write_result(tmp_path / "result.duckdb", LOG)
 
-
-def test_a_stream_sends_what_has_changed(result: Path) -> None:
     async def play() -> None:
         streams = Streams(in_process(result))
-        viewer, wanted = Viewer(), Wanted(page="report")
+        viewer, wanted = Viewer(), Wanted(page="console")
         version = (await streams.snapshots.latest(wanted, 10)).version
         body = streams.follow(viewer, wanted, version).body_iterator
         assert list(await parts(body, 1)) == ["status"]
         assert streams.viewers == 1
-        replace(result)
-        changed = await parts(body, 11)
-        assert "shares" not in changed
-        assert "1 conversion out of 1 event that came in." in changed["coverage"]
+        with duckdb.connect(result) as connection:
+            connection.execute(
+                "delete from rejections; insert into commits by name select 1 as seq"
+            )
+        changed = await parts(body, 2)
+        assert set(changed) == {"refused", "status"}
+        assert "None refused." in changed["refused"]
         viewer.is_gone = True
         assert await parts(body, 1) == {}
         assert streams.viewers == 0
@@ -207,11 +207,12 @@ def test_streams_are_bounded(result: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     async def scene(get: Get, _pages: Pages) -> None:
         assert (await get("/live/report")).status_code == 503
-        assert (await get("/")).status_code == 200
+        assert (await get("/test")).status_code == 200
 
     visit(result, scene)
 
 
+@pytest.mark.long
 def test_a_process_renders_and_is_started_again_after_it_was_killed(result: Path) -> None:
     async def play() -> None:
         renderer = Renderer(result)

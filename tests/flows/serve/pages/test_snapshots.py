@@ -86,7 +86,7 @@ def test_who_does_not_wait_sees_the_page_of_before() -> None:
 def test_a_page_rests_after_it_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(snapshots, "monotonic", lambda: now)
-    monkeypatch.setattr(snapshots, "REST", 9)
+    monkeypatch.setattr(snapshots, "REST", 3)
     monkeypatch.setattr(snapshots, "LOOK_SECONDS", 1.0)
 
     async def scene(job: Job, kept: Snapshots) -> None:
@@ -98,7 +98,7 @@ def test_a_page_rests_after_it_was_made(monkeypatch: pytest.MonkeyPatch) -> None
         job.gate.set()
         await viewer
         job.commit = 2
-        now += 17.9
+        now += 5.9
         assert (await kept.latest(REPORT, 10)).commit == 1
         now += 0.1
         assert (await kept.latest(REPORT, 10)).commit == 2
