@@ -164,6 +164,11 @@ class KeyStore:
             query = "select value from secrets where purpose = ?"
             return bytes(connection.execute(query, (purpose,)).fetchone()[0])
 
+    def forget_secret(self, purpose: str) -> None:
+        """Forget the server's secret for a purpose; the next one is another."""
+        with self._opened() as connection:
+            connection.execute("delete from secrets where purpose = ?", (purpose,))
+
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
         try:

@@ -9,7 +9,7 @@ import typer
 
 from flows.cli.failures import MISTAKEN, reporting
 
-keys = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke API keys.")
+keys = typer.Typer(no_args_is_help=True, help="API keys, and the address of the pages.")
 
 Folder = Annotated[Path, typer.Argument(show_default=False, help="Folder of the log, or of up.")]
 
@@ -124,6 +124,33 @@ def revoke(
     if not KeyStore(log_of(folder) / KEYS).revoke(key):
         _unknown(key)
     typer.echo(f"revoked {key}")
+
+
+@keys.command()
+@reporting
+def pages(
+    folder: Folder,
+    *,
+    host: Annotated[str, typer.Option(help="Address that the API listens on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port that it listens on.")] = 8600,
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Let nobody in who has the address of before.")
+    ] = False,
+    staging: Staging = False,
+) -> None:
+    """Print the address that lets a browser see the pages.
+
+    A renewed address holds from the next start of the API.
+    """
+    from connectors.api.keys import KeyStore
+    from flows.serve.pages.access import PURPOSE
+    from flows.serve.serve import KEYS, page_access
+    from flows.serve.up import log_of
+
+    log = log_of(folder)
+    if renew:
+        KeyStore(log / KEYS, is_staging=staging).forget_secret(PURPOSE)
+    typer.echo(page_access(log, is_staging=staging).address(host, port))
 
 
 def _unknown(key: str) -> NoReturn:

@@ -70,3 +70,12 @@ def test_keys_of_staging_begin_otherwise_and_count_only_there(tmp_path: Path) ->
     }
     assert [key is not None for key in found[True]] == [True, False]
     assert [key is not None for key in found[False]] == [False, True]
+
+
+def test_the_address_of_the_pages_is_printed_again_and_renewed(tmp_path: Path) -> None:
+    first = run("pages", tmp_path).stdout
+    assert first.startswith("http://127.0.0.1:8600/?key=")
+    assert run("pages", tmp_path, "--port", 9000).stdout == first.replace("8600", "9000")
+    renewed = run("pages", tmp_path, "--renew").stdout
+    assert renewed != first
+    assert run("pages", tmp_path).stdout == renewed
