@@ -37,7 +37,7 @@ COLUMN_LETTERS_MAX: Final = 4
 LANES: Final = [-12, -4, 4, 12]
 """How far marks stand from the middle of their line, in pixels: models often agree."""
 
-ROOM: Final = 1.35
+ROOM, NARROW_ROOM = 1.35, 1.7
 """An axis is longer than the longest bar by this factor, for the text at its end."""
 
 HEADROOM: Final = 1.12
@@ -128,6 +128,10 @@ class Drawing:
         return self.is_narrow and self.chart.shape != "columns"
 
     @property
+    def _room(self) -> float:
+        return NARROW_ROOM if self.is_narrow else ROOM
+
+    @property
     def _legend_columns(self) -> int:
         return 2 if self.is_narrow else 5
 
@@ -135,7 +139,7 @@ class Drawing:
         """Return bars over bars, the first series the widest."""
         series = self.chart.series
         most = max(series[0].values, default=0) or 1
-        x = alt.X("value:Q", axis=None, scale=alt.Scale(domain=[0, most * ROOM]), stack=None)
+        x = alt.X("value:Q", axis=None, scale=alt.Scale(domain=[0, most * self._room]), stack=None)
         colour = self._colour(PARTS if len(series) > 1 else SERIES)
         bars = _layer().mark_bar(cornerRadiusEnd=2, size=14).encode(x, self._y(), colour)
         texts = _of(series[0].name).mark_text(align="left", dx=6, fontSize=12)
@@ -159,7 +163,7 @@ class Drawing:
 
     def _stacked(self) -> list[alt.Chart]:
         """Return bars from left to right, one series after the other, and their sums."""
-        x = alt.X("sum(value):Q", axis=None, scale=alt.Scale(domain=[0, self._most * ROOM]))
+        x = alt.X("sum(value):Q", axis=None, scale=alt.Scale(domain=[0, self._most * self._room]))
         bars = _layer().mark_bar(size=16).encode(x, self._y(), self._colour(SERIES), _ORDER)
         sums = _layer().mark_text(align="left", dx=6, fontSize=12, color=INK)
         return [bars, sums.encode(x, self._y(), _SUM)]
