@@ -42,6 +42,10 @@ bench: .venv/project ## Replay 1.2 M records against batch SQL; EQUAL=script add
 growth: .venv/project ## Time per record at 0.2, 1 and 5 M records
 	$(BIN)/python -m benchmarks.growth
 
+.PHONY: views
+views: .venv/project ## Time of the standing questions on 10 M conversions; takes minutes
+	$(BIN)/python -m benchmarks.views
+
 .PHONY: latency
 latency: .venv/project ## Append to committed row at 1,000 to 40,000 records per second
 	$(BIN)/python -m benchmarks.latency --picture

@@ -66,12 +66,12 @@ def job(tmp_path_factory: pytest.TempPathFactory, file: Reader) -> Iterator[Path
         assert process.wait(30) == 0
 
 
-def asked_over_http(result: Path, sql: str) -> Any:  # noqa: ANN401  JSON
+def asked_over_http(result: Path, body: bytes) -> Any:  # noqa: ANN401  JSON
     announced = find_job(result)
     assert announced is not None
     request = urllib.request.Request(
         f"http://127.0.0.1:{announced.port}/sql",
-        data=json.dumps({"sql": sql}).encode(),
+        data=body,
         headers={"Authorization": f"Bearer {announced.token}"},
     )
     with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  loopback
@@ -98,9 +98,29 @@ def test_a_running_job_answers(question: Question, job: Path) -> None:
 @pytest.mark.long
 @by_heading
 def test_a_running_job_answers_over_http(question: Question, job: Path) -> None:
-    answer = asked_over_http(job, question.sql)
+    answer = asked_over_http(job, json.dumps({"sql": question.sql}).encode())
     assert rows_as_shown(answer["columns"], answer["rows"]) == question.answer
     assert not answer["truncated"]
+
+
+@pytest.mark.long
+def test_grafana_finds_the_columns_that_the_guide_names(job: Path) -> None:
+    [body] = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    answer = asked_over_http(job, body.encode())
+    named = re.findall(r"^\| `(\d)` \| `(\w+)` \|", PAGE, re.MULTILINE)
+    assert named == [(str(at), name) for at, name in enumerate(answer["columns"])]
+    assert answer["types"] == ["DATE", "BIGINT", "DOUBLE"]
+    assert len(answer["rows"]) > 5
+
+
+@pytest.mark.long
+def test_a_notebook_asks_as_the_guide_does(job: Path) -> None:
+    [cell] = re.findall(r"```python\n(import json\n.*?)```", PAGE, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(cell, names)  # noqa: S102  a page of ours
+    answer = names["ask"](str(job), "select count(*) as conversions from conversions")
+    assert (answer["columns"], answer["truncated"]) == (["conversions"], False)
+    assert answer["rows"] == [[631]]
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)

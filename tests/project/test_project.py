@@ -65,6 +65,7 @@ def test_make_alone_lists_the_targets() -> None:
             "check",
             "bench",
             "growth",
+            "views",
             "latency",
             "ingest",
             "live",
