@@ -114,6 +114,7 @@ TESTS: Final = pa.schema(
         "received_at": pa.int64(),
         "code": pa.string(),
         "match_quality": pa.float64(),
+        "warnings": pa.list_(pa.string()),
         "events": pa.int32(),
     }
 )

@@ -59,8 +59,10 @@ def carries_column(carries: Array, policy: Policy) -> pa.Array:
 def warnings_column(warnings: Array) -> pa.Array:
     """Return the warnings of each mask as a list of names; null if there are none."""
     masks, which = np.unique(warnings, return_inverse=True)
-    lists = [
-        [word for bit, word in enumerate(Warn) if mask >> bit & 1] or None
-        for mask in masks.tolist()
-    ]
+    lists = [warnings_of(mask) for mask in masks.tolist()]
     return pa.array(lists, pa.list_(pa.string())).take(pa.array(which))
+
+
+def warnings_of(mask: int) -> list[Warn] | None:
+    """Return the warnings of a mask; None if there are none."""
+    return [word for bit, word in enumerate(Warn) if mask >> bit & 1] or None

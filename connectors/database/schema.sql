@@ -154,10 +154,11 @@ comment on column duplicates.is_changed is 'True where the copy''s content diffe
 create table test_events (
   advertiser_id varchar, event_source_id varchar, event_type varchar, event_id varchar,
   test_event_code varchar, received_at timestamptz, code varchar, match_quality double,
-  events integer, seq bigint);
+  warnings varchar[], events integer, seq bigint);
 comment on table test_events is 'Events sent with a test code; they appear nowhere else';
 comment on column test_events.test_event_code is 'The code they were sent with';
 comment on column test_events.code is 'What the event would have been refused with; NULL when it is valid';
+comment on column test_events.warnings is 'What would be repaired or missed in a valid event, whenever it arrives; NULL where nothing would';
 
 -- ------------------------------------------------------------------------------- measurements
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from attribution.columnar.columns import Array, Ints, Mask, values
 from attribution.policy import Policy
-from attribution.quality import quality
+from attribution.quality import quality, warnings_of
 from attribution.registry import (
     NOT_ALLOWED,
     UNKNOWN_SOURCE,
@@ -83,7 +83,9 @@ class SourceRules:
         codes = self._test_codes()
         tested = np.flatnonzero(stays & np.isin(lines, list(codes)))
         stays[tested] = False
-        tests += [_test(chunk.rows, row, codes[lines[row]], policy) for row in tested.tolist()]
+        for row in tested.tolist():
+            test = _test(chunk.rows, row, codes[lines[row]], policy)
+            tests.append(test | {"warnings": warnings_of(int(warnings[row]))})
         tests += [_as_test(row, codes[row["line"]]) for row in refused if _is_test(row, codes)]
         refused = [row for row in refused if not _is_test(row, codes)]
         return Checked(stays, refused, tests, warnings)

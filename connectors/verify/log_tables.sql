@@ -31,7 +31,7 @@ create table log_rejections (
 create table log_tests (
   advertiser_id varchar, event_source_id varchar, event_type varchar, event_id varchar,
   test_event_code varchar, received_at bigint, code varchar, match_quality double,
-  events integer);
+  warnings varchar[], events integer);
 
 create table log_received (                -- counted when the documents were opened
   advertiser_id varchar, event_source_id varchar, event_type varchar, hour timestamptz,

@@ -50,7 +50,7 @@ COMPARISONS: Final = (
     Comparison(
         table="test_events",
         key=(*_EVENT, "event_id", "test_event_code", "received_at", "code", "events"),
-        order=("match_quality",),
+        order=("match_quality", "warnings"),
     ),
     Comparison(table="measurements", key=("source_partition", "source_offset", "source_index")),
     Comparison(table="latest_measurements", key=("measurement_id",)),

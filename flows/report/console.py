@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from attribution.vocabulary import Code
+from attribution.vocabulary import Code, Warn
 from connectors.sql.reader import Reader
 from connectors.wording import counted
-from flows.report.advice import OF_CODES
+from flows.report.advice import OF_CODES, OF_WARNINGS
 from flows.report.asking import Answer, Asker, Row
 from flows.report.blocks import Block, Found, Panel, Table
 from flows.report.cells import Cell, name, precise, words
-from flows.report.labels import CODES
+from flows.report.labels import CODES, in_words
 from flows.report.selection import Selection
 
 LATEST: Final = 50
@@ -17,7 +17,7 @@ LATEST: Final = 50
 
 _TESTS: Final = """
 select received_at, advertiser_id, event_source_id, event_type, event_id, test_event_code, code,
-  match_quality
+  match_quality, warnings
 from test_events"""
 
 _REFUSED: Final = """
@@ -65,15 +65,28 @@ def _test_table(found: Answer) -> list[Block]:
             name(row["event_source_id"]),
             name(row["test_event_code"]),
             _received(row),
-            words("sound" if row["code"] is None else f"refused: {CODES[Code(row['code'])]}"),
+            words(_verdict(row)),
             _quality(row["match_quality"]),
-            words("" if row["code"] is None else OF_CODES[Code(row["code"])]),
+            words(_advice(row)),
         ]
         for row in found.rows
     ]
     if not cells:
         return []
     return [Table("Test events, the latest first", [*headers, "What to do"], cells, found.more)]
+
+
+def _verdict(row: Row) -> str:
+    if row["code"] is not None:
+        return f"refused: {CODES[Code(row['code'])]}"
+    found = ", ".join(map(in_words, row["warnings"] or []))
+    return f"accepted, but: {found}" if found else "accepted"
+
+
+def _advice(row: Row) -> str:
+    if row["code"] is not None:
+        return OF_CODES[Code(row["code"])]
+    return " ".join(OF_WARNINGS[Warn(warning)] for warning in row["warnings"] or [])
 
 
 def _received(row: Row) -> Cell:

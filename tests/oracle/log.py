@@ -64,6 +64,7 @@ class Tested:
     test_event_code: str
     code: Code | None
     carries: frozenset[str] | None
+    warnings: tuple[str, ...] | None = None
     events: int = 1
 
 
@@ -191,7 +192,8 @@ def _tested(
     arrival: Arrival, origin: Origin, verdict: EventRecord | Rejection, *, code: str
 ) -> Tested:
     if isinstance(verdict, EventRecord):
-        return Tested(arrival, origin, verdict.event_id, code, None, verdict.carries)
+        warnings = tuple(map(str, verdict.warnings)) or None
+        return Tested(arrival, origin, verdict.event_id, code, None, verdict.carries, warnings)
     return Tested(arrival, origin, verdict.record_id, code, verdict.code, None)
 
 

@@ -196,4 +196,5 @@ def tested_row(tested: Tested, policy: Policy) -> Row:
         "received_at": instant(tested.arrival.received_at),
         "code": None if tested.code is None else str(tested.code),
         "match_quality": None if tested.carries is None else match_quality(tested.carries, policy),
+        "warnings": tested.warnings and list(tested.warnings),
     }

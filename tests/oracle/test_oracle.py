@@ -347,6 +347,7 @@ def test_rejected_and_test_events_hold_no_key(tmp_path: Path) -> None:
             "received_at": moment(NOW),
             "code": code,
             "match_quality": quality,
+            "warnings": None,
         }
         for event_id, code, quality in [("e1", None, 0.9), ("e2", "INVALID_EVENT_TIME", None)]
     ]

@@ -239,6 +239,7 @@ def _tested_row(tested: Tested, policy: Policy) -> Row:
         "received_at": tested.arrival.received_at,
         "code": None if tested.code is None else str(tested.code),
         "match_quality": None if mask is None else quality(mask, policy),
+        "warnings": tested.warnings and list(tested.warnings),
         "events": tested.events,
     }
 

@@ -48,5 +48,8 @@ LOG: dict[str, list[Row]] = {
         impression("i4", campaign_id=LONG, time=NOW - 4 * HOUR, keys=[DEVICE]),
     ],
     "rejections": [rejection("bad")],
-    "tests": [trial("tried", code="INVALID_CURRENCY")],
+    "tests": [
+        trial("tried", code="INVALID_CURRENCY"),
+        trial("odd", match_quality=0.0, warnings=["missing_user_match", "value_rounded"]),
+    ],
 }

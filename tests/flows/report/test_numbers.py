@@ -27,7 +27,7 @@ def rows(tables: duckdb.DuckDBPyConnection, table: str) -> list[dict[str, object
 
 def test_answers(page: Page) -> None:
     assert {name: panel.answer for name, panel in page.panels.items() if name != "campaigns"} == {
-        "coverage": "9 conversions out of 12 events that came in.",
+        "coverage": "9 conversions out of 13 events that came in.",
         "funnel": "62.5% of the conversions that could be attributed were.",
         "shares": "Not computed yet.",
         "timing": (
@@ -81,7 +81,7 @@ def test_times_and_outcomes(page: Page, tables: duckdb.DuckDBPyConnection) -> No
     assert len(conversions) == 9
     assert f"{median(seconds) / 3_600:.0f} hours" in page.panels["timing"].answer
     steps = page.table("funnel", "Events by how far they came")
-    assert [row[1] for row in steps] == ["12", "9", "8", "5", "1"]
+    assert [row[1] for row in steps] == ["13", "9", "8", "5", "1"]
     kinds = page.table("funnel", "Conversions by kind of identifier")
     assert kinds[0] == ["UID2", "7", "3", "42.9%"]
 

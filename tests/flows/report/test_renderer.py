@@ -7,7 +7,9 @@ import duckdb
 import msgspec
 import pytest
 
+from attribution.vocabulary import Warn
 from connectors.database.schema import SCHEMA_VERSION
+from flows.report.advice import OF_WARNINGS
 from flows.report.messages import Rendered, Wanted, framed
 from flows.report.renderer import answer_all, rendered
 from flows.report.report import CONTENTS
@@ -132,13 +134,18 @@ def test_every_event_has_its_answer(
 
 def test_the_test_console_shows_verdicts_with_advice(result: Path) -> None:
     page = shown(result, Wanted(page="console"))
-    assert page.panels["tests"].answer == "1 would be refused of the latest 1 test event."
-    (trial,) = page.table("tests", "Test events, the latest first")
-    assert trial == [
+    assert page.panels["tests"].answer == "1 would be refused of the latest 2 test events."
+    refused, accepted = sorted(page.table("tests", "Test events, the latest first"), reverse=True)
+    assert refused == [
         *("tried", "purchase", "src", "TEST1", "2026-05-11 00:00:00 UTC"),
         "refused: currency that does not exist",
         "0.90",
         "Use a code of three letters such as EUR.",
+    ]
+    assert accepted[5:] == [
+        "accepted, but: missing user match, value rounded",
+        "0.00",
+        f"{OF_WARNINGS[Warn.MISSING_USER_MATCH]} {OF_WARNINGS[Warn.VALUE_ROUNDED]}",
     ]
     (refused,) = page.table("refused", "Refused records, the latest first")
     assert refused[:2] == ["bad", "events"]

@@ -71,7 +71,7 @@ def test_the_report_is_complete_without_a_script(result: Path) -> None:
         answer = await get("/")
         page = Page(answer.text)
         assert answer.status_code == 200
-        assert page.panels["coverage"].answer == "9 conversions out of 12 events that came in."
+        assert page.panels["coverage"].answer == "9 conversions out of 13 events that came in."
         assert "The job is not running. Its last numbers, of commit 0" in page.text
         assert '<noscript><meta http-equiv="refresh" content="15"></noscript>' in answer.text
         links = [attributes["href"] for tag, attributes in page.elements if tag == "a"]
