@@ -32,8 +32,8 @@ WAITING_MAX: Final = 64
 ANSWER_SECONDS: Final = 10.0
 """How long a caller waits for an answer, waiting for others included."""
 
-ANSWERS_MAX: Final = 256
-"""Answers that are kept for one commit."""
+ANSWERS_MAX: Final = 64
+"""Answers that are kept for one commit, each of some MB at most."""
 
 RETRY_SECONDS: Final = 2
 """After which a caller may come again: a job that was killed is back by then."""

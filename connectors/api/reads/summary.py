@@ -23,7 +23,7 @@ MICROSECONDS: Final[dict[Granularity, int]] = {"hour": 3_600_000_000, "day": _DA
 SPAN_MAX: Final[dict[Granularity, int]] = {"hour": 31 * 24, "day": 366}
 """Hours or days of one answer."""
 
-BUCKETS_MAX: Final = 10_000
+BUCKETS_MAX: Final = 5_000
 """Rows of one answer: one per hour or day, source and type."""
 
 COUNTS: Final = (

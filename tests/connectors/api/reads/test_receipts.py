@@ -1,5 +1,6 @@
 """Receipts over HTTP: what became of an event, for whoever may know."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,10 @@ import httpx
 import pytest
 
 from connectors.api import sources
+from connectors.api.guard import ProblemError
+from connectors.api.reads.outcomes import Wanted
+from connectors.api.reads.receipts import Receipts
+from connectors.api.results import Results
 from tests.connectors.api.conftest import Served, serving
 from tests.connectors.api.reads.conftest import AD, headers
 from tests.connectors.api.test_app import call
@@ -184,6 +189,21 @@ def test_what_is_stored_but_not_read_is_told_from_the_log(writing: Served) -> No
     assert rival.status_code == 404
     app = headers(writing.keys, sources=["app"], rights=["read"])
     assert ask(writing, "new", headers=app).status_code == 404
+
+
+def test_topics_are_not_searched(result: Path) -> None:
+    """In front of Kafka there is no folder of the log."""
+    results = Results(result)
+    receipts = Receipts(results.ask, log=None)
+    try:
+        known = asyncio.run(receipts.of(Wanted("adv", "sold")))
+        assert len(known["events"]) == 3
+        with pytest.raises(ProblemError) as caught:
+            asyncio.run(receipts.of(Wanted("adv", "none")))
+    finally:
+        results.close()
+    assert caught.value.problem.details["log_searched"] is False
+    assert "may still be on its way" in caught.value.problem.message
 
 
 def test_without_a_result_what_is_stored_is_told_and_all_else_is_asked_for_later(
