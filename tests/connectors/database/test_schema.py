@@ -130,6 +130,8 @@ def test_conversions_show_the_latest_of_what_has_no_final_row(
         ("provisional", "open", "unattributed", 1),
         ("provisional", "open", "attributed", 2),
         ("final", "settled", "attributed", 3),
+        ("provisional", "at once", "unattributed", 1),
+        ("final", "at once", "attributed", 1),
     ]:
         empty.execute(
             f"insert into conversions_{table} by name "
@@ -141,9 +143,13 @@ def test_conversions_show_the_latest_of_what_has_no_final_row(
             [conversion, seq],
         )
     found = rows(empty, "select conversion_id, outcome, is_final, seq from conversions order by 1")
-    assert found == [("open", "attributed", False, 2), ("settled", "attributed", True, 3)]
+    assert found == [
+        ("at once", "attributed", True, 1),
+        ("open", "attributed", False, 2),
+        ("settled", "attributed", True, 3),
+    ]
     found = rows(empty, "select conversion_id, is_final, seq from credits order by 1")
-    assert found == [("open", False, 2), ("settled", True, 3)]
+    assert found == [("at once", True, 1), ("open", False, 2), ("settled", True, 3)]
 
 
 def test_deltas_are_added_up(empty: duckdb.DuckDBPyConnection) -> None:
