@@ -8,11 +8,16 @@ from tests.support.decoded import event, write_result
 from tests.support.pages import Page
 
 
-@pytest.fixture
-def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("result") / "result.duckdb"
+    return write_result(path, {"events": [event()]})
+
+
+@pytest.fixture(autouse=True)
+def _undrawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.report.charts.can_draw", lambda: False)
     monkeypatch.chdir(tmp_path)
-    return write_result(tmp_path / "result.duckdb", {"events": [event()]})
 
 
 def run(*words: str) -> tuple[int, str]:

@@ -59,6 +59,7 @@ def test_a_drawing_is_one_image_that_says_what_it_shows() -> None:
     ]
 
 
+@pytest.mark.long
 def test_colours_are_those_of_the_stylesheet() -> None:
     for shape, series in SHAPES:
         for _, drawn in drawings(chart(shape, ["a", "b"], *series), "c"):

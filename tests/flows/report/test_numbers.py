@@ -11,7 +11,7 @@ import pytest
 from attribution.vocabulary import MODELS
 from flows.analysis.sql import run_sql
 from flows.report.file import report
-from flows.report.selection import Selection, selected
+from flows.report.selection import selected
 from tests.support.pages import Page
 from tests.support.reported import SCRIPT
 
@@ -137,16 +137,3 @@ def test_selections(
     captions = page.panels["campaigns"].tables
     shown = [each.split()[2] for each in captions if each.startswith("Value in ")]
     assert shown == currencies
-
-
-def test_rows_are_bounded_and_the_rest_is_counted(
-    result: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("flows.report.charts.can_draw", lambda: False)
-    monkeypatch.setattr("flows.report.asking.ROWS_MAX", 2)
-    monkeypatch.setattr("flows.report.asking.Asker.ask.__kwdefaults__", {"per": None, "most": 2})
-    page = Page(report(result, Selection()))
-    shown = page.table("campaigns", "Conversions by campaign and model, with and without a value")
-    assert len(shown) == 2
-    assert "And 2 more" in page.panels["campaigns"].text
-    assert page.panels["journeys"].answer == "3 different journeys led to 5 conversions."

@@ -1,6 +1,7 @@
 """What the process that renders answers, here within the process of the test."""
 
 import io
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -13,9 +14,8 @@ from flows.report.advice import OF_WARNINGS
 from flows.report.messages import Rendered, Wanted, framed
 from flows.report.renderer import answer_all, rendered
 from flows.report.report import CONTENTS
-from tests.support.decoded import write_result
 from tests.support.pages import Page
-from tests.support.reported import LOG, SCRIPT
+from tests.support.reported import SCRIPT
 
 REPORT, CONSOLE = Wanted(page="report"), Wanted(page="console")
 
@@ -23,6 +23,10 @@ REPORT, CONSOLE = Wanted(page="report"), Wanted(page="console")
 @pytest.fixture(autouse=True)
 def _undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("flows.report.charts.can_draw", lambda: False)
+
+
+def copied(result: Path, folder: Path) -> Path:
+    return Path(shutil.copy(result, folder / "result.duckdb"))
 
 
 def shown(database: Path, wanted: Wanted) -> Page:
@@ -44,11 +48,11 @@ def test_what_the_asker_has_is_not_made_again(result: Path) -> None:
     assert (again.version, again.parts) == (version, None)
 
 
-def test_a_result_that_was_replaced_has_another_version(tmp_path: Path) -> None:
-    path = write_result(tmp_path / "result.duckdb", LOG)
+def test_a_result_that_was_replaced_has_another_version(result: Path, tmp_path: Path) -> None:
+    path = copied(result, tmp_path)
     version = rendered(path, CONSOLE).version
-    path.unlink()
-    assert rendered(write_result(path, LOG), CONSOLE).version != version
+    path.rename(tmp_path / "former.duckdb")
+    assert rendered(copied(result, tmp_path), CONSOLE).version != version
 
 
 def test_there_may_be_no_result_yet(tmp_path: Path) -> None:
@@ -62,16 +66,16 @@ def test_a_file_that_is_no_result_is_named(tmp_path: Path) -> None:
     assert "The result cannot be read now" in rendered(path, REPORT).problem
 
 
-def test_a_result_of_another_version_is_named(tmp_path: Path) -> None:
-    path = write_result(tmp_path / "result.duckdb", {})
+def test_a_result_of_another_version_is_named(empty: Path, tmp_path: Path) -> None:
+    path = copied(empty, tmp_path)
     with duckdb.connect(path) as connection:
         connection.execute("update database_info set schema_version = 1")
     problem = rendered(path, REPORT).problem
     assert f"its tables are of version 1, expected {SCHEMA_VERSION}; replay it again" in problem
 
 
-def test_a_panel_that_cannot_be_computed_says_so(tmp_path: Path) -> None:
-    path = write_result(tmp_path / "result.duckdb", {})
+def test_a_panel_that_cannot_be_computed_says_so(empty: Path, tmp_path: Path) -> None:
+    path = copied(empty, tmp_path)
     with duckdb.connect(path) as connection:
         connection.execute("drop view source_overlap")
     page = shown(path, REPORT)

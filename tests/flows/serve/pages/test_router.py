@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import signal
 from collections.abc import AsyncIterable, Awaitable, Callable
 from pathlib import Path
@@ -178,8 +179,8 @@ async def parts(body: AsyncIterable[str | bytes | memoryview], number: int) -> d
     return found
 
 
-def test_a_stream_sends_what_has_changed(tmp_path: Path) -> None:
-    result = write_result(tmp_path / "result.duckdb", LOG)
+def test_a_stream_sends_what_has_changed(result: Path, tmp_path: Path) -> None:
+    result = Path(shutil.copy(result, tmp_path))
 
     async def play() -> None:
         streams = Streams(in_process(result))
