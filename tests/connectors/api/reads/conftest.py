@@ -11,6 +11,7 @@ from connectors.api.keys import KeyStore
 from flows.replay.replay import ReplayOptions, replay
 from flows.settings.model import Settings
 from tests.connectors.api.conftest import Served, serving
+from tests.connectors.api.reads.delivery_log import make_result
 from tests.support import raw
 
 SALE = {"value": 90, "currency": "USD"}
@@ -53,6 +54,14 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def reading(tmp_path_factory: pytest.TempPathFactory, result: Path) -> Iterator[Served]:
     """Serve the result, with an empty log; not to be written to."""
     with serving(tmp_path_factory.mktemp("reading"), result=result) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def delivered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Serve the result of the log; not to be written to."""
+    database = make_result(tmp_path_factory.mktemp("delivered"))
+    with serving(tmp_path_factory.mktemp("log"), result=database) as served:
         yield served
 
 
