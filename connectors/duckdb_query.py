@@ -7,7 +7,9 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-_ALL_ROWS: Final = 1 << 30
+_BATCH_ROWS: Final = 1 << 20
+"""More than frames and chunks have. DuckDB reserves memory for so many rows at once: for 2^30 the
+system takes milliseconds, and refuses it where the memory of the process is limited."""
 
 _THREAD: Final = threading.local()
 
@@ -43,8 +45,8 @@ def query(
     # DuckDB finds these variables by name, in half the time that registering a table takes.
     input = _stream(rows)  # noqa: A001, F841
     others = _stream(others)
-    # One batch for all rows: concatenating many would copy them once more.
-    reader = _connection().execute(sql).to_arrow_reader(_ALL_ROWS)
+    reader = _connection().execute(sql).to_arrow_reader(_BATCH_ROWS)
     batches = list(reader)
-    assert len(batches) <= 1, "rows came in several batches"
-    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=reader.schema)
+    if not batches:
+        return pa.RecordBatch.from_pylist([], schema=reader.schema)
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)

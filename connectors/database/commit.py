@@ -67,9 +67,10 @@ class Commit:
               {records} as records, {_instant(settled)} as settled""")
 
     def _execute(self, sql: str, rows: pa.Table | None = None) -> None:
-        # DuckDB finds the variable by name. Registering it, or scanning it as a table, takes longer
-        # than inserting the rows of a small commit.
-        batch = None if rows is None else rows.__arrow_c_stream__()  # noqa: F841
+        # As a stream: to scan a table takes longer than to insert the rows of a small commit. It is
+        # registered, because a job that answers questions looks up no variables by name.
+        if rows is not None:
+            self.connection.register("batch", rows.__arrow_c_stream__())
         # Inserted as text: for a bound value DuckDB tries to import pandas, a millisecond each.
         self.connection.execute(sql.replace("$seq", str(self.seq)))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
+import pyarrow as pa
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from attribution.columnar.frames import START, Frame, Rows, Watermarks
@@ -21,14 +22,14 @@ from connectors.database.commit import Commit, Epoch
 from connectors.database.compaction import Compaction
 from connectors.database.file import DatabaseError, wal_of
 from connectors.database.in_place import NOTHING, InPlace
-from connectors.database.ownership import last_seq, memory_of, open_live, writing
+from connectors.database.ownership import memory_of, open_live, writing
 from connectors.database.published_copies import Publication, PublishedCopies
+from connectors.database.readers import NO_READERS, Readers
 from connectors.database.rescue import rescued
-from connectors.database.runs import Start, record_run
-from connectors.database.schema import TABLES, WITHOUT_SEQ
+from connectors.database.resuming import record_start, take_back
+from connectors.database.runs import Start
 from connectors.failpoints import reach
 from connectors.lanes.rules import Clock
-from connectors.registry.table import record_sources
 from connectors.state.errors import StateError
 
 WAL_BYTES_MAX: Final = 64 << 20
@@ -39,10 +40,9 @@ for a smaller log."""
 MEMORY_COMMITS: Final = 16
 """Commits between two measurements of the file's memory, which take half a millisecond."""
 
-RESUME_BEHIND_MAX: Final = 1
-"""Commits that the file may be ahead of the state: the engine begins no epoch before the last one
-is stored. A state further behind is an old copy, and compaction may have merged rows that it would
-write again."""
+
+def _nobody(_connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[Readers]:
+    return nullcontext(NO_READERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
     """One partition: a DuckDB file has one writer.
 
     It also checks that the paths in `lasting`, those of the state, have not moved. While the file
-    is open, it is inside of what `readers` makes of its connection, and copies of it are published.
+    is open, `reading` lets others query it through its connection, and copies of it are published.
     """
 
     path: Path
     start: Start
     clock: Clock
     lasting: InPlace = NOTHING
-    readers: Callable[[duckdb.DuckDBPyConnection], AbstractContextManager[object]] = nullcontext
+    reading: Callable[[duckdb.DuckDBPyConnection], AbstractContextManager[Readers]] = _nobody
     publication: Publication | None = None
 
     def list_parts(self) -> list[str]:
@@ -72,44 +72,13 @@ class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
             opening.callback(connection.close)
             with writing(self.path):
                 opened = InPlace.of([self.path])  # first: the file may be removed at any moment
-                _take_back(connection, self.path, resume_state or 0)
-                _record(connection, self.start)
+                take_back(connection, self.path, resume_state or 0)
+                record_start(connection, self.start)
                 writer = LiveWriter(self, connection, opened, resume_state or 0)
                 opening.callback(writer.copies.close)
-            opening.enter_context(self.readers(connection))
+            writer.readers = opening.enter_context(self.reading(connection))
             writer.closing = opening.pop_all()
             return writer
-
-
-def _take_back(connection: duckdb.DuckDBPyConnection, path: Path, resumed: int) -> None:
-    """Delete the rows of the commit that the state lacks."""
-    last = last_seq(connection)
-    if last < resumed or last > resumed + RESUME_BEHIND_MAX:
-        msg = (
-            f"{path} ends with commit {last}, the state with {resumed}: one of them is an old "
-            "copy; bring back two that belong together, or begin with a new file and a new state"
-        )
-        raise DatabaseError(msg)
-    if last > resumed:
-        connection.begin()
-        for table in TABLES:
-            if table not in WITHOUT_SEQ:
-                connection.execute(f"delete from {table} where seq > ?", [resumed])
-        connection.commit()
-
-
-def _record(connection: duckdb.DuckDBPyConnection, start: Start) -> None:
-    connection.begin()
-    record_run(
-        connection,
-        run_id=start.run_id,
-        policy=start.policy,
-        inputs={"mode": "run", "state_id": start.state_id, **start.inputs},
-        key_groups=start.key_groups,
-    )
-    connection.execute("delete from event_sources")
-    record_sources(connection, start.registry)
-    connection.commit()
 
 
 class WatermarkTracker:
@@ -163,7 +132,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         # When the result last changed; None once everything committed has settled.
         self._unsettled = sink.clock() if seq else None
         self.copies = PublishedCopies(sink.path, sink.publication)
-        self.closing = ExitStack()
+        self.readers, self.closing = NO_READERS, ExitStack()
         commit_metrics.begin(connection)
 
     def write_batch(self, values: list[Rows]) -> None:
@@ -206,17 +175,15 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
 
     def _commit(self) -> None:
         seq, tables = self._seq + 1, self._epoch.tables()
-        commit = Commit(self._connection, seq)
-        self._connection.begin()
-        commit.write(tables)
-        self._upkeep.run(seq)
-        commit.note(
-            self._epoch.records,
-            watermark=self._promises.watermark,
-            settled=self._promises.settled,
-            now=self._clock(),
-        )
+        try:
+            self._write(seq, tables)
+        except duckdb.OutOfMemoryException:
+            self._connection.rollback()
+            self.readers.end_all()
+            self._upkeep = Compaction.of(self._connection)
+            self._write(seq, tables)
         reach("sink.before_commit")
+        self.readers.make_room()
         self._connection.commit()
         reach("sink.after_commit")
         self._seq, now = seq, self._clock()
@@ -227,12 +194,25 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         if seq % MEMORY_COMMITS == 0:
             metrics.RESULT_MEMORY.set(memory_of(self._connection))
 
+    def _write(self, seq: int, tables: Mapping[str, pa.Table]) -> None:
+        commit = Commit(self._connection, seq)
+        self._connection.begin()
+        commit.write(tables)
+        self._upkeep.run(seq)
+        commit.note(
+            self._epoch.records,
+            watermark=self._promises.watermark,
+            settled=self._promises.settled,
+            now=self._clock(),
+        )
+
     def _checkpoint(self) -> None:
         """Checkpoint when the log is large; DuckDB itself would do so in the middle of a commit."""
         wal = wal_of(self._path)
         is_large = wal.exists() and wal.stat().st_size > WAL_BYTES_MAX
         if is_large and not self.copies.is_copying:
             reach("sink.before_checkpoint")
+            self.readers.make_room()
             with writing(self._path):
                 self._connection.execute("checkpoint")
 

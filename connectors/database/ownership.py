@@ -4,6 +4,7 @@ DuckDB's lock on the file keeps out a second writer.
 """
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -117,12 +118,24 @@ def last_seq(connection: duckdb.DuckDBPyConnection) -> int:
     return int(seq)
 
 
+class OutOfMemoryError(DatabaseError):
+    """The database of this process cannot go on, but its file can: a restart helps."""
+
+    exit_code = 1
+
+
+_NO_MEMORY: Final = re.compile(
+    "out of memory|could not allocate|failed to allocate|allocation|has been invalidated",
+    re.IGNORECASE,
+)
+"""Errors for want of memory. A database is invalidated by an error in a query, too."""
+
 START_AGAIN: Final = "what is committed is safe: mend that and start again"
 
 
 @contextmanager
 def writing(path: Path, advice: str = START_AGAIN) -> Iterator[None]:
-    """Turn errors that an operator has to fix (a full disk, a damaged file) into DatabaseError."""
+    """Turn errors of the system into DatabaseError: a full disk, a damaged file, no memory."""
     try:
         yield
     except (
@@ -132,7 +145,8 @@ def writing(path: Path, advice: str = START_AGAIN) -> Iterator[None]:
         OSError,
     ) as error:
         msg = f"{path} cannot be written: {_first_line(error)}; {advice}"
-        raise DatabaseError(msg) from error
+        is_memory = _NO_MEMORY.search(_first_line(error)) is not None
+        raise (OutOfMemoryError if is_memory else DatabaseError)(msg) from error
 
 
 def _connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connectors.database.live_sink import RESUME_BEHIND_MAX
+from connectors.database.resuming import RESUME_BEHIND_MAX
 from connectors.preflight.input_log import InputIdentity, keep_log, kept_log, other_log
 from connectors.preflight.resume import Resumable
 from connectors.registry.kept import load_versions

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from connectors.sql.client import ANSWER_BYTES_MAX, ROWS_MAX
 from connectors.sql.formats import Column, columns_of, header_in_csv, row_as_array, row_in_csv
-from connectors.sql.queries import Running
+from connectors.sql.running import TOO_MUCH, Running, TooMuchMemoryError
 from connectors.sql.statements import QueryError
 
 Format: TypeAlias = Literal["json", "csv", "arrow"]
@@ -122,8 +122,12 @@ def _next(reader: pa.RecordBatchReader, running: Running) -> pa.RecordBatch | No
     """Return the next rows; None after the last ones."""
     try:
         batch = next(iter(reader), None)
+    except MemoryError as error:
+        raise running.stopped or TooMuchMemoryError(TOO_MUCH) from error
     except (pa.ArrowException, OSError) as error:
-        raise running.stopped or QueryError(str(error)) from error
+        is_memory = "Out of Memory" in str(error)
+        reason = TooMuchMemoryError(TOO_MUCH) if is_memory else QueryError(str(error))
+        raise running.stopped or reason from error
     running.check()
     return batch
 

@@ -1,30 +1,39 @@
 """Answers questions on the database of a running job, beside its writer.
 
-Each question has a cursor and a read-only transaction of its own, so it sees exactly one commit. It
-ends at its time limit, or once whoever asked is gone: a watching thread interrupts it. DuckDB runs
-outside of Python's interpreter lock, so the job commits on meanwhile.
+Each question has a cursor and a read-only transaction of its own, so it sees exactly one commit. A
+watching thread interrupts it at its time limit, when whoever asked is gone, or when the memory that
+the job needs runs short. DuckDB runs outside of Python's interpreter lock, so the job commits on
+meanwhile.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Final, Self
 
 import duckdb
 
 from connectors import metrics
-from connectors.sql.statements import Parameter, QueryError, check_reads
+from connectors.sql.memory import DatabaseMemory, ProcessMemory, resident
+from connectors.sql.running import (
+    TOO_MUCH,
+    BusyError,
+    EndingError,
+    Running,
+    TooMuchMemoryError,
+)
+from connectors.sql.statements import Parameter, QueryError, check_harmless
 
 WATCH_SECONDS: Final = 0.05
 """Time between two looks at the running queries; DuckDB reacts to an interrupt within as much."""
 
-CLOSE_SECONDS: Final = 5.0
-"""How long the end of a job waits for queries that were interrupted."""
+SPARED_SECONDS: Final = 0.2
+"""Age of a query below which it is not taken for one that takes too much memory."""
 
-TIMEOUT_SECONDS_MAX: Final = 600.0
-"""The longest time limit that a question may ask for."""
+END_SECONDS: Final = 5.0
+"""How long to wait for queries that were interrupted; they end with the chunk they are at."""
 
 _ENDING: Final = "the job is ending; ask again later"
 
@@ -35,60 +44,15 @@ _COMMIT: Final = "select coalesce(max(seq), $seen) from commits where seq >= $se
 class Limits:
     """What questions may use; `rows_max` is for answers that ask for no other number.
 
-    A question waits up to `turn_s` for its turn while others run; then it is refused.
+    `memory` is the memory limit of the database in bytes, which includes the writer. A question
+    waits up to `turn_s` for its turn while others run; then it is refused.
     """
 
+    memory: int = 2 << 30
     timeout_s: float = 30.0
     rows_max: int = 10_000
     queries_at_once: int = 4
     turn_s: float = 5.0
-
-
-class BusyError(QueryError):
-    """Too many questions at once; ask again later."""
-
-
-class EndingError(QueryError):
-    """The job is ending; ask again later, or its file."""
-
-
-class OutOfTimeError(QueryError):
-    """A query ran into its time limit."""
-
-
-class GoneError(QueryError):
-    """Whoever asked has gone."""
-
-
-@dataclass(slots=True, eq=False)
-class Running:
-    """A query that runs; `stopped` says why it is to end."""
-
-    cursor: duckdb.DuckDBPyConnection
-    timeout_s: float
-    is_gone: Callable[[], bool]
-    commit: int = 0
-    stopped: QueryError | None = None
-    _until: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Start the clock."""
-        self._until = time.monotonic() + self.timeout_s
-
-    def look(self) -> None:
-        """Interrupt the query if it is to end: again and again, as it may not have begun."""
-        if self.stopped is None and time.monotonic() > self._until:
-            msg = f"the query took longer than {self.timeout_s:g} s and was ended"
-            self.stopped = OutOfTimeError(msg)
-        if self.stopped is None and self.is_gone():
-            self.stopped = GoneError("whoever asked has gone")
-        if self.stopped is not None:
-            self.cursor.interrupt()
-
-    def check(self) -> None:
-        """Raise the reason if the query is to end."""
-        if self.stopped is not None:
-            raise self.stopped
 
 
 class Queries:
@@ -103,8 +67,12 @@ class Queries:
         self._changed = threading.Condition()
         self._is_closing = False
         self._seen = 0
+        self._process = ProcessMemory(limits.memory)
+        self._writers_memory = DatabaseMemory(connection, limits.memory)
+        self._watched_memory = DatabaseMemory(connection, limits.memory)
         metrics.SQL_QUERIES.labels("answered")  # 0, not absent
-        threading.Thread(target=self._watch, name="live sql watch", daemon=True).start()
+        self._watcher = threading.Thread(target=self._watch, name="live sql watch", daemon=True)
+        self._watcher.start()
 
     @contextmanager
     def asked(
@@ -119,11 +87,12 @@ class Queries:
 
         Raises QueryError, also from what is done within the block.
         """
+        check_harmless(sql)
         if not self._turns.acquire(timeout=self.limits.turn_s):
             msg = f"{self.limits.queries_at_once} queries are running already; ask again later"
             raise BusyError(msg)
         try:
-            with self._cursor(timeout_s, is_gone) as running:
+            with self._cursor(timeout_s or self.limits.timeout_s, is_gone) as running:
                 yield from self._answer(running, sql, parameters)
         finally:
             self._turns.release()
@@ -133,26 +102,25 @@ class Queries:
     ) -> Iterator[Running]:
         cursor = running.cursor
         try:
-            check_reads(cursor, sql)
             cursor.execute("begin transaction read only")
             [(running.commit,)] = cursor.execute(_COMMIT, {"seen": self._seen}).fetchall()
             self._seen = max(self._seen, running.commit)
             running.check()
             cursor.execute(sql, list(parameters))
             yield running
-        except duckdb.InterruptException as error:
-            raise running.stopped or QueryError(str(error)) from error
+        except (duckdb.OutOfMemoryException, MemoryError) as error:
+            raise running.stopped or TooMuchMemoryError(TOO_MUCH) from error
         except duckdb.Error as error:
-            raise QueryError(str(error)) from error
+            raise running.stopped or QueryError(str(error)) from error
 
     @contextmanager
-    def _cursor(self, timeout_s: float | None, is_gone: Callable[[], bool]) -> Iterator[Running]:
-        limit = min(timeout_s or self.limits.timeout_s, TIMEOUT_SECONDS_MAX)
+    def _cursor(self, timeout_s: float, is_gone: Callable[[], bool]) -> Iterator[Running]:
         with self._changed:
             if self._is_closing:
                 raise EndingError(_ENDING)
-            running = Running(self._connection.cursor(), limit, is_gone)
+            running = Running(self._connection.cursor(), timeout_s, is_gone)
             self._running.add(running)
+            self._limit_process()
             self._changed.notify_all()
         try:
             yield running
@@ -160,8 +128,16 @@ class Queries:
             # Out of the watcher's sight first: it must not interrupt a closed cursor.
             with self._changed:
                 self._running.remove(running)
+                self._limit_process()
                 self._changed.notify_all()
             running.cursor.close()  # which rolls the transaction back
+
+    def _limit_process(self) -> None:
+        """Set the limit of the process by when the oldest query began; the caller has the lock."""
+        if self._running:
+            self._process.hold(min(running.private for running in self._running))
+        else:
+            self._process.release()
 
     def _watch(self) -> None:
         while True:
@@ -171,16 +147,43 @@ class Queries:
                     return
                 for running in self._running:
                     running.look()
+                self._limit_process()
+                if self._takes_too_much():
+                    for running in self._running:
+                        if running.age_s > SPARED_SECONDS:
+                            running.stop(TooMuchMemoryError(TOO_MUCH))
             time.sleep(WATCH_SECONDS)
+
+    def _takes_too_much(self) -> bool:
+        grown = resident() - min((each.resident for each in self._running), default=resident())
+        return grown > self._process.growth_max // 2 or self._watched_memory.is_short()
+
+    def make_room(self) -> None:
+        """End queries that take so much memory that a commit may find none."""
+        if self._running and self._writers_memory.is_short():
+            self.end_all()
+
+    def end_all(self) -> None:
+        """End all queries, and return once they have ended; further ones may begin then."""
+        self._end(TooMuchMemoryError(TOO_MUCH))
+
+    def _end(self, reason: QueryError) -> None:
+        with self._changed:
+            ending = set(self._running)
+            for running in ending:
+                running.stop(reason)
+            self._changed.wait_for(lambda: not ending & self._running, END_SECONDS)
 
     def close(self) -> None:
         """End all queries, and refuse further ones; the connection can be closed then."""
         with self._changed:
             self._is_closing = True
-            for running in self._running:
-                running.stopped = running.stopped or EndingError(_ENDING)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._running, CLOSE_SECONDS)
+        self._end(EndingError(_ENDING))
+        self._watcher.join(END_SECONDS)
+        for memory in (self._writers_memory, self._watched_memory):
+            with suppress(duckdb.Error):
+                memory.close()
 
     def __enter__(self) -> Self:
         """Answer until the block ends."""

@@ -24,13 +24,14 @@ import msgspec
 from connectors import metrics
 from connectors.errors import OperatorError
 from connectors.sql.answers import KINDS, Format, as_arrow, as_csv, as_json
-from connectors.sql.queries import (
+from connectors.sql.queries import Queries
+from connectors.sql.running import (
     BusyError,
     EndingError,
     GoneError,
     OutOfTimeError,
-    Queries,
     Running,
+    TooMuchMemoryError,
 )
 from connectors.sql.statements import Parameter, QueryError
 
@@ -143,6 +144,7 @@ _STATUS: Final[dict[type[QueryError], tuple[int, str]]] = {
     OutOfTimeError: (504, "OUT_OF_TIME"),
     EndingError: (503, "ENDING"),
     GoneError: (499, "GONE"),
+    TooMuchMemoryError: (413, "TOO_MUCH_MEMORY"),
     BadRequestError: (400, "INVALID_REQUEST"),
     QueryError: (400, "QUERY_FAILED"),
 }

@@ -36,6 +36,9 @@ ROOM_BYTES: Final = 1 << 20
 PEER_GONE: Final = ("Send thread panic", "Recv thread panic")
 """Parts of its errors when another process of the run, which has reported the cause, has ended."""
 
+NO_MEMORY: Final = "Out of Memory"
+"""Part of DuckDB's errors that Arrow passes on as OSError; a restart helps."""
+
 STORE_DAMAGED: Final = ("code: DatabaseCorrupt", "code: NotADatabase")
 """Parts of its errors when the recovery store is damaged."""
 
@@ -45,9 +48,10 @@ Answer = TypeVar("Answer")
 
 def end(error: BaseException) -> NoReturn:
     """Print what happened and end the process at once."""
-    if isinstance(error, OperatorError | OSError):
-        code = error.exit_code if isinstance(error, OperatorError) else BROKEN
-        _tell(f"tributary: {error}\n", code)
+    if isinstance(error, OperatorError):
+        _tell(f"tributary: {error}\n", error.exit_code)
+    if isinstance(error, OSError):
+        _tell(f"tributary: {error}\n", FAILED if NO_MEMORY in str(error) else BROKEN)
     _tell("".join(traceback.format_exception(error)), FAILED)
 
 

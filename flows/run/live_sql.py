@@ -8,6 +8,7 @@ from typing import Final
 import duckdb
 import structlog
 
+from connectors.database.readers import NO_READERS, Readers
 from connectors.sql.live import LiveSql, answering
 from connectors.sql.queries import Limits
 from connectors.sql.server import LOOPBACK, check_port
@@ -25,17 +26,19 @@ def check_live_sql(settings: LiveSqlSettings) -> None:
 @contextmanager
 def live_sql(
     settings: LiveSqlSettings, database: Path, connection: duckdb.DuckDBPyConnection
-) -> Iterator[None]:
+) -> Iterator[Readers]:
     """Answer questions in SQL while the block runs, if the settings want it."""
     if not settings.enabled:
-        yield
+        yield NO_READERS
         return
     limits = Limits(
+        memory=settings.memory_limit,
         timeout_s=settings.timeout / 1e6,
         rows_max=settings.rows_max,
         queries_at_once=settings.queries_at_once,
     )
     live = LiveSql(database=database, port=settings.port, limits=limits)
-    with answering(live, connection) as announced:
-        LOG.info("answers SQL", url=f"http://{LOOPBACK}:{announced.port}/sql", result=str(database))
-        yield
+    with answering(live, connection) as answers:
+        url = f"http://{LOOPBACK}:{answers.announced.port}/sql"
+        LOG.info("answers SQL", url=url, result=str(database))
+        yield answers.queries

@@ -66,9 +66,9 @@ class Wiring:
         dead_letters = self.inputs.dead_letters(self.stopping)
         publish = self.inputs.publish(self.stopping)
         lasting = InPlace.of(self.state.lasting)
-        readers = partial(live_sql, self.job.settings.settings.live_sql, self.job.database)
+        reading = partial(live_sql, self.job.settings.settings.live_sql, self.job.database)
         result = LiveDatabaseSink(
-            self.job.database, self._start(), clock, lasting, readers, self.job.publication
+            self.job.database, self._start(), clock, lasting, reading, self.job.publication
         )
         return Io(
             ExitOnErrorSource(source),

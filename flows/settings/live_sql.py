@@ -5,10 +5,13 @@ Most defaults repeat those of `connectors.sql.queries`, which is slow to import.
 
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_serializer
 
 from attribution.durations import parse_duration
 from attribution.policy import Duration
+
+MEMORY_MIN: Final = 512 << 20
+"""Less would not do for the job alone."""
 
 TIMEOUT_MAX: Final = parse_duration("10m")
 
@@ -20,6 +23,11 @@ class LiveSqlSettings(BaseModel):
 
     enabled: bool = True
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    memory_limit: Annotated[ByteSize, Field(ge=MEMORY_MIN)] = ByteSize(2 << 30)
     timeout: Annotated[Duration, Field(gt=0, le=TIMEOUT_MAX)] = parse_duration("30s")
     rows_max: Annotated[int, Field(ge=1)] = 10_000
     queries_at_once: Annotated[int, Field(ge=1, le=64)] = 4
+
+    @field_serializer("memory_limit", when_used="json")
+    def _in_words(self, limit: ByteSize) -> str:
+        return limit.human_readable()

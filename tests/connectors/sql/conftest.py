@@ -89,8 +89,10 @@ def database(written: Path, tmp_path: Path) -> Path:
 def live(database: Path, limits: Limits) -> Iterator[Live]:
     with (
         duckdb.connect(database) as connection,
-        answering(LiveSql(database=database, limits=limits), connection) as job,
         ExitStack() as closing,
     ):
         prepare(connection)
-        yield Live(database, connection, job, closing)
+        job = closing.enter_context(
+            answering(LiveSql(database=database, limits=limits), connection)
+        )
+        yield Live(database, connection, job.announced, closing)
