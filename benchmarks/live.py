@@ -27,8 +27,8 @@ import numpy as np
 from benchmarks.harness.feeds import Files
 from benchmarks.harness.live_jobs import live_job, run_command
 from benchmarks.harness.logs import CACHE, ROOT
+from connectors.sql.errors import QueryError
 from connectors.sql.reader import Reader, open_reader
-from connectors.sql.statements import QueryError
 
 RATE: Final = 2_000
 PHASE_SECONDS: Final = 25

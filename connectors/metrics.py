@@ -150,6 +150,9 @@ COPY_COMMIT: Final = _gauge("copy_commit", "Commit of the last published copy")
 # `answered`, or why not. Many `too_many_queries`: raise live_sql.queries_at_once, or poll less.
 SQL_QUERIES: Final = _counter("sql_queries", "Questions in SQL to the running job", ["outcome"])
 
+# Statements of DuckDB clients; how long they take is not known.
+QUACK_QUERIES: Final = _counter("quack_queries", "Statements of DuckDB clients", ["outcome"])
+
 # Long ones slow commits down: look at the commit's duration.
 SQL_DURATION: Final = _histogram(
     "sql_duration_seconds",

@@ -18,8 +18,8 @@ from attribution.ingest.problems import CallProblem, unavailable
 from connectors.api.guard import ProblemError
 from connectors.database.file import wal_of
 from connectors.sql.announcement import announcement_of, find_job
+from connectors.sql.errors import QueryError
 from connectors.sql.reader import FileReader, Reader, open_reader
-from connectors.sql.statements import QueryError
 
 LOG: Final = structlog.get_logger("tributary")
 

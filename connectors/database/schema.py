@@ -28,6 +28,9 @@ WITHOUT_SEQ: Final = frozenset({"runs", "database_info"})
 VIEWS: Final = tuple(re.findall(r"^create view (\w+)", _SCHEMA, re.MULTILINE))
 """The views that analysts read."""
 
+MACROS: Final = frozenset(re.findall(r"^create macro (\w+)", _SCHEMA, re.MULTILINE))
+"""The macros of a result file; each computes a value from its arguments."""
+
 # Tables precede views in the catalog, so the comment of a name is that of the first table.
 _INHERITED: Final = """
 with columns as (

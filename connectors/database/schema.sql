@@ -94,8 +94,8 @@ create table match_deltas (
   observed bigint default 0, attributed bigint default 0, unattributed bigint default 0,
   no_identifier bigint default 0, too_old bigint default 0, no_touchpoint bigint default 0,
   click_through bigint default 0, view_through bigint default 0, probabilistic bigint default 0,
-  carries map(varchar, bigint) default map(), matched_on map(varchar, bigint) default map(), dropped map(varchar, bigint) default map(),
-  warnings map(varchar, bigint) default map(), quality_sum decimal(38,12) default 0, limited bigint default 0, seq bigint);
+  carries map(varchar, bigint) default '{}', matched_on map(varchar, bigint) default '{}', dropped map(varchar, bigint) default '{}',
+  warnings map(varchar, bigint) default '{}', quality_sum decimal(38,12) default 0, limited bigint default 0, seq bigint);
 comment on table match_deltas is 'Counts of events as they came in, to be added up. Read the view match_stats';
 comment on column match_deltas.hour is 'Hour of received_at; NULL where a document could not be read';
 comment on column match_deltas.received is 'Events read, counted when they are decoded and apart from their outcomes';

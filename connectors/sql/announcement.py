@@ -21,6 +21,9 @@ SUFFIX: Final = ".live"
 
 PRIVATE: Final = 0o600
 
+NOWHERE: Final = (0, 0)
+"""The identity of no file: that of a result which was moved away; the writer reports it."""
+
 BYTES_MAX: Final = 4096
 """Size up to which a file is read; a genuine one has some 200 bytes."""
 
@@ -46,14 +49,13 @@ class Announcement(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     @classmethod
     def of(cls, database: Path, *, port: int, token: str, quack_port: int | None = None) -> Self:
-        """Announce this process; raises OSError if the result does not exist."""
-        status = os.stat(database)  # noqa: PTH116
+        """Announce this process; nobody believes it if the result is no longer there."""
         return cls(
             pid=os.getpid(),
             process_start=_process_start(os.getpid()),
             port=port,
             token=token,
-            result=(status.st_dev, status.st_ino),
+            result=found_at(database) or NOWHERE,
             quack_port=quack_port,
         )
 

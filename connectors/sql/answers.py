@@ -13,9 +13,9 @@ from typing import Any, Final, Literal, TypeAlias
 import pyarrow as pa
 
 from connectors.sql.client import ANSWER_BYTES_MAX, ROWS_MAX
+from connectors.sql.errors import QueryError
 from connectors.sql.formats import Column, columns_of, header_in_csv, row_as_array, row_in_csv
 from connectors.sql.running import TOO_MUCH, Running, TooMuchMemoryError
-from connectors.sql.statements import QueryError
 
 Format: TypeAlias = Literal["json", "csv", "arrow"]
 

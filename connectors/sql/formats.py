@@ -93,3 +93,20 @@ def cell(value: object, *, null: str) -> str:
         return f"{value:f}"  # 0.000000000, which str() writes as 0E-9
     text = _JSON.encode(_finite(value)).decode()
     return text.strip('"') if text.startswith('"') else text
+
+
+RAW: Final = "raw"
+"""The type of a column whose cells are JSON already."""
+
+
+def texts_of(columns: list[Column], row: list[msgspec.Raw]) -> Row:
+    """Return cells that are JSON as the texts that `cell` would return for their values."""
+    return tuple(_text(column, raw) for column, raw in zip(columns, row, strict=True))
+
+
+def _text(column: Column, raw: msgspec.Raw) -> str | None:
+    text = bytes(raw).decode()
+    if text == "null":
+        return None
+    is_text = text.startswith('"') and column.type != "JSON"
+    return str(msgspec.json.decode(raw)) if is_text else text

@@ -10,6 +10,8 @@ from typing import Final
 
 import duckdb
 
+from connectors.database.schema import MACROS
+
 TABLE_FUNCTIONS: Final = frozenset(
     {
         *("generate_series", "range", "repeat", "repeat_row", "unnest"),
@@ -43,7 +45,7 @@ INTERNAL: Final = "__internal_"
 @cache
 def allowed_functions() -> frozenset[str]:
     """Return the names of all functions that may be called."""
-    return TABLE_FUNCTIONS | computing_functions() - REFUSED
+    return TABLE_FUNCTIONS | MACROS | computing_functions() - REFUSED
 
 
 @cache

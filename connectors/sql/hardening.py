@@ -22,7 +22,7 @@ DISK_SHARE: Final = 4
 
 
 def harden(connection: duckdb.DuckDBPyConnection, database: Path, memory_limit: int) -> None:
-    """Limit memory and temporary files (bytes), and lock the configuration."""
+    """Limit memory and temporary files (bytes), and close the database to all other files."""
     temporary = database.with_name(database.name + TEMPORARY)
     with suppress(OSError):
         shutil.rmtree(temporary)  # of a killed job; the file's lock is ours
@@ -36,6 +36,10 @@ def harden(connection: duckdb.DuckDBPyConnection, database: Path, memory_limit: 
         "autoload_known_extensions = false",
         "allow_community_extensions = false",
         "enable_external_access = false",
-        "lock_configuration = true",
     ):
         connection.execute(f"set global {setting}")
+
+
+def lock(connection: duckdb.DuckDBPyConnection) -> None:
+    """Lock the configuration, last of all."""
+    connection.execute("set global lock_configuration = true")

@@ -1,7 +1,7 @@
-"""Live SQL of a running job: its server, and the file that leads to it."""
+"""Live SQL of a running job: its servers, and the file that leads to them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,18 +9,24 @@ import duckdb
 
 from connectors.database.ownership import writing
 from connectors.sql.announcement import Announcement, new_token
-from connectors.sql.hardening import harden
+from connectors.sql.hardening import harden, lock
+from connectors.sql.quack import load_quack, quack_served
 from connectors.sql.queries import Limits, Queries
 from connectors.sql.server import served
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSql:
-    """How a job answers questions; port 0 is any free one."""
+    """How a job answers questions; port 0 is any free one.
+
+    With `is_quack` other DuckDB clients are answered, too, where the extension is installed.
+    """
 
     database: Path
-    port: int = 0
     limits: Limits
+    port: int = 0
+    is_quack: bool = True
+    quack_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +45,20 @@ def answering(live: LiveSql, connection: duckdb.DuckDBPyConnection) -> Iterator[
     taken, and DatabaseError if the file cannot be written.
     """
     token = new_token()
-    with writing(live.database):
-        harden(connection, live.database, live.limits.memory)
-    with Queries(connection, live.limits) as queries, served(queries, token, live.port) as port:
+    with ExitStack() as closing:
         with writing(live.database):
-            announced = Announcement.of(live.database, port=port, token=token)
+            has_quack = live.is_quack and load_quack(connection)
+            harden(connection, live.database, live.limits.memory)
+        queries = closing.enter_context(Queries(connection, live.limits))
+        port = closing.enter_context(served(queries, token, live.port))
+        quack = quack_served(connection, token, live.quack_port)
+        quack_port = closing.enter_context(quack) if has_quack else None
+        # A folder that is gone is reported by the writer, at its next commit.
+        with writing(live.database), suppress(FileNotFoundError):
+            lock(connection)
+            announced = Announcement.of(
+                live.database, port=port, token=token, quack_port=quack_port
+            )
             announced.write(live.database)
-        try:
-            yield Answering(announced, queries)
-        finally:
-            announced.remove(live.database)
+        closing.callback(announced.remove, live.database)
+        yield Answering(announced, queries)

@@ -16,6 +16,7 @@ from typing import Final, Self
 import duckdb
 
 from connectors import metrics
+from connectors.sql.errors import Parameter, QueryError
 from connectors.sql.memory import DatabaseMemory, ProcessMemory, resident
 from connectors.sql.running import (
     TOO_MUCH,
@@ -24,7 +25,7 @@ from connectors.sql.running import (
     Running,
     TooMuchMemoryError,
 )
-from connectors.sql.statements import Parameter, QueryError, check_harmless
+from connectors.sql.statements import check_harmless
 
 WATCH_SECONDS: Final = 0.05
 """Time between two looks at the running queries; DuckDB reacts to an interrupt within as much."""

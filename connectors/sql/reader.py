@@ -5,11 +5,10 @@ opened read-only.
 """
 
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Protocol
 
 import duckdb
 import pyarrow as pa
@@ -17,26 +16,20 @@ import pyarrow as pa
 from connectors.database.file import absence, holder_of, refusal
 from connectors.sql.announcement import find_job
 from connectors.sql.answers import ARROW_BATCH_ROWS, commit_of, with_metadata
-from connectors.sql.client import ANSWER_BYTES_MAX, ROWS_MAX, LostJobError, ask, too_large
+from connectors.sql.client import ANSWER_BYTES_MAX, ROWS_MAX, ask, too_large
+from connectors.sql.errors import LockedError, Parameter, QueryError
 from connectors.sql.formats import columns_of
-from connectors.sql.statements import Parameter, QueryError, check_reads
-
-FOLLOW_SECONDS: Final = 10.0
-"""How long to look for a job that has answered before; to start again takes it some seconds."""
-
-START_SECONDS: Final = 0.5
-"""How long to look for a job that has the file open but has not announced itself yet."""
-
-AGAIN_SECONDS: Final = 0.05
-
-Answer = TypeVar("Answer")
+from connectors.sql.patience import FOLLOW_SECONDS, START_SECONDS, patiently
+from connectors.sql.statements import check_reads
 
 
 class Reader(Protocol):
     """Answers questions to one result; each question sees one commit. Threads may share it."""
 
-    def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> pa.Table:
-        """Return all rows of one statement that reads; raises QueryError.
+    def query(
+        self, sql: str, parameters: Sequence[Parameter] = (), *, rows_max: int | None = None
+    ) -> pa.Table:
+        """Return all rows of one statement that reads, or the first ones; raises QueryError.
 
         More than 10 million rows or 1 GB are an error too. `answers.commit_of` tells the commit.
         """
@@ -46,10 +39,6 @@ class Reader(Protocol):
 
     def close(self) -> None:
         """Release the file or the connection."""
-
-
-class LockedError(QueryError):
-    """A process that does not answer questions has the file open."""
 
 
 def open_reader(database: Path, *, hold: bool = True) -> Reader:
@@ -63,25 +52,13 @@ def open_reader(database: Path, *, hold: bool = True) -> Reader:
         raise QueryError(absence(database))
     if not hold:
         return JobReader(database, hold=False)
-    return _patiently(lambda: _opened(database), START_SECONDS)
+    return patiently(lambda: _opened(database), START_SECONDS)
 
 
 def _opened(database: Path) -> Reader:
     if find_job(database) is not None:
         return JobReader(database)
     return FileReader(database)
-
-
-def _patiently(attempt: Callable[[], Answer], seconds: float) -> Answer:
-    """Return the answer of what may have to be tried again while a job starts."""
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            return attempt()
-        except (LostJobError, LockedError):
-            if time.monotonic() > until:
-                raise
-        time.sleep(AGAIN_SECONDS)
 
 
 class JobReader:
@@ -95,22 +72,24 @@ class JobReader:
         self._lock = threading.Lock()
         self._patience = START_SECONDS
 
-    def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> pa.Table:
-        """Return all rows of one statement that reads; raises QueryError."""
-        return _patiently(lambda: self._answer(sql, parameters), self._patience)
+    def query(
+        self, sql: str, parameters: Sequence[Parameter] = (), *, rows_max: int | None = None
+    ) -> pa.Table:
+        """Return all rows of one statement that reads, or the first ones; raises QueryError."""
+        return patiently(lambda: self._answer(sql, parameters, rows_max), self._patience)
 
-    def _answer(self, sql: str, parameters: Sequence[Parameter]) -> pa.Table:
+    def _answer(self, sql: str, parameters: Sequence[Parameter], rows_max: int | None) -> pa.Table:
         if (file := self._file) is not None:
-            return file.query(sql, parameters)
+            return file.query(sql, parameters, rows_max=rows_max)
         if (job := find_job(self._database)) is not None:
             self._patience = FOLLOW_SECONDS
-            return ask(job, sql, parameters)
+            return ask(job, sql, parameters, rows_max=rows_max)
         if not self._hold:
             with closing(FileReader(self._database)) as file:
-                return file.query(sql, parameters)
+                return file.query(sql, parameters, rows_max=rows_max)
         with self._lock:
             file = self._file = self._file or FileReader(self._database)
-        return file.query(sql, parameters)
+        return file.query(sql, parameters, rows_max=rows_max)
 
     def commit(self) -> int:
         """Return the number of the last commit; raises QueryError."""
@@ -137,8 +116,10 @@ class FileReader:
             raise QueryError(refusal(database, error)) from error
         self._commit = int(last[0][0])
 
-    def query(self, sql: str, parameters: Sequence[Parameter] = ()) -> pa.Table:
-        """Return all rows of one statement that reads; raises QueryError."""
+    def query(
+        self, sql: str, parameters: Sequence[Parameter] = (), *, rows_max: int | None = None
+    ) -> pa.Table:
+        """Return all rows of one statement that reads, or the first ones; raises QueryError."""
         cursor = self._connection.cursor()
         try:
             check_reads(cursor, sql)
@@ -146,7 +127,7 @@ class FileReader:
             types = [column.type for column in columns_of(cursor.description or ())]
             reader = cursor.to_arrow_reader(ARROW_BATCH_ROWS)
             schema = with_metadata(reader.schema, commit=self._commit, types=types)
-            return pa.Table.from_batches(_bounded(reader), schema)
+            return pa.Table.from_batches(_bounded(reader, rows_max), schema)
         except (duckdb.Error, pa.ArrowException) as error:
             raise QueryError(str(error)) from error
         finally:
@@ -161,14 +142,16 @@ class FileReader:
         self._connection.close()
 
 
-def _bounded(reader: pa.RecordBatchReader) -> list[pa.RecordBatch]:
-    """Return all batches; raises QueryError if they are too large."""
+def _bounded(reader: pa.RecordBatchReader, rows_max: int | None) -> list[pa.RecordBatch]:
+    """Return all batches, or the first rows; raises QueryError if they are too large."""
     batches, rows, size = [], 0, 0
     for batch in reader:
+        batches.append(batch if rows_max is None else batch.slice(0, rows_max - rows))
         rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows_max is not None and rows >= rows_max:
+            break
         if rows > ROWS_MAX or size > ANSWER_BYTES_MAX:
             raise too_large()
-        batches.append(batch)
     return batches
 
 

@@ -7,8 +7,8 @@ from typing import Final
 
 import duckdb
 
+from connectors.sql.errors import QueryError
 from connectors.sql.memory import private, resident
-from connectors.sql.statements import QueryError
 
 TIMEOUT_SECONDS_MAX: Final = 600.0
 """The longest time limit that a question may ask for."""

@@ -24,6 +24,7 @@ import msgspec
 from connectors import metrics
 from connectors.errors import OperatorError
 from connectors.sql.answers import KINDS, Format, as_arrow, as_csv, as_json
+from connectors.sql.errors import Parameter, QueryError
 from connectors.sql.queries import Queries
 from connectors.sql.running import (
     BusyError,
@@ -33,7 +34,6 @@ from connectors.sql.running import (
     Running,
     TooMuchMemoryError,
 )
-from connectors.sql.statements import Parameter, QueryError
 
 LOG: Final = logging.getLogger("tributary")
 

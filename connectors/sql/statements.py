@@ -11,11 +11,10 @@ from typing import Final
 
 import duckdb
 
-from connectors.errors import OperatorError
+from connectors.sql.errors import Parameter, QueryError
 from connectors.sql.functions import allowed_functions
 
-Parameter = str | int | float | bool | None
-"""A value for a `?`; instants are texts, cast in the statement."""
+__all__ = ["Parameter", "QueryError", "check_harmless", "check_reads"]
 
 STATEMENT_CHARS_MAX: Final = 100_000
 """Length of a question to a job: parsing takes time and memory, too."""
@@ -31,10 +30,6 @@ _PLACE: Final = re.compile(r"[/\\*?]|\.\w")
 """What a table's name never contains, but that of a file does."""
 
 _EXPLAIN: Final = re.compile(r"\s*explain(\s+analyze\b|\s*\([^)]*\))?", re.IGNORECASE)
-
-
-class QueryError(OperatorError):
-    """A query cannot be run; the message says why and what to do."""
 
 
 def check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
@@ -58,8 +53,11 @@ def check_reads(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 @lru_cache(_ACCEPTED_MAX)
-def check_harmless(sql: str) -> None:
-    """Accept only a statement that reads nothing but the result; raises QueryError."""
+def check_harmless(sql: str, refused: frozenset[str] = frozenset()) -> None:
+    """Accept only a statement that reads nothing but the result; raises QueryError.
+
+    Functions that are `refused` may not be called either.
+    """
     if len(sql) > STATEMENT_CHARS_MAX:
         msg = f"the statement is longer than {STATEMENT_CHARS_MAX:,} characters; shorten it"
         raise QueryError(msg)
@@ -71,10 +69,9 @@ def check_harmless(sql: str) -> None:
         raise QueryError(str(error)) from error
     finally:
         parser.close()
-    if refused := {name.lower() for name in _FUNCTION.findall(tree)} - allowed_functions():
-        msg = (
-            f"a running job does not call {', '.join(sorted(refused))}; it answers from its result"
-        )
+    called = {name.lower() for name in _FUNCTION.findall(tree)}
+    if others := (called - allowed_functions()) | (called & refused):
+        msg = f"a running job does not call {', '.join(sorted(others))}; it answers from its result"
         raise QueryError(msg)
     tables = (json.loads(f'"{name}"') for name in _TABLE.findall(tree))
     if places := [name for name in tables if _PLACE.search(name)]:

@@ -12,8 +12,8 @@ from typing import BinaryIO, Final
 import msgspec
 
 from connectors.sql.announcement import find_job
+from connectors.sql.errors import QueryError
 from connectors.sql.reader import Reader, open_reader
-from connectors.sql.statements import QueryError
 from flows.report.console import console_panels
 from flows.report.conversion import conversion_panels
 from flows.report.messages import LENGTH_BYTES, Rendered, Wanted, framed

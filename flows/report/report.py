@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from connectors.database.schema import SCHEMA_VERSION
-from connectors.sql.client import LostJobError
-from connectors.sql.reader import LockedError, Reader
-from connectors.sql.statements import QueryError
+from connectors.sql.errors import LockedError, LostJobError, QueryError
+from connectors.sql.reader import Reader
 from flows.report.asking import Asker
 from flows.report.blocks import Found, Panel
 from flows.report.panels.campaigns import campaigns

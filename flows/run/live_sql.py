@@ -9,6 +9,7 @@ import duckdb
 import structlog
 
 from connectors.database.readers import NO_READERS, Readers
+from connectors.sql.announcement import announcement_of
 from connectors.sql.live import LiveSql, answering
 from connectors.sql.queries import Limits
 from connectors.sql.server import LOOPBACK, check_port
@@ -18,9 +19,10 @@ LOG: Final = structlog.get_logger("tributary")
 
 
 def check_live_sql(settings: LiveSqlSettings) -> None:
-    """Check that the port is free; raises ServerError."""
-    if settings.enabled and settings.port:
-        check_port(settings.port)
+    """Check that the ports are free; raises ServerError."""
+    for port in {settings.port, settings.quack_port} - {0}:
+        if settings.enabled:
+            check_port(port)
 
 
 @contextmanager
@@ -37,8 +39,16 @@ def live_sql(
         rows_max=settings.rows_max,
         queries_at_once=settings.queries_at_once,
     )
-    live = LiveSql(database=database, port=settings.port, limits=limits)
+    live = LiveSql(
+        database=database,
+        limits=limits,
+        port=settings.port,
+        is_quack=settings.quack,
+        quack_port=settings.quack_port,
+    )
     with answering(live, connection) as answers:
         url = f"http://{LOOPBACK}:{answers.announced.port}/sql"
-        LOG.info("answers SQL", url=url, result=str(database))
+        quack = answers.announced.quack_port
+        attach = {} if quack is None else {"attach": f"quack:{LOOPBACK}:{quack}"}
+        LOG.info("answers SQL", url=url, **attach, token_in=str(announcement_of(database)))
         yield answers.queries

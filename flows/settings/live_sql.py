@@ -17,12 +17,18 @@ TIMEOUT_MAX: Final = parse_duration("10m")
 
 
 class LiveSqlSettings(BaseModel):
-    """How the job answers; port 0 is any free one, and `rows_max` is for answers as text."""
+    """How the job answers; port 0 is any free one.
+
+    Other DuckDB clients are answered where the extra `live` is installed. `rows_max` is for answers
+    that ask for no other number.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = True
     port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    quack: bool = True
+    quack_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     memory_limit: Annotated[ByteSize, Field(ge=MEMORY_MIN)] = ByteSize(2 << 30)
     timeout: Annotated[Duration, Field(gt=0, le=TIMEOUT_MAX)] = parse_duration("30s")
     rows_max: Annotated[int, Field(ge=1)] = 10_000

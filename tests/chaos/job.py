@@ -30,6 +30,7 @@ SETTINGS: Final = (
     *(f"policy.{name}={duration}" for name, duration in TIMES.items()),
     "flow.epoch_interval=100ms",
     "flow.key_groups=4",
+    "live_sql.quack=false",  # half a second of each start
 )
 
 PATIENCE: Final = 30.0

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from connectors.sql.announcement import Announcement, announcement_of, find_job
+from connectors.sql.errors import QueryError
 from connectors.sql.reader import open_reader
-from connectors.sql.statements import QueryError
 from flows.analysis.verify import verify
 from tests.chaos.job import Job, wait_until
 from tests.connectors.sql.forbidden import FORBIDDEN, QUACK_CONTROL

@@ -97,6 +97,8 @@ NOT_HERE: Final = {
     "tributary_ignored_arrivals",
     "tributary_dead_letters",
     "tributary_kafka_errors",
+    "tributary_copies",
+    "tributary_quack_queries",
 }
 """Metrics of what does not happen to a few records in files."""
 

@@ -7,8 +7,8 @@ from typing import Any, Final, Protocol
 
 from attribution.contract.times import UNIX_EPOCH, write_time
 from connectors.api.results import Answer
+from connectors.sql.errors import Parameter
 from connectors.sql.reader import Reader
-from connectors.sql.statements import Parameter
 
 AS_OF: Final = """as_of as (
   select {commit: seq, committed_at: committed_at, watermark: watermark} as state

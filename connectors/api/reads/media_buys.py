@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from attribution.policy import Policy
+from connectors.sql.errors import Parameter
 from connectors.sql.reader import Reader
-from connectors.sql.statements import Parameter
 
 ROWS_MAX: Final = 20_000
 """Rows of one media buy: of packages, days and creatives, by currency; creatives are cut first."""

@@ -8,11 +8,12 @@ from typing import Final
 import duckdb
 import pytest
 
+from connectors.sql.errors import QueryError
 from connectors.sql.functions import INTERNAL, TABLE_FUNCTIONS, computing_functions
 from connectors.sql.queries import Limits
-from connectors.sql.statements import QueryError, check_harmless
-from tests.connectors.sql.conftest import Live
+from connectors.sql.statements import check_harmless
 from tests.connectors.sql.forbidden import FORBIDDEN, QUACK_CONTROL
+from tests.support.live_sql import Live
 
 SEEN: Final = (799, "6d80fafc36613bfb")
 """Number and checksum of their names in DuckDB 1.5.5."""
@@ -46,8 +47,8 @@ def test_the_database_itself_refuses_files_and_settings(live: Live, tmp_path: Pa
         "from glob('/*')",
         f"copy commits to '{tmp_path}/out'",
         f"attach '{tmp_path}/out'",
-        "install httpfs",
-        "load httpfs",
+        "install spatial",
+        "load spatial",
         "from read_csv('http://127.0.0.1:1/x.csv')",
     ):
         with pytest.raises(duckdb.Error, match=r"disabled|does not exist"):

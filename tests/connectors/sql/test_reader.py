@@ -8,9 +8,9 @@ import pytest
 
 from connectors.sql import client
 from connectors.sql.answers import columns_in, commit_of
+from connectors.sql.errors import QueryError
 from connectors.sql.reader import Reader, open_reader
-from connectors.sql.statements import QueryError
-from tests.connectors.sql.conftest import Live
+from tests.support.live_sql import Live
 
 EVERY_TYPE = """select 1::hugeint, '{"a": 1}'::json, 'a'::enum('a', 'b'), map {'a': 1},
     {'x': 1, 'y': [1.50]}, 1.5::decimal(38, 6), 'ab'::blob, timestamptz '2026-04-01', null,

@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import suppress
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from connectors.sql.answers import commit_of
 from connectors.sql.queries import Limits
 from connectors.sql.server import ServerError, check_port
 from tests.chaos.job import wait_until
-from tests.connectors.sql.conftest import Live
+from tests.support.live_sql import Live
 
 ENDLESS = (
     "select count(*) from range(1000000000) a, range(1000000000) b where a.range = b.range + 7"
@@ -137,8 +138,8 @@ def test_what_is_no_question(live: Live, question: bytes | str, message: str) ->
 
 
 def test_a_question_has_a_size(live: Live) -> None:
-    answer = live.ask(b" " * ((1 << 20) + 1))
-    assert answer.status == 400
+    with suppress(BrokenPipeError, ConnectionResetError):  # it reads no more of it
+        assert live.ask(b" " * ((1 << 20) + 1)).status == 400
     assert live.rows("select 1") == [[1]]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from connectors.sql.statements import QueryError
+from connectors.sql.errors import QueryError
 from flows.analysis.recorded import ResultError
 from flows.analysis.sql import run_sql
 from flows.analysis.verify import verify

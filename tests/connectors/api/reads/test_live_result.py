@@ -35,12 +35,17 @@ def opened(database: Path, tmp_path: Path) -> Iterator[tuple[duckdb.DuckDBPyConn
     log = tmp_path / "log"
     log.mkdir()
     with (
-        duckdb.connect(copy) as connection,
+        prepared(copy) as connection,
         answering(LiveSql(database=copy, limits=Limits()), connection),
         serving(log, result=copy) as served,
     ):
-        prepare(connection)
         yield connection, served
+
+
+def prepared(database: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(database)
+    prepare(connection)
+    return connection
 
 
 def told(served: Served, path: str) -> object:
