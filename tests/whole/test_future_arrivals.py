@@ -158,6 +158,7 @@ def add(job: Job, name: str, *documents: dict[str, Any]) -> None:
         file.writelines(json.dumps(document) + "\n" for document in documents)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("failpoint", ["sink.before_commit", "sink.after_commit"])
 def test_a_run_decides_by_what_its_result_noted(job: Job, failpoint: str) -> None:
     """Killed around a commit it reads the records again, at a later clock."""

@@ -35,6 +35,7 @@ def _lines(path: Path) -> int:
         return file.read().count(b"\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("failpoint", "was_stored"), [("claim.before_append", False), ("claim.after_append", True)]
 )

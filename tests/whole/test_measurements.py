@@ -103,6 +103,7 @@ def test_a_spoiled_measurement_is_found(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "place",
     ["sink.before_commit", "sink.after_commit", pytest.param("source.snapshot", marks=LONG)],

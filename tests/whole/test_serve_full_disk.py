@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from connectors.api.keys import KeyStore
 from connectors.registry.growing import SourceFile
@@ -21,6 +22,7 @@ ROOM = 300_000
 """Bytes that a file may have: then the kernel refuses to write, as a full disk does."""
 
 
+@pytest.mark.long
 def test_what_was_acknowledged_is_there_after_the_disk_was_full(tmp_path: Path) -> None:
     _, secret = KeyStore(tmp_path / KEYS).create("tests")
     SourceFile(tmp_path).append([raw.source()])

@@ -177,6 +177,7 @@ def test_a_port_that_is_in_use_is_named_before_anything_is_made(tmp_path: Path) 
     assert not (tmp_path / "up").exists()
 
 
+@pytest.mark.long
 def test_nothing_is_left_of_an_installation_whose_supervisor_is_killed(up: Up) -> None:
     up.register()
     parts = up.parts().values()

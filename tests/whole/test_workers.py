@@ -27,6 +27,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str, dict[str, str], subproce
         process.kill()
 
 
+@pytest.mark.long
 def test_calls_are_shared_and_each_is_stored_once(
     served: tuple[Path, str, dict[str, str], subprocess.Popen[bytes]],
 ) -> None:
