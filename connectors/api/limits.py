@@ -5,8 +5,9 @@ anybody is refused with 503: the server is busy.
 """
 
 import math
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,10 +49,10 @@ class Standing:
 class Rate:
     """How much each key may send: the bucket of a key holds a minute's worth."""
 
-    def __init__(self, per_minute: int, what: str) -> None:
+    def __init__(self, per_minute: int, what: str, clock: Callable[[], float] = monotonic) -> None:
         """Start with full buckets; `what` is counted, in messages."""
         self._per_minute, self._what = per_minute, what
-        self._buckets: Buckets[str] = Buckets(per_minute, per_minute / 60)
+        self._buckets: Buckets[str] = Buckets(per_minute, per_minute / 60, clock)
 
     def take(self, key_id: str, count: int) -> Standing | None:
         """Take from the bucket of a key; raises ProblemError where it does not hold enough.

@@ -21,6 +21,7 @@ from connectors.database import commit_metrics
 from connectors.database.commit import Commit, Epoch
 from connectors.database.compaction import Compaction
 from connectors.database.file import DatabaseError, wal_of
+from connectors.database.held_file import HeldFile
 from connectors.database.in_place import NOTHING, InPlace
 from connectors.database.ownership import memory_of, open_live, writing
 from connectors.database.published_copies import Publication, PublishedCopies
@@ -41,7 +42,13 @@ MEMORY_COMMITS: Final = 16
 """Commits between two measurements of the file's memory, which take half a millisecond."""
 
 
-def _nobody(_connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[Readers]:
+Reading = Callable[[duckdb.DuckDBPyConnection, HeldFile], AbstractContextManager[Readers]]
+"""Lets others query a result, and copy its file, while the block runs."""
+
+
+def _unread(
+    _connection: duckdb.DuckDBPyConnection, _file: HeldFile
+) -> AbstractContextManager[Readers]:
     return nullcontext(NO_READERS)
 
 
@@ -57,7 +64,7 @@ class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
     start: Start
     clock: Clock
     lasting: InPlace = NOTHING
-    reading: Callable[[duckdb.DuckDBPyConnection], AbstractContextManager[Readers]] = _nobody
+    reading: Reading = _unread
     publication: Publication | None = None
 
     def list_parts(self) -> list[str]:
@@ -68,15 +75,19 @@ class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
         """Delete the commit that the state lacks, and resume after it; raises DatabaseError."""
         del step_id, for_part
         with ExitStack() as opening:
+            file = HeldFile(self.path)
+            opening.callback(file.close)
             connection = open_live(self.path, self.start.state_id)
             opening.callback(connection.close)
+            opening.callback(file.end)
             with writing(self.path):
                 opened = InPlace.of([self.path])  # first: the file may be removed at any moment
                 take_back(connection, self.path, resume_state or 0)
                 record_start(connection, self.start)
-                writer = LiveWriter(self, connection, opened, resume_state or 0)
+                file.open(resume_state or 0)
+                writer = LiveWriter(self, connection, file, opened, resume_state or 0)
                 opening.callback(writer.copies.close)
-            writer.readers = opening.enter_context(self.reading(connection))
+            writer.readers = opening.enter_context(self.reading(connection, file))
             writer.closing = opening.pop_all()
             return writer
 
@@ -116,6 +127,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         self,
         sink: LiveDatabaseSink,
         connection: duckdb.DuckDBPyConnection,
+        file: HeldFile,
         opened: InPlace,
         seq: int,
     ) -> None:
@@ -123,6 +135,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         self._path = sink.path
         self._clock = sink.clock
         self._connection = connection
+        self._file = file
         self._seq = seq
         self._opened = opened
         self._lasting = sink.lasting
@@ -131,7 +144,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         self._epoch = Epoch()
         # When the result last changed; None once everything committed has settled.
         self._unsettled = sink.clock() if seq else None
-        self.copies = PublishedCopies(sink.path, sink.publication)
+        self.copies = PublishedCopies(file, sink.publication)
         self.readers, self.closing = NO_READERS, ExitStack()
         commit_metrics.begin(connection)
 
@@ -150,7 +163,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         if self._epoch or self._has_settled():
             with metrics.COMMIT_DURATION.time(), writing(self._path):
                 self._commit()
-            self._checkpoint()
+        self._checkpoint()
         self.copies.look(self._seq)
         metrics.beat()
         self._report()
@@ -186,6 +199,7 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
         self.readers.make_room()
         self._connection.commit()
         reach("sink.after_commit")
+        self._file.note(seq)
         self._seq, now = seq, self._clock()
         metrics.LAST_COMMIT.set(now / 1e6)
         self._unsettled = now if self._epoch else None
@@ -209,11 +223,12 @@ class LiveWriter(StatefulSinkPartition[Rows, int]):
     def _checkpoint(self) -> None:
         """Checkpoint when the log is large; DuckDB itself would do so in the middle of a commit."""
         wal = wal_of(self._path)
-        is_large = wal.exists() and wal.stat().st_size > WAL_BYTES_MAX
-        if is_large and not self.copies.is_copying:
-            reach("sink.before_checkpoint")
-            self.readers.make_room()
-            with writing(self._path):
+        if not wal.exists() or wal.stat().st_size <= WAL_BYTES_MAX:
+            return
+        reach("sink.before_checkpoint")
+        self.readers.make_room()
+        with writing(self._path), self._file.checkpointing() as may_be:
+            if may_be:
                 self._connection.execute("checkpoint")
 
     def _report(self) -> None:

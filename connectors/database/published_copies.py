@@ -1,15 +1,13 @@
 """Copies of the result of a running job, for programs that open files.
 
-A copy is the file and its write-ahead log as of one commit. They are copied and merged by a thread,
-so the job commits on; it only must not checkpoint meanwhile, which rewrites the file. Each copy has
-a name of its own, and a stable link is moved to the latest: who has an older one open keeps it.
+A copy is made by a thread, and the job commits on. Each has a name of its own, and a stable link is
+moved to the latest: who has an older one open keeps it.
 """
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -20,6 +18,7 @@ import structlog
 
 from connectors import metrics
 from connectors.database.file import DatabaseError, prepare, wal_of
+from connectors.database.held_file import Copy, HeldFile, NoCopyError, write_copy
 from connectors.durable import UNFINISHED, sync_folder
 from connectors.failpoints import reach
 
@@ -30,23 +29,6 @@ KEPT: Final = 2
 
 MEMORY: Final = "512MB"
 """Memory for merging a copy; more is spilled."""
-
-PIECE_BYTES: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A state of the result: its last commit, and the size of the write-ahead log behind it."""
-
-    seq: int
-    wal_bytes: int
-
-    @classmethod
-    def of(cls, path: Path, seq: int) -> "Committed":
-        """Look at a result right after a commit."""
-        with suppress(FileNotFoundError):
-            return cls(seq, wal_of(path).stat().st_size)
-        return cls(seq, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +74,11 @@ class Publication:
 class PublishedCopies:
     """Publishes copies of one result, at most one at a time; none without a `publication`."""
 
-    def __init__(self, result: Path, publication: Publication | None) -> None:
+    def __init__(self, result: HeldFile, publication: Publication | None) -> None:
         """Remove what a killed job has left unfinished; raises OSError."""
         self._result = result
         self._to = publication
-        self._state: Committed | None = None
+        self._seq: int | None = None
         self._published: int | None = None
         self._due_at = 0.0
         self._thread: Thread | None = None
@@ -105,78 +87,80 @@ class PublishedCopies:
 
     @property
     def is_copying(self) -> bool:
-        """Whether a copy is being made: until it is done, the result must not be checkpointed."""
+        """Whether a copy is being made."""
         return self._thread is not None and self._thread.is_alive()
 
     def look(self, seq: int) -> None:
-        """Start a copy if one is due; call it between transactions, after each commit."""
-        if self._to is None:
+        """Start a copy if one is due; call it after each commit, once the file has noted it."""
+        self._seq = seq
+        if self._to is None or seq == self._published or self.is_copying:
             return
-        self._state = Committed.of(self._result, seq)
-        if time.monotonic() >= self._due_at and seq != self._published and not self.is_copying:
+        if time.monotonic() >= self._due_at:
             self._due_at = time.monotonic() + self._to.interval / 1e6
-            self._thread = Thread(
-                target=self._publish, args=(self._state, self._to), name="publish"
-            )
+            self._thread = Thread(target=self._publish, args=(self._to,), name="publish")
             self._thread.start()
 
     def close(self) -> None:
         """Wait for the copy that is being made, and publish the last commit."""
         if self._thread is not None:
             self._thread.join()
-        if self._to and self._state and self._state.seq != self._published:
-            self._publish(self._state, self._to)
+        if self._to and self._seq not in {None, self._published}:
+            self._publish(self._to)
 
-    def _publish(self, state: Committed, to: Publication) -> None:
-        """Publish a state; a failure is reported, and the job goes on."""
+    def _publish(self, to: Publication) -> None:
+        """Publish the last commit; a failure is reported, and the job goes on."""
         try:
-            _copy(self._result, state, to)
-        except (OSError, duckdb.Error) as error:
+            with self._result.copying() as copy:
+                unfinished = _copied(copy, to)
+            _complete(unfinished, to.copy_of(copy.of.seq))
+            _link(to.copy_of(copy.of.seq), to)
+        except (OSError, duckdb.Error, NoCopyError) as error:
             metrics.COPIES.labels("failed").inc()
             LOG.warning("no copy published", path=str(to.link), reason=str(error).splitlines()[0])
         else:
-            self._published = state.seq
+            self._published = copy.of.seq
             metrics.COPIES.labels("published").inc()
-            metrics.COPY_COMMIT.set(state.seq)
+            metrics.COPY_COMMIT.set(copy.of.seq)
 
 
-def _copy(result: Path, state: Committed, to: Publication) -> None:
-    """Copy a state, merge its log into it, and let the link lead there."""
-    copy = to.copy_of(state.seq)
-    unfinished = copy.with_name(copy.name + UNFINISHED)
-    try:
-        shutil.copyfile(result, unfinished)
-        _copy_beginning(wal_of(result), wal_of(unfinished), state.wal_bytes)
-        _merge(unfinished)
+def _copied(copy: Copy, to: Publication) -> Path:
+    """Write a copy beside the link, under the name of an unfinished one."""
+    path = to.copy_of(copy.of.seq)
+    unfinished = path.with_name(path.name + UNFINISHED)
+    with _removed_on_failure(unfinished):
+        write_copy(copy, unfinished)
+    return unfinished
+
+
+def _complete(unfinished: Path, path: Path) -> None:
+    """Merge the log of a copy into it, durably, and give it its name."""
+    with _removed_on_failure(unfinished):
+        with duckdb.connect(str(unfinished)) as connection:
+            prepare(connection)
+            connection.execute(f"set memory_limit = '{MEMORY}'")
+            connection.execute("checkpoint")
         reach("copy.before_rename")
-        unfinished.rename(copy)
+        unfinished.rename(path)
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
-        for path in (unfinished, wal_of(unfinished)):
-            path.unlink(missing_ok=True)
+        for each in (path, wal_of(path)):
+            with suppress(OSError):
+                each.unlink(missing_ok=True)
         raise
+
+
+def _link(path: Path, to: Publication) -> None:
+    """Let the link lead to a copy, and remove those that are too old."""
     reach("copy.before_link")
     link = to.link.with_name(to.link.name + UNFINISHED)
     link.unlink(missing_ok=True)
-    link.symlink_to(copy.name)
+    link.symlink_to(path.name)
     link.replace(to.link)
     sync_folder(to.link.parent)
     for old in to.copies()[:-KEPT]:
         old.unlink()
-
-
-def _copy_beginning(source: Path, target: Path, size: int) -> None:
-    """Copy the first bytes of a file; none where there are none to be copied."""
-    if not size:
-        return
-    with source.open("rb") as reading, target.open("wb") as writing:
-        while size and (piece := reading.read(min(size, PIECE_BYTES))):
-            writing.write(piece)
-            size -= len(piece)
-
-
-def _merge(path: Path) -> None:
-    """Merge the write-ahead log into its file, durably."""
-    with duckdb.connect(str(path)) as connection:
-        prepare(connection)
-        connection.execute(f"set memory_limit = '{MEMORY}'")
-        connection.execute("checkpoint")

@@ -89,11 +89,26 @@ def posted(
     job: Announcement, path: str, question: Mapping[str, object]
 ) -> Iterator[http.client.HTTPResponse]:
     """Send a question; yield its answer. Raises QueryError, also while the answer is read."""
+    with _answered(job, "POST", path, msgspec.json.encode(question)) as response:
+        yield response
+
+
+@contextmanager
+def gotten(job: Announcement, path: str) -> Iterator[http.client.HTTPResponse]:
+    """Yield what a job sends; raises QueryError, also while it is read."""
+    with _answered(job, "GET", path, None) as response:
+        yield response
+
+
+@contextmanager
+def _answered(
+    job: Announcement, method: str, path: str, body: bytes | None
+) -> Iterator[http.client.HTTPResponse]:
     connection = http.client.HTTPConnection("127.0.0.1", job.port, timeout=SILENCE_SECONDS_MAX)
     headers = {"Authorization": f"Bearer {job.token}", "Connection": "close"}
     with closing(connection):
         try:
-            connection.request("POST", path, msgspec.json.encode(question), headers)
+            connection.request(method, path, body, headers)
             response = connection.getresponse()
             if response.status != HTTPStatus.OK:
                 _refuse(response)

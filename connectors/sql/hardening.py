@@ -26,9 +26,9 @@ def harden(connection: duckdb.DuckDBPyConnection, database: Path, memory_limit: 
     temporary = database.with_name(database.name + TEMPORARY)
     with suppress(OSError):
         shutil.rmtree(temporary)  # of a killed job; the file's lock is ours
-    room = min(
-        memory_limit * TEMPORARY_LIMITS, shutil.disk_usage(database.parent).free // DISK_SHARE
-    )
+    room = memory_limit * TEMPORARY_LIMITS
+    with suppress(FileNotFoundError):  # the writer reports it, at its next commit
+        room = min(room, shutil.disk_usage(database.parent).free // DISK_SHARE)
     for setting in (
         f"memory_limit = '{memory_limit}B'",
         f"max_temp_directory_size = '{room}B'",

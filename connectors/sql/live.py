@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from connectors.database.held_file import HeldFile
 from connectors.database.ownership import writing
 from connectors.sql.announcement import Announcement, new_token
 from connectors.sql.hardening import harden, lock
@@ -38,8 +39,10 @@ class Answering:
 
 
 @contextmanager
-def answering(live: LiveSql, connection: duckdb.DuckDBPyConnection) -> Iterator[Answering]:
-    """Answer questions to the database of a connection while the block runs.
+def answering(
+    live: LiveSql, connection: duckdb.DuckDBPyConnection, file: HeldFile
+) -> Iterator[Answering]:
+    """Answer questions to the database of a connection, and send its file, while the block runs.
 
     The database is hardened, which lasts as long as it is open. Raises ServerError if the port is
     taken, and DatabaseError if the file cannot be written.
@@ -50,7 +53,7 @@ def answering(live: LiveSql, connection: duckdb.DuckDBPyConnection) -> Iterator[
             has_quack = live.is_quack and load_quack(connection)
             harden(connection, live.database, live.limits.memory)
         queries = closing.enter_context(Queries(connection, live.limits))
-        port = closing.enter_context(served(queries, token, live.port))
+        port = closing.enter_context(served(queries, file, token, live.port))
         quack = quack_served(connection, token, live.quack_port)
         quack_port = closing.enter_context(quack) if has_quack else None
         # A folder that is gone is reported by the writer, at its next commit.

@@ -26,6 +26,7 @@ from connectors.files.marks import Mark, changes
 from connectors.progress import Extent, read_extents
 from connectors.registry.file import REGISTRY, load_registry
 from connectors.registry.table import read_registry
+from connectors.sql.copies import file_to_open
 from connectors.verify.expected import create_log, note_progress
 from connectors.verify.log_tables import decode_folder, load_log
 from connectors.verify.reread_files import decode_extents
@@ -157,11 +158,15 @@ class RecordedRun:
         return log.decode(extents, policy, registry)
 
 
-def attach(connection: duckdb.DuckDBPyConnection, database: Path) -> None:
-    """Attach a result file, read-only, as the catalog `result`."""
+def attach(connection: duckdb.DuckDBPyConnection, database: Path, scratch: Path) -> None:
+    """Attach a result file, read-only, as the catalog `result`.
+
+    While a job writes it, a copy in `scratch` is attached. Raises ResultError, and QueryError if
+    the job does not send one.
+    """
     if not database.is_file():
         raise ResultError(absence(database))
-    place = str(database).replace("'", "''")
+    place = str(file_to_open(database, scratch)).replace("'", "''")
     try:
         connection.execute(f"attach '{place}' as result (read_only); set timezone = 'UTC'")
         connection.execute("from result.runs limit 0")

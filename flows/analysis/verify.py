@@ -67,7 +67,7 @@ def verify(
     if a replay and its log differ because the log has changed since.
     """
     with TemporaryDirectory(prefix="tributary-verify-") as scratch, _workspace(scratch) as space:
-        attach(space, database)
+        attach(space, database, Path(scratch))
         run = RecordedRun.last_of(space)
         try:
             run.load(space, folder, kafka)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import duckdb
 import structlog
 
+from connectors.database.held_file import HeldFile
 from connectors.database.readers import NO_READERS, Readers
 from connectors.sql.announcement import announcement_of
 from connectors.sql.live import LiveSql, answering
@@ -27,7 +27,7 @@ def check_live_sql(settings: LiveSqlSettings) -> None:
 
 @contextmanager
 def live_sql(
-    settings: LiveSqlSettings, database: Path, connection: duckdb.DuckDBPyConnection
+    settings: LiveSqlSettings, connection: duckdb.DuckDBPyConnection, file: HeldFile
 ) -> Iterator[Readers]:
     """Answer questions in SQL while the block runs, if the settings want it."""
     if not settings.enabled:
@@ -40,15 +40,15 @@ def live_sql(
         queries_at_once=settings.queries_at_once,
     )
     live = LiveSql(
-        database=database,
+        database=file.path,
         limits=limits,
         port=settings.port,
         is_quack=settings.quack,
         quack_port=settings.quack_port,
     )
-    with answering(live, connection) as answers:
+    with answering(live, connection, file) as answers:
         url = f"http://{LOOPBACK}:{answers.announced.port}/sql"
         quack = answers.announced.quack_port
         attach = {} if quack is None else {"attach": f"quack:{LOOPBACK}:{quack}"}
-        LOG.info("answers SQL", url=url, **attach, token_in=str(announcement_of(database)))
+        LOG.info("answers SQL", url=url, **attach, token_in=str(announcement_of(file.path)))
         yield answers.queries

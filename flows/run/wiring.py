@@ -66,7 +66,7 @@ class Wiring:
         dead_letters = self.inputs.dead_letters(self.stopping)
         publish = self.inputs.publish(self.stopping)
         lasting = InPlace.of(self.state.lasting)
-        reading = partial(live_sql, self.job.settings.settings.live_sql, self.job.database)
+        reading = partial(live_sql, self.job.settings.settings.live_sql)
         result = LiveDatabaseSink(
             self.job.database, self._start(), clock, lasting, reading, self.job.publication
         )

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from connectors.database.file import prepare
+from connectors.database.held_file import HeldFile
 from connectors.sql.announcement import Announcement
 from connectors.sql.live import LiveSql, answering
 from connectors.sql.queries import Limits
@@ -22,6 +23,7 @@ class Live:
 
     database: Path
     connection: duckdb.DuckDBPyConnection
+    file: HeldFile
     job: Announcement
     closing: ExitStack
 
@@ -31,6 +33,7 @@ class Live:
             "insert into commits select max(seq) + 1, now(), null, 0, null from commits"
         )
         [(seq,)] = self.connection.execute("select max(seq) from commits").fetchall()
+        self.file.note(int(seq))
         return int(seq)
 
     def ask(self, question: "dict[str, Any] | bytes | str", **headers: str) -> HTTPResponse:
@@ -62,8 +65,20 @@ class Live:
 @contextmanager
 def answered(database: Path, limits: Limits | None = None) -> Iterator[Live]:
     """Open a result for writing, and answer questions to it while the block runs."""
-    with duckdb.connect(database) as connection, ExitStack() as closing:
-        prepare(connection)
+    with held(database) as (connection, file), ExitStack() as closing:
         live = LiveSql(database=database, limits=limits or Limits())
-        job = closing.enter_context(answering(live, connection))
-        yield Live(database, connection, job.announced, closing)
+        job = closing.enter_context(answering(live, connection, file))
+        yield Live(database, connection, file, job.announced, closing)
+
+
+@contextmanager
+def held(database: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, HeldFile]]:
+    """Open a result for writing as a job does."""
+    with ExitStack() as closing:
+        file = HeldFile(database)
+        closing.callback(file.close)
+        connection = closing.enter_context(duckdb.connect(database))
+        closing.callback(file.end)
+        prepare(connection)
+        file.open(0)
+        yield connection, file

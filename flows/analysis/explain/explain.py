@@ -7,6 +7,7 @@ identifiers.
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import duckdb
@@ -54,8 +55,8 @@ def explain(
     if not event_id.strip():
         msg = "the event id is empty; name one as it was sent, such as txn_abc123"
         raise UnknownEventError(msg)
-    with duckdb.connect() as connection:
-        attach(connection, database)
+    with TemporaryDirectory(prefix="tributary-explain-") as scratch, duckdb.connect() as connection:
+        attach(connection, database, Path(scratch))
         unread = partial(_why_unread, connection, folder, kafka)
         told = [*_conversions(connection, event_id, unread), *_other_outcomes(connection, event_id)]
     if not told:

@@ -1,7 +1,10 @@
 """Copies of a result that is being written: whole, as of one commit, and replaced atomically."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import duckdb
@@ -9,6 +12,7 @@ import pytest
 
 from connectors.database.file import DatabaseError, create_database, wal_of
 from connectors.database.published_copies import Publication, PublishedCopies
+from tests.support.live_sql import held
 
 EVERY = 1
 """Microseconds: each look publishes, unless a copy is being made."""
@@ -20,25 +24,33 @@ class Written:
     def __init__(self, folder: Path) -> None:
         self.path, self.link = folder / "result.duckdb", folder / "out" / "copy.duckdb"
         self.link.parent.mkdir()
-        self.connection = create_database(self.path, overwrite=False)
-        self.connection.execute("checkpoint")  # as a job does, before its first commit
+        create_database(self.path, overwrite=False).close()
+        self.closing = ExitStack()
+        self.connection, self.file = self.closing.enter_context(held(self.path))
         self.seq = 0
 
     def commit(self) -> int:
         self.seq += 1
         self.connection.execute("insert into commits (seq, records) values (?, 1)", [self.seq])
+        self.file.note(self.seq)
         return self.seq
+
+    def checkpoint(self) -> bool:
+        with self.file.checkpointing() as may_be:
+            if may_be:
+                self.connection.execute("checkpoint")
+            return may_be
 
 
 @pytest.fixture
 def written(tmp_path: Path) -> Iterator[Written]:
     written = Written(tmp_path)
     yield written
-    written.connection.close()
+    written.closing.close()
 
 
 def copies(written: Written) -> PublishedCopies:
-    return PublishedCopies(written.path, Publication(written.link, EVERY))
+    return PublishedCopies(written.file, Publication(written.link, EVERY))
 
 
 def commits(path: Path) -> list[int]:
@@ -67,11 +79,20 @@ def test_a_copy_is_whole_while_the_job_writes_on(written: Written) -> None:
 def test_a_copy_after_a_checkpoint_has_everything_too(written: Written) -> None:
     published = copies(written)
     written.commit()
-    written.connection.execute("checkpoint")
+    assert written.checkpoint()
     written.commit()
     published.look(written.seq)
     published.close()
     assert commits(written.link) == [1, 2]
+
+
+def test_no_other_process_can_write_the_result_once_it_was_copied(written: Written) -> None:
+    published = copies(written)
+    published.look(written.commit())
+    published.close()
+    program = f"import duckdb; duckdb.connect({str(written.path)!r})"
+    tried = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert b"Could not set lock on file" in tried.stderr
 
 
 def test_a_reader_keeps_its_copy_while_ten_are_published(written: Written) -> None:
@@ -88,7 +109,7 @@ def test_a_reader_keeps_its_copy_while_ten_are_published(written: Written) -> No
 
 
 def test_the_end_publishes_the_last_commit(written: Written) -> None:
-    published = PublishedCopies(written.path, Publication(written.link, 60_000_000))
+    published = PublishedCopies(written.file, Publication(written.link, 60_000_000))
     published.look(written.commit())
     published.look(written.commit())
     published.close()

@@ -10,6 +10,7 @@ import pytest
 
 from attribution.columnar.frames import Rows
 from connectors.database.file import DatabaseError
+from connectors.database.held_file import HeldFile
 from connectors.database.ownership import writing
 from tests.connectors.database.test_live_sink import (
     HOUR,
@@ -52,7 +53,7 @@ def test_a_commit_that_finds_no_memory_is_written_once_queries_have_ended(tmp_pa
     hogs: list[Hog] = []
 
     @contextmanager
-    def reading(connection: duckdb.DuckDBPyConnection) -> Iterator[Hog]:
+    def reading(connection: duckdb.DuckDBPyConnection, _file: HeldFile) -> Iterator[Hog]:
         connection.execute(f"set memory_limit = '{LIMIT_MB}MB'")
         hogs.append(Hog(connection))
         yield hogs[0]

@@ -7,11 +7,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from connectors.database.file import prepare
 from connectors.sql.live import LiveSql, answering
 from connectors.sql.queries import Limits
 from tests.connectors.api.conftest import Served, serving
 from tests.connectors.api.reads.delivery_log import make_result
+from tests.support.live_sql import held
 
 PATHS = (
     "events/o1",
@@ -35,17 +35,11 @@ def opened(database: Path, tmp_path: Path) -> Iterator[tuple[duckdb.DuckDBPyConn
     log = tmp_path / "log"
     log.mkdir()
     with (
-        prepared(copy) as connection,
-        answering(LiveSql(database=copy, limits=Limits()), connection),
+        held(copy) as (connection, file),
+        answering(LiveSql(database=copy, limits=Limits()), connection, file),
         serving(log, result=copy) as served,
     ):
         yield connection, served
-
-
-def prepared(database: Path) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(database)
-    prepare(connection)
-    return connection
 
 
 def told(served: Served, path: str) -> object:
