@@ -85,12 +85,12 @@ def test_the_page_leads_to_an_attributed_conversion(started: Started) -> None:
         steps, run(steps, started.folder, started.environment, changes), strict=True
     ):
         assert step.shows(printed), printed
-    started.process.send_signal(signal.SIGINT)
-    assert started.process.wait(PATIENCE) == 0, started.said
     (printed,) = run([outcome], started.folder, started.environment, {})
     assert outcome.shows(printed), printed
     assert "attributed" in printed
     assert "spring_shoes" in printed
+    started.process.send_signal(signal.SIGINT)
+    assert started.process.wait(PATIENCE) == 0, started.said
     what_is_stored_is_what_privacy_says(started.folder / "tributary", started.key())
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from connectors.sql.announcement import announcement_of, find_job
 from connectors.sql.reader import Reader, open_reader
+from flows.analysis.explain.explain import explain
 from flows.analysis.verify import verify
 from tests.chaos.job import Job, wait_until
 from tests.support.running import append, ended, new_job
@@ -48,6 +49,18 @@ def test_a_reader_follows_the_job_over_its_restarts(job: Job) -> None:
     assert job.drain() == 0
     assert not announcement_of(job.database).exists()
     assert count(reader) == 3
+    assert verify(job.database).is_equal
+
+
+@pytest.mark.long
+def test_what_needs_the_file_reads_a_copy_while_the_job_writes(job: Job) -> None:
+    job.start()
+    job.wait_until_it_writes(2)
+    for at in range(5):
+        append(job, f"later{at}")
+        assert verify(job.database).is_equal
+    assert "sold" in explain(job.database, "sold")
+    assert job.drain() == 0, job.said
     assert verify(job.database).is_equal
 
 
