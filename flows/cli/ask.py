@@ -67,7 +67,8 @@ def verify(
     """Check a result against its log, row by row.
 
     The log is read again and the result recomputed by batch SQL. While a job writes the result, its
-    last commit is checked. Exits with 1 when anything differs. Settings tell how Kafka is reached, where the raw streams are there.
+    last commit is checked. Exits with 1 when anything differs. Settings tell how Kafka is reached,
+    where the raw streams are there.
     """
     from flows.analysis.verify import report
     from flows.analysis.verify import verify as verified

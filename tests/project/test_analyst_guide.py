@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from connectors.database.schema import TABLES, VIEWS
 from connectors.sql.announcement import find_job
+from connectors.sql.quack import extension_paths
 from connectors.sql.reader import Reader, open_reader
 from flows.cli.app import app
 from tests.chaos.job import wait_until
@@ -115,12 +116,28 @@ def test_grafana_finds_the_columns_that_the_guide_names(job: Path) -> None:
 
 @pytest.mark.long
 def test_a_notebook_asks_as_the_guide_does(job: Path) -> None:
-    [cell] = re.findall(r"```python\n(import json\n.*?)```", PAGE, re.DOTALL)
+    cell = cell_with("urlopen(")
     names: dict[str, Any] = {}
     exec(cell, names)  # noqa: S102  a page of ours
     answer = names["ask"](str(job), "select count(*) as conversions from conversions")
     assert (answer["columns"], answer["truncated"]) == (["conversions"], False)
     assert answer["rows"] == [[631]]
+
+
+@pytest.mark.long
+@pytest.mark.skipif(extension_paths() is None, reason="the extra live is missing")
+def test_a_client_attaches_the_job_as_the_guide_does(
+    job: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loads = "; ".join(f"load '{path}'" for path in extension_paths() or ())
+    cell = cell_with("quack:").replace("install quack; load quack", loads)
+    exec(cell.replace("result.duckdb.live", f"{job}.live"), {})  # noqa: S102  a page of ours
+    assert "attributed" in capsys.readouterr().out
+
+
+def cell_with(text: str) -> str:
+    [cell] = [each for each in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if text in each]
+    return str(cell)
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
