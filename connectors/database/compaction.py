@@ -15,6 +15,8 @@ from typing import Final
 
 import duckdb
 
+from connectors.database.commit import EARNED
+
 UPKEEP_COMMITS: Final = 256
 """Commits between two compactions, about a minute."""
 
@@ -38,6 +40,12 @@ select advertiser_id, event_source_id, event_type, hour,
 select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type, hour,
   sum(records)::bigint as records, sum(duplicates)::bigint as duplicates, sum(spend) as spend,
   currency""",
+    "credit_deltas": f"""
+select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, day, currency,
+  {EARNED}""",
+    "overlap_deltas": """
+select advertiser_id, campaign_id, other_campaign_id, sum(conversions)::bigint as conversions,
+  sum(won)::bigint as won""",
     "read_offsets": "select stream, source_partition, max(next_offset) as next_offset",
 }
 """How rows of the same key are merged into one."""

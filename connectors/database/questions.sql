@@ -10,9 +10,8 @@ with delivered as (
   from touchpoint_deltas group by all),
 parts as (
   select advertiser_id, campaign_id, media_buy_id, package_id, creative_id,
-    utc_day(event_time) as day, model, currency, sum(share) as conversions,
-    sum(attributed_value) as value
-  from credits_by_model group by all
+    day, model, currency, sum(share) as conversions, sum(attributed_value) as value
+  from credit_sums_by_model group by all
   union all by name
   select *, unnest(['last_touch', 'first_touch', 'linear', 'time_decay', 'position_based'])
     as model from delivered),
@@ -50,7 +49,7 @@ select advertiser_id, campaign_id, currency, sum(last_touch) as last_touch,
   sum(position_based) as position_based, sum(last_touch_value) as last_touch_value,
   sum(first_touch_value) as first_touch_value, sum(linear_value) as linear_value,
   sum(time_decay_value) as time_decay_value, sum(position_based_value) as position_based_value
-from credits group by all;
+from credit_sums group by all;
 comment on view model_comparison is 'What a campaign earns under each model, side by side, per currency; each conversion is in the rows of one currency';
 comment on column model_comparison.currency is 'Currency of the values; NULL for conversions without a value';
 comment on column model_comparison.last_touch is 'Conversions under last_touch: shares, added up';
@@ -111,42 +110,27 @@ comment on column frequency.conversions is 'Attributed conversions with a path o
 comment on column frequency.value is 'Their value';
 
 create view assisted_conversions as
-with touched as (
-  select advertiser_id, conversion_id, campaign_id, bool_or(last_touch > 0) as has_won
-  from credits group by all)
-select advertiser_id, campaign_id, count(*) filter (has_won) as won,
-  count(*) filter (not has_won) as assisted, assisted / nullif(won, 0) as assist_ratio
-from touched group by all;
+select advertiser_id, campaign_id, won, conversions - won as assisted,
+  assisted / nullif(won, 0) as assist_ratio
+from campaign_overlap where campaign_id is not distinct from other_campaign_id;
 comment on view assisted_conversions is 'Campaigns that win conversions, and those that take part without winning';
 comment on column assisted_conversions.won is 'Conversions whose winner, under last_touch, is of the campaign';
 comment on column assisted_conversions.assisted is 'Conversions with a touchpoint of the campaign, and the winner of another';
 comment on column assisted_conversions.assist_ratio is 'Assisted by won: above 1 the campaign assists more than it wins; NULL where it wins nothing';
 
--- Equal paths are put together before they are taken apart, and a campaign meets itself too: that
--- counts the conversions it takes part in.
 create view channel_overlap as
-with paths as (
-  select advertiser_id, conversion_id, list(campaign_id) as campaigns from credits group by all),
-members as (
-  select advertiser_id, list_distinct(campaigns) as campaigns, count(*) as conversions
-  from paths group by advertiser_id, paths.campaigns),
-pairs as (
-  select advertiser_id, campaign_id, unnest(campaigns) as other_campaign_id, conversions
-  from (select *, unnest(campaigns) as campaign_id from members)),
-met as (
-  select advertiser_id, campaign_id, other_campaign_id, sum(conversions)::bigint as with_both
-  from pairs where campaign_id <= other_campaign_id group by all),
-reached as (
-  select advertiser_id, campaign_id, other_campaign_id, with_both,
-    max(if(campaign_id = other_campaign_id, with_both, 0))
-      over (partition by advertiser_id, campaign_id) as conversions,
-    max(if(campaign_id = other_campaign_id, with_both, 0))
-      over (partition by advertiser_id, other_campaign_id) as other_conversions
-  from met)
-select advertiser_id, campaign_id, other_campaign_id, conversions, other_conversions,
-  with_both as conversions_with_both,
-  with_both / (conversions + other_conversions - with_both) as overlap
-from reached where campaign_id < other_campaign_id;
+with campaigns as (
+  select advertiser_id, campaign_id, conversions from campaign_overlap
+  where campaign_id = other_campaign_id),
+pairs as (from campaign_overlap where campaign_id <> other_campaign_id)
+select pairs.advertiser_id, pairs.campaign_id, other_campaign_id, one.conversions,
+  other.conversions as other_conversions, pairs.conversions as conversions_with_both,
+  pairs.conversions / (one.conversions + other.conversions - pairs.conversions) as overlap
+from pairs
+join campaigns as one
+  on (one.advertiser_id, one.campaign_id) = (pairs.advertiser_id, pairs.campaign_id)
+join campaigns as other
+  on (other.advertiser_id, other.campaign_id) = (pairs.advertiser_id, pairs.other_campaign_id);
 comment on view channel_overlap is 'Pairs of campaigns that meet in one path, each pair once; touchpoints without a campaign are in no pair';
 comment on column channel_overlap.campaign_id is 'First campaign of the pair, in alphabetical order';
 comment on column channel_overlap.other_campaign_id is 'Second campaign of the pair';

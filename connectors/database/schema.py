@@ -11,7 +11,7 @@ from typing import Final
 
 import duckdb
 
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = 8
 """Incremented when a live run of the new version could not resume a file of the old one."""
 
 _SCHEMA: Final = "".join(

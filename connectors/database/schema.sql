@@ -130,6 +130,24 @@ comment on column touchpoint_deltas.records is 'Impressions or clicks, repeats n
 comment on column touchpoint_deltas.duplicates is 'Repeats of a record already counted';
 comment on column touchpoint_deltas.spend is 'Sum of the prices of the records; 0 without a price';
 
+create table credit_deltas (
+  advertiser_id varchar, campaign_id varchar, media_buy_id varchar, package_id varchar,
+  creative_id varchar, day date, currency varchar,
+  last_touch decimal(38,9), first_touch decimal(38,9), linear decimal(38,9),
+  time_decay decimal(38,9), position_based decimal(38,9),
+  last_touch_value decimal(38,6), first_touch_value decimal(38,6), linear_value decimal(38,6),
+  time_decay_value decimal(38,6), position_based_value decimal(38,6), seq bigint);
+comment on table credit_deltas is 'Sums of credits_final per ad, day and currency, to be added up. Read the view credit_sums';
+comment on column credit_deltas.day is 'Day of the event in UTC';
+
+create table overlap_deltas (
+  advertiser_id varchar, campaign_id varchar, other_campaign_id varchar, conversions bigint,
+  won bigint, seq bigint);
+comment on table overlap_deltas is 'Counts of settled conversions by the campaigns in their paths, to be added up. Read the view campaign_overlap';
+comment on column overlap_deltas.other_campaign_id is 'Another campaign in the same paths, later in alphabetical order; or the campaign itself';
+comment on column overlap_deltas.conversions is 'Conversions with a touchpoint of both';
+comment on column overlap_deltas.won is 'Those whose winner, under last_touch, is of campaign_id; counted where both are the same';
+
 -- ------------------------------------------------------------------- records that earn nothing
 
 create table rejections (
@@ -369,6 +387,17 @@ from match_deltas group by all;
 comment on view conservation is 'Every event received ends in one outcome, per source and hour; in_flight is what is missing';
 comment on column conservation.in_flight is 'Received, outcome not yet known; 0 after a replay';
 
+create view credit_sums as
+from credit_deltas
+union all by name
+select advertiser_id, campaign_id, media_buy_id, package_id, creative_id,
+  utc_day(event_time) as day, currency, last_touch, first_touch, linear, time_decay,
+  position_based, last_touch_value, first_touch_value, linear_value, time_decay_value,
+  position_based_value, seq
+from credits where not is_final;
+comment on view credit_sums is 'What ads earned per day and currency, in rows to be added up: the same sums as over credits, from far fewer rows';
+comment on column credit_sums.day is 'Day of the event in UTC';
+
 -- One branch per model, so that a query of one model reads only the columns of that model.
 create view credits_by_model as
 with long as (
@@ -390,6 +419,43 @@ comment on column credits_by_model.model is 'last_touch, first_touch, linear, ti
 comment on column credits_by_model.share is 'Share of the conversion; 1 in all per conversion and model';
 comment on column credits_by_model.attributed_value is 'Money earned, in currency; the conversion''s value in all per conversion and model';
 
+create view credit_sums_by_model as
+with long as (
+  select *, 'last_touch' as model, last_touch as share, last_touch_value as attributed_value from credit_sums
+  union all
+  select *, 'first_touch' as model, first_touch as share, first_touch_value as attributed_value from credit_sums
+  union all
+  select *, 'linear' as model, linear as share, linear_value as attributed_value from credit_sums
+  union all
+  select *, 'time_decay' as model, time_decay as share, time_decay_value as attributed_value from credit_sums
+  union all
+  select *, 'position_based' as model, position_based as share, position_based_value as attributed_value from credit_sums)
+select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, day, currency, model,
+  share, attributed_value, seq
+from long;
+comment on view credit_sums_by_model is 'What ads earned per day, currency and model, in rows to be added up';
+comment on column credit_sums_by_model.day is 'Day of the event in UTC';
+comment on column credit_sums_by_model.model is 'last_touch, first_touch, linear, time_decay or position_based; choose one before adding up';
+comment on column credit_sums_by_model.share is 'Shares of conversions, added up';
+comment on column credit_sums_by_model.attributed_value is 'Money earned, in currency, added up; NULL without a value';
+
+create view campaign_overlap as
+with touched as (
+  select advertiser_id, conversion_id, campaign_id, bool_or(last_touch > 0) as has_won
+  from credits where not is_final group by all),
+parts as (
+  select advertiser_id, campaign_id, other_campaign_id, conversions, won from overlap_deltas
+  union all
+  select advertiser_id, campaign_id, campaign_id, 1, has_won::bigint from touched
+  union all
+  select one.advertiser_id, one.campaign_id, other.campaign_id, 1, 0
+  from touched as one join touched as other using (conversion_id)
+  where one.campaign_id < other.campaign_id)
+select advertiser_id, campaign_id, other_campaign_id, sum(conversions)::bigint as conversions,
+  sum(won)::bigint as won
+from parts group by all;
+comment on view campaign_overlap is 'How many conversions campaigns take part in, alone (both columns name the same campaign) and in pairs; assisted_conversions and channel_overlap are made of it';
+
 create view attributed_conversions as
 select credit.conversion_id, credit.advertiser_id, event_source_id, event_type, custom_event_name,
   credit.event_time, model, share, attributed_value, credit.currency, impression_id, type, time,
@@ -409,7 +475,7 @@ with delivered as (
 parts as (
   select advertiser_id, campaign_id, model, currency, sum(share) as conversions,
     sum(attributed_value) as value
-  from credits_by_model group by all
+  from credit_sums_by_model group by all
   union all by name
   select *, unnest(['last_touch', 'first_touch', 'linear', 'time_decay', 'position_based'])
     as model from delivered),

@@ -24,6 +24,22 @@ _SUMS: Final = ", ".join(
     f"sum({model}) as {model}, sum({model}_value) as {model}_value" for model in MODELS
 )
 
+_DAY: Final = (*_AD[:-1], "day", "currency")
+_BY_DAY: Final = ", ".join(_DAY)
+_DATED: Final = """(select *, make_timestamp(epoch_us(event_time))::date as day
+  from result.credits)"""
+
+# All touchpoints of a conversion meet each other, and themselves.
+_OVERLAP: Final = """(
+  select one.advertiser_id, one.campaign_id, other.campaign_id as other_campaign_id,
+    count(distinct conversion_id) as conversions,
+    count(distinct conversion_id) filter (one.last_touch = 1
+      and one.campaign_id is not distinct from other.campaign_id) as won
+  from result.credits as one join result.credits as other using (conversion_id)
+  where one.campaign_id <= other.campaign_id
+    or (one.campaign_id is null and other.campaign_id is null)
+  group by all)"""
+
 
 def _settled(relation: str) -> str:
     """Return SQL that omits the sums that repeats may still change; columns may be null."""
@@ -81,8 +97,20 @@ COMPARISONS: Final = (
         got=f"(select conversion_id, {_SUMS} from result.credits group by conversion_id)",
         key=("conversion_id",),
     ),
+    Comparison(
+        table="credit_sums",
+        expected=f"(select {_BY_DAY}, {_SUMS} from {_DATED} group by all)",
+        got=f"(select {_BY_DAY}, {_SUMS} from result.credit_sums group by all)",
+        key=(*_DAY,),
+    ),
+    Comparison(
+        table="campaign_overlap",
+        expected=_OVERLAP,
+        got="result.campaign_overlap",
+        key=("advertiser_id", "campaign_id", "other_campaign_id"),
+    ),
 )
-"""The tables that are verified. The last two check that a result is consistent with itself."""
+"""The tables that are verified. The last four check that a result is consistent with itself."""
 
 _FOUND: Final = """outcome, reason, matched_on, touch_type, is_probabilistic, path_length,
   seconds_to_convert, is_limited, seq"""

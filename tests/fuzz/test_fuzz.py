@@ -9,9 +9,9 @@ from tests.fuzz.campaign import fuzz
 from tests.fuzz.mutate import mutated
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
-def test_mutated_lines_have_one_outcome_each(tmp_path: Path, seed: int) -> None:
-    findings = fuzz(tmp_path, seed, 3_000, lambda _: None)
+@pytest.mark.long
+def test_mutated_lines_have_one_outcome_each(tmp_path: Path) -> None:
+    findings = fuzz(tmp_path, 2, 3_000, lambda _: None)
     assert findings.is_clean, "\n".join(findings.shown)
     assert findings.lines == 3_000
 

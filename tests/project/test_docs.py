@@ -38,6 +38,7 @@ def test_the_list_of_commands_cuts_no_sentence_short() -> None:
     assert "..." not in listed
 
 
+@pytest.mark.long
 def test_pages_show_what_one_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     prepare(tmp_path)

@@ -9,6 +9,8 @@ import venv
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 ROOT: Final = Path(__file__).parents[2]
 LOCK: Final = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 PYPROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -77,6 +79,7 @@ def test_make_alone_lists_the_targets() -> None:
     ]
 
 
+@pytest.mark.long
 def test_the_built_wheel_runs_outside_of_the_checkout(tmp_path: Path) -> None:
     """Everything a command needs is in the wheel; only the locked packages are lent to it."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]

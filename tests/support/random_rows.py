@@ -17,7 +17,7 @@ import duckdb
 
 from attribution.vocabulary import MODELS
 from connectors.database.schema import create
-from tests.support.decoded import Row, insert
+from tests.support.decoded import Row, count_credits, insert
 
 D = Decimal
 AD: Final = ("campaign_id", "media_buy_id", "package_id", "creative_id")
@@ -52,6 +52,7 @@ class RandomRows:
             create(connection)
             for table, rows in self.tables.items():
                 insert(connection, table, rows)
+            count_credits(connection)
             yield connection
 
     def add_conversion(self, conversion_id: str) -> None:

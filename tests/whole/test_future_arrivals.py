@@ -53,6 +53,7 @@ def outcomes(database: Path) -> list[tuple[object, ...]]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_result_is_that_of_records_without_an_arrival(tmp_path: Path, workers: int) -> None:
     found = {}

@@ -41,12 +41,13 @@ def delete_with_log(job: Job) -> None:
     job.database.unlink()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("spoil", "options"),
     [
         (delete, ()),
         (delete_with_log, ()),
-        pytest.param(delete_with_log, ("--processes", "2"), marks=pytest.mark.long),
+        (delete_with_log, ("--processes", "2")),
     ],
 )
 def test_a_deleted_result_is_written_once_more(
@@ -62,6 +63,7 @@ def test_a_deleted_result_is_written_once_more(
     assert runs_until(ran, has(602))
 
 
+@pytest.mark.long
 def test_a_renamed_result_is_to_be_put_back(ran: Job) -> None:
     append(ran, "later")
     moved = ran.folder / "moved.duckdb"
@@ -104,14 +106,15 @@ def test_a_deleted_result_without_its_folder_cannot_be_saved(job: Job) -> None:
     assert job.said.endswith("; begin anew with an empty --state and a new --db\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "options"),
     [
         ("", ()),
-        pytest.param("", ("--processes", "2"), marks=pytest.mark.long),
-        pytest.param("/recovery", (), marks=pytest.mark.long),
-        pytest.param("/lock", (), marks=pytest.mark.long),
-        pytest.param("/state.json", (), marks=pytest.mark.long),
+        ("", ("--processes", "2")),
+        ("/recovery", ()),
+        ("/lock", ()),
+        ("/state.json", ()),
         ("/segments", ()),
     ],
 )

@@ -34,6 +34,7 @@ def test_settings_that_a_state_was_made_with_hold(ran: Job) -> None:
     assert "key_groups 4 -> 5" in said
 
 
+@pytest.mark.long
 def test_a_state_misses_its_result(ran: Job) -> None:
     ran.database.unlink()
     code, said = fails(ran)
@@ -78,6 +79,7 @@ def test_a_damaged_segment_is_named(ran: Job) -> None:
     assert (code, name in said) == (4, True), said
 
 
+@pytest.mark.long
 def test_of_several_processes_one_says_why_and_another_only_that_it_ends(ran: Job) -> None:
     name, before = damage(ran), len(ran.said)
     ran.start("--processes", "2")
@@ -106,6 +108,7 @@ def test_a_state_of_a_newer_format_is_left_alone(ran: Job) -> None:
     assert said.endswith("; start the other")
 
 
+@pytest.mark.long
 def test_another_number_of_lanes_is_noticed(ran: Job) -> None:
     path = ran.state / "state.json"
     tree = json.loads(path.read_text(encoding="utf-8"))
@@ -132,6 +135,7 @@ def test_another_folder_is_not_read_in_addition(ran: Job) -> None:
     )
 
 
+@pytest.mark.long
 def test_a_folder_whose_files_begin_otherwise_is_another_one(ran: Job) -> None:
     elsewhere = Path(shutil.copytree(ran.data, ran.folder / "elsewhere"))
     for path in elsewhere.glob("*.ndjson"):
@@ -141,6 +145,7 @@ def test_a_folder_whose_files_begin_otherwise_is_another_one(ran: Job) -> None:
     assert "not the folder DIR/elsewhere, which has another events.ndjson; name what" in said
 
 
+@pytest.mark.long
 def test_a_folder_without_what_was_left_to_read_is_another_one(ran: Job) -> None:
     """A line that is not complete yet, for one."""
     append(ran, "another")
@@ -156,6 +161,7 @@ def test_a_folder_without_what_was_left_to_read_is_another_one(ran: Job) -> None
     assert "which is without events.ndjson, of which something was left to read; name" in said
 
 
+@pytest.mark.long
 def test_a_folder_may_move_with_its_files(ran: Job) -> None:
     moved = Path(shutil.move(ran.data, ran.folder / "moved"))
     ran.start("--data", str(moved))
@@ -166,6 +172,7 @@ def test_a_folder_may_move_with_its_files(ran: Job) -> None:
     assert received == (603,)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("folder", ["state", "state/recovery"])
 def test_a_state_that_cannot_be_written_is_left_alone(ran: Job, folder: str) -> None:
     where = ran.folder / folder
@@ -177,6 +184,7 @@ def test_a_state_that_cannot_be_written_is_left_alone(ran: Job, folder: str) -> 
     assert runs_until(ran, has(601)), "nothing is lost"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_result_that_cannot_be_written_is_left_alone(ran: Job, *, is_new: bool) -> None:
     """Where there is no state either, none is made for it."""
@@ -205,6 +213,7 @@ def test_a_folder_for_the_result_that_is_not_there(job: Job) -> None:
     assert not job.state.exists()
 
 
+@pytest.mark.long
 def test_a_disk_that_is_still_full_loses_nothing(ran: Job) -> None:
     """No file may grow at all."""
     append(ran, "later")
@@ -235,6 +244,7 @@ def test_of_several_processes_one_says_that_the_disk_is_full(job: Job) -> None:
     assert "cannot be written" in done.stderr
 
 
+@pytest.mark.long
 def test_the_code_does_not_depend_on_a_log_that_takes_nothing(ran: Job) -> None:
     limited = f"exec {' '.join(command(ran))} 2>/dev/full"
     damage(ran)

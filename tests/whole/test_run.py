@@ -103,6 +103,7 @@ NOT_HERE: Final = {
 """Metrics of what does not happen to a few records in files."""
 
 
+@pytest.mark.long
 def test_every_process_needs_a_port(job: Job) -> None:
     with socket.socket() as other:
         taken = two_ports() + 1
@@ -155,6 +156,7 @@ HIDDEN, SHOWN = b"\x1b[?25l", b"\x1b[?25h"
 """What a terminal is told about its cursor."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_whoever_will_not_wait_gets_the_cursor_back(job: Job, processes: str) -> None:
     """Every interrupt after the first ends the run at once."""
@@ -213,6 +215,7 @@ def test_who_joins_judges_by_the_registry_of_process_0(job: Job) -> None:
         assert joining._source.rules.registry == prepared.registry  # noqa: SLF001  what it reads by
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("processes", [1, 2])
 def test_the_same_flow_under_the_engine(job: Job, processes: int) -> None:
     """As a cluster runs it; process 0 makes the state, and the engine needs its store before."""

@@ -148,6 +148,7 @@ def sold(event_id: str, **match: object) -> dict[str, Any]:
     return event | {"event_time": now, "user_match": {"click_id": "c1", **match}}
 
 
+@pytest.mark.long
 def test_from_an_empty_folder_to_a_conversion(up: Up) -> None:
     up.register()
     answer = up.send(sold("one", email=EMAIL), sold("two"))
@@ -189,6 +190,7 @@ def test_nothing_is_left_of_an_installation_whose_supervisor_is_killed(up: Up) -
     assert wait_until(up.answers), up.said.read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("secret", ["log", "log/api.sqlite"])
 def test_nobody_else_may_read_it(up: Up, secret: str) -> None:
     up.register()
@@ -240,6 +242,7 @@ def test_what_was_acknowledged_counts_once_whatever_is_killed(up: Up) -> None:
     assert done.exit_code == 0, done.output
 
 
+@pytest.mark.long
 def test_a_job_that_needs_an_operator_ends_all(tmp_path: Path) -> None:
     (tmp_path / "up/state").mkdir(parents=True)
     (tmp_path / "up/state/photo.jpg").write_text(json.dumps({}))

@@ -101,8 +101,9 @@ async def accepted(folder: Path, calls: list[tuple[str, bytes]]) -> tuple[int, R
     return stored, refused
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bulk_bytes", [0, 1 << 30])
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.long)])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_verdicts_agree(
     tmp_path: Path, seed: int, bulk_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -15,6 +16,7 @@ import pytest
 from attribution.columnar.frames import Rows
 from attribution.policy import Policy
 from attribution.registry import Registry, SourceVersion, following
+from attribution.vocabulary import MODELS
 from connectors import metrics
 from connectors.database import compaction, live_sink, schema
 from connectors.database.file import DatabaseError, create_database
@@ -42,12 +44,18 @@ CONVERSION: Final = SOURCE | {
     "is_limited": False,
 }
 AD: Final = {"advertiser_id": "adv", "campaign_id": "c", "type": "impression", "currency": "EUR"}
-AD_REST: Final = {"media_buy_id": None, "package_id": None, "creative_id": None, "spend": None}
+AD_IDS: Final = dict.fromkeys(("media_buy_id", "package_id", "creative_id"))
+AD_REST: Final = {**AD_IDS, "spend": None}
+EARNED: Final = {model: Decimal(1) for model in MODELS} | {
+    f"{model}_value": Decimal("0.5") for model in MODELS
+}
 TYPES: Final = {
-    **dict.fromkeys(("received_at", "hour"), pa.timestamp("us", "UTC")),
+    **dict.fromkeys(("received_at", "hour", "event_time"), pa.timestamp("us", "UTC")),
     **dict.fromkeys(("carries", "warnings", "dropped"), pa.list_(pa.string())),
     **dict.fromkeys(("reason", "media_buy_id", "package_id", "creative_id"), pa.string()),
     "spend": pa.decimal128(18, 6),
+    **dict.fromkeys(MODELS, pa.decimal128(10, 9)),
+    **dict.fromkeys((f"{model}_value" for model in MODELS), pa.decimal128(18, 6)),
 }
 
 
@@ -63,7 +71,8 @@ def conversion(conversion_id: str, **fields: object) -> Row:
 
 
 def credit(conversion_id: str) -> Row:
-    return {"conversion_id": conversion_id, "advertiser_id": "adv", "campaign_id": "c"}
+    ad = {"advertiser_id": "adv", "campaign_id": "c", "event_time": 0, "currency": "EUR"}
+    return {"conversion_id": conversion_id} | ad | AD_IDS | EARNED
 
 
 def position(partition: str, next_offset: int) -> Row:
@@ -160,7 +169,13 @@ def test_what_the_state_does_not_know_of_is_taken_back(path: Path) -> None:
         for table in schema.TABLES
         if table not in schema.WITHOUT_SEQ
     ]
-    found = {("conversions_final", 1), ("credits_final", 1), ("read_offsets", 1)}
+    found = {
+        ("conversions_final", 1),
+        ("credits_final", 1),
+        ("read_offsets", 1),
+        ("credit_deltas", 1),
+        ("overlap_deltas", 1),
+    }
     assert set(ask(path, " union all ".join(left))) == found | {
         ("match_deltas", 1),
         ("commits", 1),
@@ -388,6 +403,8 @@ VIEWS: Final = (
     "select conversion_id, is_final, seq from credits order by all",
     "from match_stats order by all",
     "from touchpoint_stats order by all",
+    "from model_comparison order by all",
+    "from campaign_overlap order by all",
     "from conservation order by all",
     "select source_partition, max(next_offset) from read_offsets group by all order by all",
     "select seq, records from commits order by all",
@@ -412,7 +429,8 @@ def test_upkeep_does_not_show(tmp_path: Path, seed: int, often: None) -> None:
         Life(untouched, seed).live(20)
     for view in VIEWS:
         assert ask(kept, view) == ask(untouched, view)
-    for table in ("conversions_provisional", "match_deltas", "touchpoint_deltas", "read_offsets"):
+    deltas = ("match_deltas", "touchpoint_deltas", "credit_deltas", "overlap_deltas")
+    for table in ("conversions_provisional", "read_offsets", *deltas):
         size = f"select count(*) from {table}"
         assert ask(kept, size) < ask(untouched, size)
     pruned = (

@@ -65,6 +65,7 @@ def hanging(tmp_path: Path) -> Iterator[Hanging]:
         hanging.lane.close()
 
 
+@pytest.mark.long
 def test_idle_partitions_are_not_carried_along_while_their_broker_hangs(hanging: Hanging) -> None:
     assert hanging.drive(2) > now() - GRACE - TOLERANCE, "both are idle, and known to be"
     hanging.proxy.stall()

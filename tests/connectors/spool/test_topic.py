@@ -55,6 +55,7 @@ def test_a_large_call_is_split_between_events(bootstrap_servers: str) -> None:
     store.close()
 
 
+@pytest.mark.long
 def test_what_no_broker_takes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_topic, "DELIVERY_MS", 5_000)
     with running(tansu(tmp_path)) as broker:

@@ -59,6 +59,8 @@ def test_replay_is_what_its_log_makes_it(replayed: Path) -> None:
         "touchpoint_stats: 2 rows, equal",
         "conservation: 2 rows, equal",
         "sums of shares: 1 row, equal",
+        "credit_sums: 1 row, equal",
+        "campaign_overlap: 1 row, equal",
         "no differences",
     ]
 
@@ -67,11 +69,11 @@ def test_difference_is_told(replayed: Path, tmp_path: Path) -> None:
     sql = "update credits_final set campaign_id = 'other' where position = 1"
     verification = verify(spoiled(replayed, tmp_path, sql))
     assert not verification.is_equal
-    [difference] = verification.differences
+    difference = verification.differences[0]
     assert str(difference).endswith(" i1) campaign_id: expected cmp, got other")
     lines = list(report(verification))
     assert lines[0] == str(difference)
-    assert lines[2] == "credits_final: 2 rows, 1 differ"
+    assert "credits_final: 2 rows, 1 differ" in lines
     assert lines[-1] == "the result is not what the log makes it"
 
 

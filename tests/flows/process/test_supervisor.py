@@ -116,6 +116,7 @@ def test_without_an_epoch_all_start_again() -> None:
     ]
 
 
+@pytest.mark.long
 def test_to_wait_for_a_cluster_is_no_silence(tmp_path: Path) -> None:
     state = StateDir(tmp_path)
     state.recovery.folder.mkdir()

@@ -13,7 +13,7 @@ from connectors.kafka.cluster import Cluster
 from connectors.kafka.topics import Topic, create_topics
 from tests.chaos.job import PATIENCE, Job
 from tests.chaos.writer import Record, Writer
-from tests.support.brokers.topics import IMPATIENT, WAIT_SECONDS_MAX
+from tests.support.brokers.topics import IMPATIENT, ONCE, WAIT_SECONDS_MAX
 
 PARTITIONS = 3
 TAG_LENGTH = 8
@@ -54,7 +54,7 @@ class Topics:
         ]
 
     def send(self, stream: str, *values: bytes | None, at: int = 0) -> None:
-        producer = Producer({"bootstrap.servers": self.servers})
+        producer = Producer({"bootstrap.servers": self.servers} | ONCE)
         for value in values:
             producer.produce(self[stream], value, partition=at)
         assert producer.flush(WAIT_SECONDS_MAX) == 0

@@ -15,6 +15,9 @@ WAIT_SECONDS_MAX = 30
 IMPATIENT = {"fetch.wait.max.ms": "10"}
 """Else a broker takes half a second to tell where a partition ends."""
 
+ONCE = {"enable.idempotence": "true"}
+"""Else a batch whose answer is lost, as by a broker that has just started, is there twice."""
+
 
 def new_topic(servers: str, partitions: int = 1, **config: str) -> str:
     """Make a topic that no other test knows."""
@@ -43,7 +46,7 @@ def send(
     servers: str, topic: str, documents: Iterable[bytes | None], at: int = 0, *, every: int = 0
 ) -> None:
     """Send documents, `every` so many milliseconds from a day of the past on, or all of now."""
-    producer = Producer({"bootstrap.servers": servers})
+    producer = Producer({"bootstrap.servers": servers} | ONCE)
     for number, document in enumerate(documents):
         sent_at = LONG_AGO + number * every if every else 0
         producer.produce(topic, value=document, partition=at, timestamp=sent_at)

@@ -4,6 +4,11 @@ import socket
 import struct
 import time
 
+NOT_YET = {3, 5, 6}
+"""Codes of a broker that does not know of a new topic yet, or of its own part in it."""
+
+WAIT_SECONDS_MAX = 30
+
 CRC32C = 0x82F63B78
 """The polynomial, its bits reversed."""
 
@@ -16,7 +21,15 @@ def send_raw(servers: str, topic: str, value: bytes, header: tuple[bytes, bytes]
         struct.pack(">i", 1) + _text(topic.encode()),
         struct.pack(">iii", 1, 0, len(batch)) + batch,
     ]
-    request = b"".join(produce)
+    until = time.monotonic() + WAIT_SECONDS_MAX
+    while (code := _answered(servers, topic, b"".join(produce))) in NOT_YET:
+        assert time.monotonic() < until, f"the broker does not get ready: {code}"
+        time.sleep(0.1)
+    assert code == 0, "the broker took the record"
+
+
+def _answered(servers: str, topic: str, request: bytes) -> int:
+    """Send a request to produce; return the error code of the partition, 0 for none."""
     host, _, port = servers.partition(":")
     with socket.create_connection((host, int(port))) as broker:
         broker.sendall(struct.pack(">i", len(request)) + request)
@@ -24,7 +37,7 @@ def send_raw(servers: str, topic: str, value: bytes, header: tuple[bytes, bytes]
         (size,) = struct.unpack(">i", answer.read(4))
         # Behind the number of the request, the topic, and the number of its partition.
         said = answer.read(size)[4 + 4 + 2 + len(topic) + 4 + 4 :]
-    assert struct.unpack(">h", said[:2]) == (0,), "the broker took the record"
+    return int(struct.unpack(">h", said[:2])[0])
 
 
 def _batch(record: bytes) -> bytes:

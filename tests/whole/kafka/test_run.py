@@ -124,6 +124,7 @@ def test_from_topics_to_a_result_that_verifies(job: KafkaJob) -> None:
     assert (code, "Near misses: none" in said) == (0, True)
 
 
+@pytest.mark.long
 def test_a_start_goes_on_where_the_last_one_ended(job: KafkaJob) -> None:
     job.topics.send("events", sold("one"))
     run_until(job, 1)
@@ -141,6 +142,7 @@ def test_a_start_goes_on_where_the_last_one_ended(job: KafkaJob) -> None:
     assert f"{job.topics['events']}-0 ends at offset 3, and the result is made of all" in said
 
 
+@pytest.mark.long
 def test_measurements_come_from_a_topic_that_may_be_made_later(job: KafkaJob) -> None:
     job.topics.send("events", sold("one"))
     run_until(job, 1)

@@ -49,6 +49,7 @@ def served(folder: Path, options: list[str]) -> Iterator[httpx.Client]:
             process.wait(PATIENCE)
 
 
+@pytest.mark.long
 def test_accepted_calls_are_counted_once(tmp_path: Path, bootstrap_servers: str) -> None:
     topics = Topics(bootstrap_servers)
     topics.create()
