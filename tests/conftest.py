@@ -11,6 +11,7 @@ import pytest
 
 from flows.process import tuning
 from tests.chaos.job import Job
+from tests.support.quick_schema import copied_schema
 from tests.support.running import MANY, append, ended, has, new_job, runs_until
 
 pytest_plugins = ["tests.support.brokers.fixtures"]
@@ -30,6 +31,12 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith("TRIBUTARY_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _schemas_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with copied_schema(tmp_path_factory.mktemp("schema")):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ import duckdb
 import pyarrow as pa
 
 from attribution.policy import Policy
+from connectors.database import schema
 from connectors.database.commit import COUNTS, OVERLAPS
-from connectors.database.schema import create
 from connectors.verify.expected import compute_expected, create_log
 
 Row: TypeAlias = dict[str, Any]
@@ -190,7 +190,7 @@ def write_result(
     """Write the result file that a log (events, impressions, ...) must make, as a replay would."""
     policy = policy or Policy()
     with duckdb.connect(path) as connection:
-        create(connection)
+        schema.create(connection)
         inputs = json.dumps({"folder": str(folder), "allow_unregistered": False})
         connection.execute(
             "insert into runs values ('run', now(), '0', ?, ?, 16)",

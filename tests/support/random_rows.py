@@ -16,7 +16,7 @@ from typing import Final
 import duckdb
 
 from attribution.vocabulary import MODELS
-from connectors.database.schema import create
+from connectors.database import schema
 from tests.support.decoded import Row, count_credits, insert
 
 D = Decimal
@@ -49,7 +49,7 @@ class RandomRows:
         """Write a result file; its sessions are far from UTC."""
         with duckdb.connect(path) as connection:
             connection.execute("set timezone = 'Pacific/Auckland'")
-            create(connection)
+            schema.create(connection)
             for table, rows in self.tables.items():
                 insert(connection, table, rows)
             count_credits(connection)

@@ -26,13 +26,15 @@ from tests.support.decoded import (
 )
 
 D = Decimal
+CREATE = schema.create
+"""That of the product; while tests run, tables are copied."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def empty() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute("set timezone = 'UTC'")
-        schema.create(connection)
+        CREATE(connection)
         yield connection
 
 
@@ -233,7 +235,7 @@ def test_rejected_events_leave_impressions_out(filled: duckdb.DuckDBPyConnection
 
 def test_schema_file_is_commented_without_apostrophe_faults(tmp_path: Path) -> None:
     with duckdb.connect(tmp_path / "r.duckdb") as connection:
-        schema.create(connection)
+        CREATE(connection)
     with duckdb.connect(tmp_path / "r.duckdb", read_only=True) as connection:
         sql = """select meaning from data_dictionary
             where (table_name, column_name) = ('credits', 'event_source_id')

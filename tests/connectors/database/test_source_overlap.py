@@ -8,7 +8,7 @@ from typing import Any, Final
 import duckdb
 import pytest
 
-from connectors.database.schema import create
+from connectors.database import schema
 from tests.support.decoded import Row
 from tests.support.random_rows import RandomRows, answers
 
@@ -60,7 +60,7 @@ def _arrival(row: Row) -> tuple[Any, ...]:
 def test_an_order_id_that_everything_has_is_compared_once_each(tmp_path: Path) -> None:
     """The pairs would be a hundred million."""
     with duckdb.connect(tmp_path / "result.duckdb") as connection:
-        create(connection)
+        schema.create(connection)
         connection.execute("""insert into conversions_final by name
             select 'c' || i as conversion_id, 'A' as advertiser_id,
               if(i % 2 = 0, 'app', 'pixel') as event_source_id, 'purchase' as event_type,

@@ -1,7 +1,9 @@
 """A verify must see every kind of wrong result; here a right one is spoiled in one place each."""
 
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 import pytest
@@ -45,14 +47,25 @@ LOG: dict[str, list[Row]] = {
 }
 
 
+@cache
+def right() -> tuple[duckdb.DuckDBPyConnection, bytes]:
+    """Make what is expected, and the content of the right result, once for all tests."""
+    with TemporaryDirectory() as folder:
+        path = write_result(Path(folder) / "right.duckdb", LOG, policy=POLICY)
+        return expected(POLICY, **LOG), path.read_bytes()
+
+
 def differences(path: Path, *spoil: str) -> list[Difference]:
     """Write the right result, spoil it by SQL, and give the differences found."""
-    write_result(path, LOG, policy=POLICY)
-    with expected(POLICY, **LOG) as connection:
-        connection.execute(f"attach '{path}' as result")
+    connection, result = right()
+    path.write_bytes(result)
+    connection.execute(f"attach '{path}' as result")
+    try:
         for statement in spoil:
             connection.execute(statement)
         checks = [compare(connection, each, limit=5) for each in COMPARISONS]
+    finally:
+        connection.execute("detach result")
     assert [check.table for check in checks if check.differing_rows] == list(
         dict.fromkeys(check.table for check in checks if check.differences)
     )
