@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.sql.announcement import find_job
 from tests.chaos.job import PATIENCE, Job, wait_until
 from tests.support.running import append, has, runs_until
 
@@ -98,7 +99,7 @@ def test_a_deleted_result_without_its_folder_cannot_be_saved(job: Job) -> None:
     folder = job.folder / "results"
     folder.mkdir()
     job.start("--db", str(folder / "r"))
-    assert wait_until(wal(folder / "r").exists)
+    assert wait_until(lambda: find_job(folder / "r") is not None)
     shutil.rmtree(folder)
     assert job.wait(PATIENCE) == 4
     said = "was deleted while this run wrote to it, and could not be saved ([Errno 2] No such file"

@@ -144,6 +144,7 @@ def test_a_full_disk(words: tuple[str, ...], size: int, place: Path) -> None:
     assert "cannot be" in said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", WRONG, ids=" ".join)
 def test_what_is_not_there_or_something_else(words: tuple[str, ...], place: Path) -> None:
     assert refused(place, words).startswith("tributary: ")

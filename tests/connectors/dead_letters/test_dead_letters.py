@@ -183,6 +183,7 @@ def test_an_envelope_is_set_aside_and_a_single_event_is_not(job: Job) -> None:
     assert letter.value() == whole
 
 
+@pytest.mark.long
 def test_what_is_sent_again_is_linked_to_its_rejection(job: Job) -> None:
     job.send(job.impressions, BAD)
     assert not any("resent_records" in read.tables for read in job.read(4))
@@ -213,6 +214,7 @@ def test_what_is_sent_again_is_as_it_was(job: Job) -> None:
     }
 
 
+@pytest.mark.long
 def test_a_list_has_no_content(job: Job) -> None:
     assert job.run("list") == (0, "no dead letters\n")
     job.send(job.impressions, BAD)
@@ -227,6 +229,7 @@ def test_a_list_has_no_content(job: Job) -> None:
     assert len(job.run("list", "--limit", "3")[1].splitlines()) == 5
 
 
+@pytest.mark.long
 def test_copies_that_a_crash_left_count_once(job: Job) -> None:
     job.send(job.impressions, BAD)
     reads = job.read(4)
@@ -238,6 +241,7 @@ def test_copies_that_a_crash_left_count_once(job: Job) -> None:
     assert job.run("replay")[1].startswith("4 dead letters")
 
 
+@pytest.mark.long
 def test_what_is_too_large_leaves_its_place(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dead_letters, "LETTER_BYTES_MAX", 99)
     job.send(job.impressions, [(b"k", b"x" * 90, [("name", b"12345")]), (b"k", b"x" * 90, [])])

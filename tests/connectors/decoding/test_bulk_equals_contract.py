@@ -34,6 +34,7 @@ def decoders(tmp_path_factory: pytest.TempPathFactory) -> BothDecoders:
     return BothDecoders(tmp_path_factory.mktemp("decoders"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("stream", STREAMS)
 def test_any_value_in_any_place(decoders: BothDecoders, stream: str) -> None:
     sound = DOCUMENTS[stream]

@@ -66,6 +66,7 @@ def test_what_waits_of_a_held_partition_has_an_end_and_nothing_is_lost(
         assert reader.given[events] == list(enumerate(documents))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("more", [0, 10])
 def test_a_partition_that_was_not_fetched_for_a_while_is_not_known_to_be_at_its_end(
     bootstrap_servers: str, more: int

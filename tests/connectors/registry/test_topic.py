@@ -228,6 +228,7 @@ def test_nobody_judges_while_there_may_be_news(registered: Registered) -> None:
     registered.catch_up(followed, NOW + 3 * REGISTRY_DELAY)
 
 
+@pytest.mark.long
 def test_what_is_safe_in_the_topic_is_known(registered: Registered) -> None:
     """What a broker answers to the question where the topic ends is not enough to say so."""
     heard, said = list[SourceMessage](), 0
