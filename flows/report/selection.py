@@ -13,6 +13,9 @@ from connectors.errors import OperatorError
 NAME_LETTERS_MAX: Final = 256
 """The longest advertiser_id or currency that is looked for."""
 
+DAY: Final = "day"
+"""The name of a column with days of UTC instead of instants."""
+
 
 class SelectionError(OperatorError):
     """A page is asked about something that cannot be; the message says what to do."""
@@ -37,7 +40,7 @@ class Selection:
             raise SelectionError(msg)
 
     def where(self, instant: str, *conditions: str) -> str:
-        """Return the WHERE clause for rows with an advertiser; `instant` is their time."""
+        """Return the WHERE clause for rows with an advertiser; `instant` is their time, or DAY."""
         return _where(*self._advertiser(), *self._days(instant), *conditions)
 
     def on_all_days(self) -> str:
@@ -54,9 +57,8 @@ class Selection:
 
     def _days(self, instant: str) -> tuple[str, ...]:
         bounds = ((">=", self.since), ("<", self.until))
-        return tuple(
-            f"{instant} {sign} timestamptz '{day} 00:00:00+00'" for sign, day in bounds if day
-        )
+        spelt = "date '{}'" if instant == DAY else "timestamptz '{} 00:00:00+00'"
+        return tuple(f"{instant} {sign} {spelt.format(day)}" for sign, day in bounds if day)
 
 
 def selected(

@@ -12,7 +12,7 @@ from flows.report.cells import Cell, amount, change, count, name, words
 from flows.report.labels import BASE, MODEL_RULES
 from flows.report.labels import MODELS as NAMES
 from flows.report.names import labels_of
-from flows.report.selection import Selection
+from flows.report.selection import DAY, Selection
 
 OTHERS: Final = [model for model in MODELS if model != BASE]
 
@@ -58,7 +58,7 @@ def _value(selection: Selection) -> str:
     sums = ", ".join(f"sum({model}_value) as {model}" for model in MODELS)
     return f"""
         select advertiser_id, campaign_id, currency, {sums}
-        from credits {selection.money("event_time")}
+        from credit_sums {selection.money(DAY)}
         group by advertiser_id, campaign_id, currency"""
 
 
@@ -66,7 +66,7 @@ def _conversions(selection: Selection) -> str:
     sums = ", ".join(f"sum({model}) as {model}" for model in MODELS)
     return f"""
         select advertiser_id, campaign_id, {sums}
-        from credits {selection.where("event_time")}
+        from credit_sums {selection.where(DAY)}
         group by advertiser_id, campaign_id"""
 
 

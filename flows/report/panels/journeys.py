@@ -2,9 +2,10 @@
 
 from typing import Final
 
-from flows.report.asking import Asker, Row
+from flows.report.asking import Answer, Asker, Row
 from flows.report.blocks import Found, Table
 from flows.report.cells import NOTHING, Cell, count, money, name, path, percent
+from flows.report.panels.recent import attributed_in_all, recent, scope
 from flows.report.selection import Selection
 
 MONIES_MAX: Final = 2
@@ -18,13 +19,8 @@ def journeys(ask: Asker) -> Found:
         _journeys(ask.selection),
         order="conversions desc, advertiser_id, campaigns",
     )
-    whole = found.rows[0]["in_total"] if found.rows else 0
     return Found(
-        answer=(
-            f"{found.in_all:,} different journeys led to {whole:,} conversions."
-            if found.rows
-            else "No journey has led to a conversion yet."
-        ),
+        answer=_answer(found),
         meaning=(
             "A journey is the campaigns of all touchpoints of a conversion, the earliest first. "
             "Journeys that did not end in a conversion are not kept yet, so nothing here says how "
@@ -34,12 +30,19 @@ def journeys(ask: Asker) -> Found:
     )
 
 
+def _answer(found: Answer) -> str:
+    if not found.rows:
+        return "No journey has led to a conversion yet."
+    first = found.rows[0]
+    whole = scope(first["in_total"], first["attributed_in_all"])
+    return f"{found.in_all:,} different journeys led to {whole}."
+
+
 def _journeys(selection: Selection) -> str:
-    where = selection.where("event_time")
     return f"""
         with paths as (
           select advertiser_id, conversion_id, list(campaign_id order by position) as campaigns
-          from credits {where} group by advertiser_id, conversion_id),
+          from credits {recent(selection)} group by advertiser_id, conversion_id),
         valued as (
           select paths.advertiser_id, campaigns, currency, count(*) as conversions,
             sum(value) as value, median(seconds_to_convert) as median_seconds,
@@ -50,7 +53,8 @@ def _journeys(selection: Selection) -> str:
           list({{value: value, currency: currency}} order by conversions desc)
             filter (value is not null) as monies,
           min(example) as example, arg_min(event_id, example) as event_id,
-          sum(sum(conversions)) over ()::bigint as in_total
+          sum(sum(conversions)) over ()::bigint as in_total,
+          {attributed_in_all(selection)} as attributed_in_all
         from valued group by advertiser_id, campaigns"""
 
 

@@ -6,6 +6,7 @@ from flows.report.asking import Asker, Row
 from flows.report.blocks import Block, Chart, Found, Note, Series, Table
 from flows.report.cells import count, name
 from flows.report.names import labels_of
+from flows.report.panels.recent import attributed_in_all, recent, scope
 from flows.report.selection import Selection
 
 
@@ -42,17 +43,19 @@ _TOUCHED: Final = "select distinct advertiser_id, conversion_id, campaign_id fro
 
 def _shared(selection: Selection) -> str:
     return f"""
-        with touched as ({_TOUCHED} {selection.where("event_time")}),
+        with touched as ({_TOUCHED} {recent(selection)}),
         sized as (
           select *, count(*) over (partition by conversion_id) as campaigns from touched)
         select advertiser_id, campaign_id, count(*) as conversions,
-          count(*) filter (campaigns > 1) as with_others
+          count(*) filter (campaigns > 1) as with_others,
+          (select count(distinct conversion_id) from touched) as seen,
+          {attributed_in_all(selection)} as attributed_in_all
         from sized group by advertiser_id, campaign_id"""
 
 
 def _pairs(selection: Selection) -> str:
     return f"""
-        with touched as ({_TOUCHED} {selection.where("event_time")})
+        with touched as ({_TOUCHED} {recent(selection)})
         select one.advertiser_id, one.campaign_id, other.campaign_id as other_campaign_id,
           count(*) as conversions
         from touched as one join touched as other using (advertiser_id, conversion_id)
@@ -66,7 +69,12 @@ def _answer(shared: list[Row]) -> str:
     touched = sum(row["conversions"] for row in shared)
     together = sum(row["with_others"] for row in shared)
     part = f"{together / touched:.0%}"
-    return f"Where the largest campaigns touch a conversion, others do too in {part} of the cases."
+    first = shared[0]
+    are_all = first["seen"] >= first["attributed_in_all"]
+    one = (
+        "a conversion" if are_all else f"one of {scope(first['seen'], first['attributed_in_all'])}"
+    )
+    return f"Where the largest campaigns touch {one}, others do too in {part} of the cases."
 
 
 def _shares(rows: list[Row], more: int) -> Chart:
