@@ -55,13 +55,12 @@ class HeldFile:
         self._copies = 0
         self._is_due = self._is_ending = False
 
-    def open(self, seq: int) -> None:
-        """Open the file after DuckDB has, as of its last commit; raises OSError."""
+    def open(self) -> None:
+        """Open the file after DuckDB has, before it is written to; raises OSError."""
         self._file = os.open(self.path, os.O_RDONLY)
-        self.note(seq)
 
     def note(self, seq: int) -> None:
-        """Note a commit, right after it."""
+        """Note the last commit, after each transaction."""
         with self._lock:
             self._seq, self._wal_bytes = seq, self._size_of_log()
 

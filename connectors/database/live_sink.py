@@ -81,10 +81,12 @@ class LiveDatabaseSink(FixedPartitionedSink[Rows, int]):
             opening.callback(connection.close)
             opening.callback(file.end)
             with writing(self.path):
-                opened = InPlace.of([self.path])  # first: the file may be removed at any moment
+                # First: the file may be removed at any moment.
+                opened = InPlace.of([self.path])
+                file.open()
                 take_back(connection, self.path, resume_state or 0)
                 record_start(connection, self.start)
-                file.open(resume_state or 0)
+                file.note(resume_state or 0)
                 writer = LiveWriter(self, connection, file, opened, resume_state or 0)
                 opening.callback(writer.copies.close)
             writer.readers = opening.enter_context(self.reading(connection, file))

@@ -80,5 +80,6 @@ def held(database: Path) -> Iterator[tuple[duckdb.DuckDBPyConnection, HeldFile]]
         connection = closing.enter_context(duckdb.connect(database))
         closing.callback(file.end)
         prepare(connection)
-        file.open(0)
+        file.open()
+        file.note(0)
         yield connection, file
