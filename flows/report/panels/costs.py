@@ -5,7 +5,7 @@ from flows.report.asking import Answer, Asker
 from flows.report.blocks import Found, Table
 from flows.report.cells import amount, count, name, ratio
 from flows.report.labels import BASE
-from flows.report.selection import Selection
+from flows.report.selection import DAY, Selection
 
 
 def costs(ask: Asker) -> Found:
@@ -40,10 +40,10 @@ def _costs(selection: Selection) -> str:
           from touchpoint_stats {selection.where("hour")} group by all),
         converted as (
           select advertiser_id, campaign_id, sum({BASE}) as conversions
-          from credits {selection.where("event_time")} group by all),
+          from credit_sums {selection.where(DAY)} group by all),
         earned as (
           select advertiser_id, campaign_id, currency, sum({BASE}_value) as value
-          from credits {selection.money("event_time")} group by all)
+          from credit_sums {selection.money(DAY)} group by all)
         select advertiser_id, campaign_id, currency, spend, impressions, clicks,
           coalesce(conversions, 0) as conversions, coalesce(value, 0) as value,
           spend / nullif(conversions, 0) as cost_per_conversion,
