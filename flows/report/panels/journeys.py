@@ -47,7 +47,7 @@ def _journeys(selection: Selection) -> str:
           select paths.advertiser_id, campaigns, currency, count(*) as conversions,
             sum(value) as value, median(seconds_to_convert) as median_seconds,
             min(conversion_id) as example, arg_min(event_id, conversion_id) as event_id
-          from paths join (from conversions {recent(selection)}) using (conversion_id)
+          from paths join conversions using (conversion_id)
           group by paths.advertiser_id, campaigns, currency)
         select advertiser_id, campaigns, sum(conversions)::bigint as conversions,
           list({{value: value, currency: currency}} order by conversions desc)
