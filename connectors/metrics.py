@@ -3,7 +3,6 @@
 The help text of a metric says what it is, the comment above it when to look at it. The metrics have
 their own registry, which `flows.monitoring.server` serves; counters start at 0 with the process. No
 label ever contains an identifier, and the program, not the data, bounds the number of label values.
-
 Steps and lanes count in the process that runs them; the sink's counts cover all processes.
 """
 
@@ -118,7 +117,7 @@ SETTLED: Final = _gauge(
 # The heartbeat: every epoch reaches the sink, whether or not it has rows. Alert on it.
 COMMIT_AGE: Final = _gauge("commit_age_seconds", "Seconds since an epoch reached the sink")
 
-# Does not change while nothing arrives; the age above is reset by every epoch.
+# Does not change while nothing arrives; every epoch resets the age above.
 LAST_COMMIT: Final = _gauge("last_commit_seconds", "Unix time of the last transaction")
 
 # Keeps pace with the `attributed` outcomes if conversions are published. Lagging: look at Kafka.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +11,9 @@ from attribution.columnar.frames import END, START
 from attribution.contract.times import FUTURE_TOLERANCE
 from attribution.decoded import (
     EVENTS,
-    REJECTIONS,
-    TESTS,
     ChunkPart,
     Decoded,
     LateRecords,
-    places,
 )
 from attribution.policy import Policy
 from attribution.registry import Registry
@@ -35,6 +31,7 @@ from connectors.decoding.events import read_events
 from connectors.decoding.impressions import read_impressions
 from connectors.decoding.lines import Lines
 from connectors.decoding.measurements import decode_measurements
+from connectors.decoding.refused_rows import rejections, test_events
 from connectors.decoding.source_rules import SourceRules
 
 
@@ -137,8 +134,8 @@ def arrange(nexts: Sequence[Next], chunk: Chunk) -> Decoded:
         offsets=offsets,
         rows=rows,
         keys=chunk.keys,
-        rejections=_rejections(decoder.stream, parts, offsets, chunk.refused, received_at),
-        tests=_batch([_timed(row, received_at) for row in chunk.tests], TESTS),
+        rejections=rejections(decoder.stream, parts, offsets, chunk.refused, received_at),
+        tests=test_events(chunk.tests, received_at),
         records=int(chunk.is_record.sum()),
     )
 
@@ -202,38 +199,6 @@ def _read_at(nexts: Sequence[Next]) -> Ints:
     """Return when each line was read: the recorded time, or else `read_at`."""
     noted = [np.minimum(each.read_times.read_at_of(each.offsets), each.read_at) for each in nexts]
     return np.concatenate(noted)
-
-
-def _rejections(
-    stream: str,
-    parts: Sequence[ChunkPart],
-    offsets: Ints,
-    refused: list[dict[str, Any]],
-    received_at: Ints,
-) -> pa.RecordBatch:
-    refused = sorted(refused, key=_place)
-    lines = np.array([row["line"] for row in refused], dtype=np.int64)
-    columns = {name: column.to_pylist() for name, column in places(parts, offsets, lines).items()}
-    rows = [
-        _timed(row, received_at)
-        | {"stream": stream}
-        | {name: column[at] for name, column in columns.items()}
-        for at, row in enumerate(refused)
-    ]
-    return _batch(rows, REJECTIONS)
-
-
-def _place(row: dict[str, Any]) -> tuple[int, int]:
-    return row["line"], row.get("source_index") or 0
-
-
-def _timed(row: dict[str, Any], received_at: Ints) -> dict[str, Any]:
-    at = int(received_at[row["line"]])
-    return row | {"received_at": None if at == START else at}
-
-
-def _batch(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
-    return pa.RecordBatch.from_pylist(rows, schema=schema)
 
 
 def _set(rows: pa.RecordBatch, name: str, column: Array) -> pa.RecordBatch:

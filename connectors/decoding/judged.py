@@ -3,9 +3,9 @@
 It handles only what the fast path cannot prove. `chunk.together` combines the rows of both paths.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import groupby
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,14 +21,21 @@ from attribution.contract.verdicts import (
     Envelope,
     EventRecord,
     ImpressionRecord,
-    ImpressionRejection,
     Refusal,
     Rejection,
 )
 from attribution.decoded import EVENTS, IMPRESSIONS, Keys
 from attribution.policy import Policy
-from attribution.vocabulary import KIND_CODES, WARNING_BITS, Code
 from connectors.decoding.chunk import ENVELOPES, or_start
+from connectors.decoding.judged_rows import (
+    accepted_row,
+    envelope_row,
+    in_columns,
+    keys_in_columns,
+    refused_impression,
+    refused_row,
+    unreadable,
+)
 from connectors.decoding.lines import Lines
 from connectors.duckdb_query import query
 
@@ -57,7 +64,7 @@ class _Judged:
                 continue
             document = read_document(self._lines[line])
             if isinstance(document, Unreadable):
-                self.refused.append(_unreadable(line, document.message))
+                self.refused.append(unreadable(line, document.message))
             else:
                 yield line, document
 
@@ -82,7 +89,7 @@ class JudgedEvents(_Judged):
             if isinstance(envelope, Refusal):
                 self._refuse(line, envelope)
                 continue
-            self._envelopes.append(_envelope_row(line, envelope))
+            self._envelopes.append(envelope_row(line, envelope))
             for index, event in enumerate(envelope.events):
                 self._judge_event(line, index, envelope, event)
 
@@ -118,24 +125,24 @@ class JudgedEvents(_Judged):
     def _judge_event(self, line: int, index: int, envelope: Envelope, event: object) -> None:
         verdict = judge_event(event, policy=self._policy)
         if isinstance(verdict, Rejection):
-            self.refused.append(_refused_row(line, index, envelope, verdict))
+            self.refused.append(refused_row(line, index, envelope, verdict))
         else:
             self._accepted.append((line, index, envelope, verdict))
 
     def envelopes(self) -> pa.RecordBatch:
         """Return a row per envelope that was not refused as a whole."""
-        return _in_columns(self._envelopes, ENVELOPES)
+        return in_columns(self._envelopes, ENVELOPES)
 
     def rows(self) -> tuple[pa.RecordBatch, Keys]:
         """Return the accepted events, with their keys."""
-        records = [_accepted_row(*accepted) for accepted in self._accepted]
-        rows = _in_columns(records, EVENTS)
+        records = [accepted_row(*accepted) for accepted in self._accepted]
+        rows = in_columns(records, EVENTS)
         # Both paths return JSON text as DuckDB formats it.
         if rows.num_rows:
             text = query("select json(custom_data) as text from input", rows)["text"]
             at = rows.schema.get_field_index("custom_data")
             rows = rows.set_column(at, EVENTS.field("custom_data"), text.cast(pa.string()))
-        return rows, _keys(record.match_keys for _, _, _, record in self._accepted)
+        return rows, keys_in_columns(record.match_keys for _, _, _, record in self._accepted)
 
 
 class JudgedImpressions(_Judged):
@@ -154,7 +161,7 @@ class JudgedImpressions(_Judged):
             if isinstance(verdict, ImpressionRecord):
                 self._accepted.append((line, verdict))
             else:
-                self.refused.append(_refused_impression(line, verdict))
+                self.refused.append(refused_impression(line, verdict))
 
     def rows(self) -> tuple[pa.RecordBatch, Keys]:
         """Return the accepted records, with their keys."""
@@ -167,8 +174,8 @@ class JudgedImpressions(_Judged):
             }
             for line, record in self._accepted
         ]
-        keys = _keys(record.match_keys for _, record in self._accepted)
-        return _in_columns(records, IMPRESSIONS), keys
+        keys = keys_in_columns(record.match_keys for _, record in self._accepted)
+        return in_columns(records, IMPRESSIONS), keys
 
 
 def _valid_envelope(text: bytes) -> Envelope:
@@ -178,83 +185,3 @@ def _valid_envelope(text: bytes) -> Envelope:
     envelope = judge_envelope(document)
     assert isinstance(envelope, Envelope), "the fast path accepted a refused envelope"
     return envelope
-
-
-def _unreadable(line: int, message: str) -> dict[str, Any]:
-    """Return the refusal of a document that cannot be read; it counts as one event."""
-    return {"line": line, "code": Code.INVALID_REQUEST, "message": message, "events": 1}
-
-
-def _envelope_row(line: int, envelope: Envelope) -> dict[str, Any]:
-    return {
-        "line": line,
-        "advertiser_id": envelope.advertiser_id,
-        "event_source_id": envelope.event_source_id,
-        "test_event_code": envelope.test_event_code,
-        "events": len(envelope.events),
-    }
-
-
-def _accepted_row(line: int, index: int, envelope: Envelope, record: EventRecord) -> dict[str, Any]:
-    return {field.name: getattr(record, field.name, None) for field in EVENTS} | {
-        "line": line,
-        "source_index": index,
-        "received_at": START,
-        "advertiser_id": envelope.advertiser_id,
-        "event_source_id": envelope.event_source_id,
-        "carries": sum(1 << KIND_CODES[kind] for kind in record.carries),
-        "warnings": sum(WARNING_BITS[warning] for warning in record.warnings),
-        "dropped": list(record.dropped) or None,
-    }
-
-
-def _refused_row(line: int, index: int, envelope: Envelope, verdict: Rejection) -> dict[str, Any]:
-    return _refusal(line, verdict) | {
-        "source_index": index,
-        "advertiser_id": envelope.advertiser_id,
-        "event_source_id": envelope.event_source_id,
-        "event_type": verdict.event_type,
-    }
-
-
-def _refused_impression(line: int, verdict: ImpressionRejection) -> dict[str, Any]:
-    return _refusal(line, verdict) | {"advertiser_id": verdict.advertiser_id}
-
-
-def _refusal(line: int, verdict: Rejection | ImpressionRejection) -> dict[str, Any]:
-    return {
-        "line": line,
-        "record_id": verdict.record_id,
-        "code": verdict.code,
-        "message": verdict.message,
-        "field": verdict.field,
-        "events": 1,
-    }
-
-
-def _in_columns(records: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
-    columns = [pa.array([record[field.name] for record in records], field.type) for field in schema]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _keys(records: Iterable[Iterable[tuple[str, str]]]) -> Keys:
-    """Return match keys in columns, as JSON text; the row is the record's number."""
-    spelled = [(row, *key) for row, keys in enumerate(records) for key in sorted(keys)]
-    kinds = np.array([KIND_CODES[kind] for _, kind, _ in spelled], dtype=np.uint8)
-    values = pa.array([value for _, _, value in spelled], pa.string())
-    if spelled:
-        values = query(_AS_JSON, pa.table({"kind": kinds, "value": values}))["key"]
-    return Keys(np.array([row for row, _, _ in spelled], dtype=np.int64), kinds, values)
-
-
-_AS_JSON: Final = f"""
-select case kind
-  when {KIND_CODES["click"]} then
-    to_json(replace(replace(split_part(value, ':', 1), '%3A', ':'), '%25', '%'))::varchar
-    || to_json(value[instr(value, ':') + 1:])::varchar
-  when {KIND_CODES["ip_ua"]} then
-    to_json(split_part(value, ' ', 1))::varchar || to_json(value[instr(value, ' ') + 1:])::varchar
-  else to_json(value)::varchar end as key
-from input
-"""
-"""Converts keys of the contract, in which a colon ends the type, and a blank the address."""
