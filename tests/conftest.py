@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from connectors.decoding import small_chunks
 from flows.process import tuning
 from tests.chaos.job import Job
 from tests.support.quick_schema import copied_schema
@@ -36,6 +37,14 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _schemas_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with copied_schema(tmp_path_factory.mktemp("schema")):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _chunks_take_the_fast_path() -> Iterator[None]:
+    """Chunks of tests are small, but what they test is the decoding of large ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(small_chunks, "SMALL_BYTES", {})
         yield
 
 

@@ -32,6 +32,7 @@ from connectors.decoding.impressions import read_impressions
 from connectors.decoding.lines import Lines
 from connectors.decoding.measurements import decode_measurements
 from connectors.decoding.refused_rows import rejections, test_events
+from connectors.decoding.small_chunks import is_small, judge_events, judge_impressions
 from connectors.decoding.source_rules import SourceRules
 
 
@@ -102,7 +103,10 @@ def read_chunk(nexts: Sequence[Next]) -> Chunk:
     """Read and judge lines, whatever arrived before them; any thread may do it in advance."""
     decoder = nexts[0].decoder
     lines = Lines.together([each.lines for each in nexts])
-    read = read_events if decoder.stream == "events" else read_impressions
+    if is_small(decoder.stream, lines):
+        read = judge_events if decoder.stream == "events" else judge_impressions
+    else:
+        read = read_events if decoder.stream == "events" else read_impressions
     return read(lines, policy=decoder.policy)
 
 
