@@ -10,7 +10,7 @@ from typing import Final
 
 import duckdb
 
-from connectors.database.commit import COUNTS, OVERLAPS
+from connectors.database.credit_sums import sum_up
 from connectors.database.schema import create
 
 ADVERTISERS: Final = 20
@@ -136,7 +136,5 @@ def write_large_result(path: Path, conversions: int) -> None:
         connection.execute("select setseed(0.5)")
         for step in (_MACROS, _CONVERSIONS, _CREDITS, _PROVISIONAL, _DELTAS):
             connection.execute(step.format(conversions=conversions, advertisers=ADVERTISERS))
-        connection.execute("create temp view batch as from credits_final")
-        for counts in (COUNTS, OVERLAPS):
-            connection.execute(counts["credits_final"].replace("$seq", "1"))
+        sum_up(connection, until=conversions)
         connection.execute("checkpoint")

@@ -12,7 +12,6 @@ import duckdb
 import pyarrow as pa
 
 from attribution.columnar.frames import END, START, Rows
-from attribution.vocabulary import MODELS
 
 SOURCES: Final = "event_sources"
 """A source's valid rows are those of the last commit with any; they are all of its versions."""
@@ -53,9 +52,8 @@ class Commit:
         for name, rows in tables.items():
             if name not in COUNTED_ONLY:
                 self._execute(f"insert into {name} by name select *, $seq as seq from batch", rows)
-            for counts in (COUNTS, OVERLAPS):
-                if name in counts:
-                    self._execute(counts[name], rows)
+            if name in COUNTS:
+                self._execute(COUNTS[name], rows)
 
     def note(self, records: int, *, watermark: int, settled: int, now: int | None = None) -> None:
         """Add the row of the transaction itself; START and END are not instants and become NULL.
@@ -108,11 +106,6 @@ def _histogram(names: str) -> str:
 _DROPPED = r"list_transform(dropped, lambda field: regexp_replace(field, '\[\d+\]', '', 'g'))"
 """Without list indexes, because dropped fields are counted by name."""
 
-EARNED: Final = ", ".join(
-    f"sum({model}) as {model}, sum({model}_value) as {model}_value" for model in MODELS
-)
-"""SQL that adds up credits, or sums of credits."""
-
 COUNTS: Final = {
     "received": "insert into match_deltas by name select *, $seq as seq from batch",
     "rejections": f"""
@@ -145,11 +138,6 @@ select {_BY},
   sum(match_quality::decimal(13,12)) as quality_sum,
   count(*) filter (is_limited) as limited, $seq as seq
 from batch group by all""",
-    "credits_final": f"""
-insert into credit_deltas by name
-select advertiser_id, campaign_id, media_buy_id, package_id, creative_id,
-  utc_day(event_time) as day, currency, {EARNED}, $seq as seq
-from batch group by all""",
     "touchpoint_deltas": """
 insert into touchpoint_deltas by name
 select advertiser_id, campaign_id, media_buy_id, package_id, creative_id, type, hour,
@@ -161,20 +149,3 @@ insert into read_offsets by name
 select stream, source_partition, max(next_offset) as next_offset, $seq as seq
 from batch group by all""",
 }
-"""What is counted of the rows of a table."""
-
-OVERLAPS: Final = {
-    "credits_final": """
-insert into overlap_deltas by name
-with touched as materialized (
-  select advertiser_id, conversion_id, campaign_id, bool_or(last_touch > 0) as has_won
-  from batch group by all)
-select advertiser_id, campaign_id, campaign_id as other_campaign_id, count(*) as conversions,
-  count(*) filter (has_won) as won, $seq as seq
-from touched group by all
-union all
-select one.advertiser_id, one.campaign_id, other.campaign_id, count(*), 0, $seq
-from touched as one join touched as other using (conversion_id)
-where one.campaign_id < other.campaign_id group by all"""
-}
-"""What is counted of the same rows besides."""

@@ -2,7 +2,7 @@
 
 Each commit adds rows of temporary use: provisional rows until the final ones exist, deltas and
 positions until they are summed up. Every `UPKEEP_COMMITS` commits they are deleted or merged, in
-the transaction of that commit.
+the transaction of that commit. Credits are summed up more often, for the views that read the sums.
 
 Only rows of commits that no restart can undo are changed, and their replacements carry the number
 of the last such commit: a restart deletes the rows above the commit it resumes from, and the
@@ -15,10 +15,13 @@ from typing import Final
 
 import duckdb
 
-from connectors.database.commit import EARNED
+from connectors.database.credit_sums import EARNED, sum_up
 
 UPKEEP_COMMITS: Final = 256
 """Commits between two compactions, about a minute."""
+
+SUMMED_COMMITS: Final = 16
+"""Commits between two sums of credits: some hundred credits take no longer than a few."""
 
 REACH_MAX: Final = 1024
 """Compactions that a merge reaches back at most, about a day; later hours are counted later."""
@@ -78,6 +81,9 @@ class Compaction:
     def run(self, seq: int) -> None:
         """Compact if it is due in commit `seq`, within its transaction."""
         count, rest = divmod(seq, UPKEEP_COMMITS)
+        # Before a merge, too: merged sums count as sums of all commits until then.
+        if rest == 0 or seq % SUMMED_COMMITS == 0:
+            sum_up(self.connection, until=seq - 1)
         if rest == 0:
             self.prune(until=seq - 1)
             # The lowest bit: every second merge reaches twice as far, every fourth four times, ...

@@ -137,13 +137,13 @@ create table credit_deltas (
   time_decay decimal(38,9), position_based decimal(38,9),
   last_touch_value decimal(38,6), first_touch_value decimal(38,6), linear_value decimal(38,6),
   time_decay_value decimal(38,6), position_based_value decimal(38,6), seq bigint);
-comment on table credit_deltas is 'Sums of credits_final per ad, day and currency, to be added up. Read the view credit_sums';
+comment on table credit_deltas is 'Sums of credits_final per ad, day and currency, up to the commit of the highest seq. Read the view credit_sums';
 comment on column credit_deltas.day is 'Day of the event in UTC';
 
 create table overlap_deltas (
   advertiser_id varchar, campaign_id varchar, other_campaign_id varchar, conversions bigint,
   won bigint, seq bigint);
-comment on table overlap_deltas is 'Counts of settled conversions by the campaigns in their paths, to be added up. Read the view campaign_overlap';
+comment on table overlap_deltas is 'Counts of settled conversions by the campaigns in their paths, up to the commit of the highest seq. Read the view campaign_overlap';
 comment on column overlap_deltas.other_campaign_id is 'Another campaign in the same paths, later in alphabetical order; or the campaign itself';
 comment on column overlap_deltas.conversions is 'Conversions with a touchpoint of both';
 comment on column overlap_deltas.won is 'Those whose winner, under last_touch, is of campaign_id; counted where both are the same';
@@ -388,13 +388,17 @@ comment on view conservation is 'Every event received ends in one outcome, per s
 comment on column conservation.in_flight is 'Received, outcome not yet known; 0 after a replay';
 
 create view credit_sums as
+with others as (
+  from credits_final where seq > (select coalesce(max(seq), 0) from credit_deltas)
+  union all by name
+  select * exclude (is_final) from credits where not is_final)
 from credit_deltas
 union all by name
 select advertiser_id, campaign_id, media_buy_id, package_id, creative_id,
   utc_day(event_time) as day, currency, last_touch, first_touch, linear, time_decay,
   position_based, last_touch_value, first_touch_value, linear_value, time_decay_value,
   position_based_value, seq
-from credits where not is_final;
+from others;
 comment on view credit_sums is 'What ads earned per day and currency, in rows to be added up: the same sums as over credits, from far fewer rows';
 comment on column credit_sums.day is 'Day of the event in UTC';
 
@@ -440,9 +444,13 @@ comment on column credit_sums_by_model.share is 'Shares of conversions, added up
 comment on column credit_sums_by_model.attributed_value is 'Money earned, in currency, added up; NULL without a value';
 
 create view campaign_overlap as
-with touched as (
+with others as (
+  from credits_final where seq > (select coalesce(max(seq), 0) from overlap_deltas)
+  union all by name
+  select * exclude (is_final) from credits where not is_final),
+touched as (
   select advertiser_id, conversion_id, campaign_id, bool_or(last_touch > 0) as has_won
-  from credits where not is_final group by all),
+  from others group by all),
 parts as (
   select advertiser_id, campaign_id, other_campaign_id, conversions, won from overlap_deltas
   union all

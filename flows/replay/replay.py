@@ -14,7 +14,8 @@ from bytewax.outputs import Sink
 from bytewax.run import cli_main
 
 from attribution.registry import Registry
-from connectors.database.ownership import writing
+from connectors.database.credit_sums import sum_up
+from connectors.database.ownership import last_seq, writing
 from connectors.database.replay_file import REPLAY_AGAIN, result_file
 from connectors.database.replay_sink import DatabaseSink
 from connectors.database.runs import record_run
@@ -148,3 +149,5 @@ def replay(job: ReplayOptions) -> None:
         )
         if failures:
             raise failures[0]
+        with writing(job.database, REPLAY_AGAIN):
+            sum_up(connection, until=last_seq(connection))

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from attribution.policy import Policy
 from connectors.database import schema
-from connectors.database.commit import COUNTS, OVERLAPS
+from connectors.database.credit_sums import sum_up
 from connectors.verify.expected import compute_expected, create_log
 
 Row: TypeAlias = dict[str, Any]
@@ -205,16 +205,8 @@ def write_result(
         _copy(connection, "expected_match_stats", "match_deltas")
         _copy(connection, "expected_touchpoint_stats", "touchpoint_deltas")
     with duckdb.connect(path) as connection:
-        count_credits(connection)
+        sum_up(connection, until=1)
     return path
-
-
-def count_credits(connection: duckdb.DuckDBPyConnection) -> None:
-    """Count the final credits of a result, as the commits of a job do."""
-    connection.execute("create temp view batch as from credits_final")
-    for counts in (COUNTS, OVERLAPS):
-        connection.execute(counts["credits_final"].replace("$seq", "1"))
-    connection.execute("drop view batch")
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, source: str, table: str) -> None:

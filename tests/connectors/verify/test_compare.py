@@ -204,7 +204,7 @@ def test_shares_that_do_not_add_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "table"),
     [
-        ("delete from result.credit_deltas", "credit_sums"),
+        ("update result.credit_deltas set seq = 0", "credit_sums"),
         ("update result.credit_deltas set day = day + 1", "credit_sums"),
         ("update result.credit_deltas set linear_value = 0", "credit_sums"),
         ("insert into result.overlap_deltas from result.overlap_deltas", "campaign_overlap"),
