@@ -29,6 +29,10 @@ COPIES_MAX: Final = 4
 COPY_SECONDS_MAX: Final = 600.0
 """How long a copy may take: so long may the write-ahead log grow."""
 
+HELD_BYTES_MAX: Final = 512 << 20
+"""Size of the write-ahead log at which a checkpoint waits for copies no longer, and they fail.
+DuckDB would make one by itself at `file.CHECKPOINT_THRESHOLD`, in the middle of a copy."""
+
 
 class NoCopyError(DatabaseError):
     """No copy can be made now, or the one that was being made cannot be completed."""
@@ -53,6 +57,7 @@ class HeldFile:
         self._lock = Lock()
         self._seq, self._wal_bytes = 0, 0
         self._copies = 0
+        self._checkpoints = 0
         self._is_due = self._is_ending = False
 
     def open(self) -> None:
@@ -68,7 +73,8 @@ class HeldFile:
     def checkpointing(self) -> Iterator[bool]:
         """Yield whether the result may be checkpointed within the block."""
         with self._lock:
-            self._is_due = self._copies > 0
+            self._is_due = self._copies > 0 and self._size_of_log() < HELD_BYTES_MAX
+            self._checkpoints += not self._is_due
             yield not self._is_due
             if not self._is_due:
                 self._wal_bytes = self._size_of_log()
@@ -82,8 +88,9 @@ class HeldFile:
                 raise NoCopyError(msg)
             self._copies += 1
             of = Committed(self._seq, os.fstat(self._file).st_size, self._wal_bytes)
+            copy = Copy(self, of, self._checkpoints)
         try:
-            yield Copy(self, of)
+            yield copy
         finally:
             with self._lock:
                 self._copies -= 1
@@ -98,11 +105,11 @@ class HeldFile:
         if self._file != NOT_OPEN:
             os.close(self._file)
 
-    def read(self, file: int | None, size: int, offset: int) -> bytes:
+    def read(self, copy: "Copy", file: int | None, size: int, offset: int) -> bytes:
         """Return a piece of an open file, by default of the result; raises NoCopyError."""
         with self._lock:
-            if self._is_ending:
-                msg = f"the job that writes {self.path} is ending; ask again"
+            if self._is_ending or copy.checkpoints != self._checkpoints:
+                msg = f"{self.path} changes, so the copy is not completed; ask again"
                 raise NoCopyError(msg)
             return os.pread(self._file if file is None else file, size, offset)
 
@@ -114,10 +121,14 @@ class HeldFile:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A copy that is being made: `of` which state, and its content in pieces."""
+    """A copy that is being made: `of` which state, and its content in pieces.
+
+    It holds until the next of the `checkpoints`.
+    """
 
     held: HeldFile
     of: Committed
+    checkpoints: int
     _begun: float = field(default_factory=time.monotonic)
 
     def file(self) -> Iterator[bytes]:
@@ -133,7 +144,7 @@ class Copy:
     def _pieces(self, file: int | None, size: int) -> Iterator[bytes]:
         at = 0
         while at < size:
-            piece = self.held.read(file, min(size - at, PIECE_BYTES), at)
+            piece = self.held.read(self, file, min(size - at, PIECE_BYTES), at)
             if not piece or time.monotonic() - self._begun > COPY_SECONDS_MAX:
                 msg = f"the copy of {self.held.path} was not completed; ask again"
                 raise NoCopyError(msg)

@@ -81,7 +81,7 @@ def test_more_copies_than_the_limit_are_refused(
         pass
 
 
-@pytest.mark.parametrize("what", ["the end", "the time limit"])
+@pytest.mark.parametrize("what", ["the end", "the time limit", "a checkpoint"])
 def test_a_copy_that_cannot_be_completed_is_an_error(
     opened: tuple[duckdb.DuckDBPyConnection, HeldFile], monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
@@ -93,6 +93,9 @@ def test_a_copy_that_cannot_be_completed_is_an_error(
         next(pieces)
         if what == "the end":
             file.end()
+        elif what == "a checkpoint":
+            monkeypatch.setattr(held_file, "HELD_BYTES_MAX", 0)
+            assert checkpoint(connection, file)
         else:
             monkeypatch.setattr(held_file, "COPY_SECONDS_MAX", 0)
         with pytest.raises(NoCopyError, match="ask again"):

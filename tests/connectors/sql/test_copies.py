@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from connectors.database import held_file
-from connectors.database.held_file import HeldFile
+from connectors.database.held_file import Copy, HeldFile
 from connectors.sql import copies
 from connectors.sql.copies import file_to_open
 from connectors.sql.errors import LostJobError, QueryError
@@ -42,8 +42,8 @@ def test_a_copy_that_ends_early_is_no_copy(
     monkeypatch.setattr(held_file, "PIECE_BYTES", 4096)
     read = HeldFile.read
 
-    def cut(self: HeldFile, file: int | None, size: int, offset: int) -> bytes:
-        return b"" if offset else read(self, file, size, offset)
+    def cut(self: HeldFile, copy: Copy, file: int | None, size: int, offset: int) -> bytes:
+        return b"" if offset else read(self, copy, file, size, offset)
 
     monkeypatch.setattr(HeldFile, "read", cut)
     monkeypatch.setattr(copies, "START_SECONDS", 0)
