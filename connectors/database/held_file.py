@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Final
 
 from connectors.database.file import DatabaseError, wal_of
+from connectors.database.in_place import found_at, handles
 
 NOT_OPEN: Final = -1
 
@@ -80,10 +81,14 @@ class HeldFile:
                 self._wal_bytes = self._size_of_log()
 
     @contextmanager
-    def copying(self) -> Iterator["Copy"]:
-        """Yield a copy of the last commit, to be read within the block; raises NoCopyError."""
+    def copying(self, *, is_last: bool = False) -> Iterator["Copy"]:
+        """Yield a copy of the last commit, to be read within the block; raises NoCopyError.
+
+        With `is_last` there will be no more checkpoints, so nothing has to wait.
+        """
         with self._lock:
-            if self._is_ending or self._is_due or self._copies >= COPIES_MAX:
+            is_busy = self._is_due or self._copies >= COPIES_MAX
+            if self._is_ending or (is_busy and not is_last):
                 msg = f"{self.path} cannot be copied at this moment; ask again"
                 raise NoCopyError(msg)
             self._copies += 1
@@ -101,9 +106,17 @@ class HeldFile:
             self._is_ending = True
 
     def close(self) -> None:
-        """Close the file, after DuckDB has closed it."""
-        if self._file != NOT_OPEN:
+        """Close the file, after DuckDB has closed it.
+
+        DuckDB keeps it open while an answer is being sent, say to a client that has stopped
+        reading; then it stays open until the process ends.
+        """
+        if self._file != NOT_OPEN and not self._is_open_elsewhere():
             os.close(self._file)
+
+    def _is_open_elsewhere(self) -> bool:
+        opened = found_at(Path(f"/proc/self/fd/{self._file}"))
+        return sum(each.identity == opened for each in handles()) > 1
 
     def read(self, copy: "Copy", file: int | None, size: int, offset: int) -> bytes:
         """Return a piece of an open file, by default of the result; raises NoCopyError."""

@@ -105,16 +105,18 @@ class PublishedCopies:
         if self._thread is not None:
             self._thread.join()
         if self._to and self._seq not in {None, self._published}:
-            self._publish(self._to)
+            self._publish(self._to, is_last=True)
 
-    def _publish(self, to: Publication) -> None:
+    def _publish(self, to: Publication, *, is_last: bool = False) -> None:
         """Publish the last commit; a failure is reported, and the job goes on."""
         try:
-            with self._result.copying() as copy:
+            with self._result.copying(is_last=is_last) as copy:
                 unfinished = _copied(copy, to)
             _complete(unfinished, to.copy_of(copy.of.seq))
             _link(to.copy_of(copy.of.seq), to)
-        except (OSError, duckdb.Error, NoCopyError) as error:
+        except NoCopyError:
+            self._due_at = 0.0  # a checkpoint comes first
+        except (OSError, duckdb.Error) as error:
             metrics.COPIES.labels("failed").inc()
             LOG.warning("no copy published", path=str(to.link), reason=str(error).splitlines()[0])
         else:
@@ -139,6 +141,8 @@ def _complete(unfinished: Path, path: Path) -> None:
             prepare(connection)
             connection.execute(f"set memory_limit = '{MEMORY}'")
             connection.execute("checkpoint")
+        with unfinished.open("rb") as file:  # where there was no log, nothing was written
+            os.fsync(file.fileno())
         reach("copy.before_rename")
         unfinished.rename(path)
 

@@ -1,5 +1,7 @@
 """Fetches a copy of a result from the job that writes it, for commands that need the file."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Final
@@ -40,18 +42,28 @@ def _fetched(job: Announcement, path: Path) -> Path:
 
 
 def _write(path: Path, response: HTTPResponse, size: int) -> None:
-    with path.open("wb") as file:
+    with _naming_the_folder(path):
+        file = path.open("wb", buffering=0)
+    with file:
         while size:
             piece = response.read(min(size, PIECE_BYTES))
             if not piece:
                 msg = "the job has ended its copy early; ask again"
                 raise LostJobError(msg)
-            try:
-                file.write(piece)
-            except OSError as error:
-                msg = (
-                    f"a copy of the result does not fit into {path.parent}: {error.strerror}; name "
-                    "a folder with more room in TMPDIR"
-                )
-                raise QueryError(msg) from error
             size -= len(piece)
+            with _naming_the_folder(path):
+                while piece:
+                    piece = piece[file.write(piece) :]
+
+
+@contextmanager
+def _naming_the_folder(path: Path) -> Iterator[None]:
+    """Turn errors of the disk into QueryError."""
+    try:
+        yield
+    except OSError as error:
+        msg = (
+            f"a copy of the result does not fit into {path.parent}: {error.strerror}; name a "
+            "folder with more room in TMPDIR"
+        )
+        raise QueryError(msg) from error

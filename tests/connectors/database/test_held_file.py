@@ -1,5 +1,7 @@
 """Copying the file of a result beside its writer: one commit each, bounded, never in its way."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -100,3 +102,16 @@ def test_a_copy_that_cannot_be_completed_is_an_error(
             monkeypatch.setattr(held_file, "COPY_SECONDS_MAX", 0)
         with pytest.raises(NoCopyError, match="ask again"):
             next(pieces)
+
+
+def test_the_lock_stays_while_an_answer_is_being_read(tmp_path: Path) -> None:
+    path = tmp_path / "result.duckdb"
+    create_database(path, overwrite=False).close()
+    program = f"import duckdb; duckdb.connect({str(path)!r})"
+    with held(path) as (connection, file):
+        commit(connection, file, 1)
+        answer = connection.cursor().execute("from range(10_000_000)").to_arrow_reader()
+        assert answer.read_next_batch().num_rows > 0
+    tried = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert b"Could not set lock on file" in tried.stderr
+    answer.close()

@@ -116,6 +116,19 @@ def test_the_end_publishes_the_last_commit(written: Written) -> None:
     assert commits(written.link) == [1, 2]
 
 
+def test_the_end_publishes_the_last_commit_whatever_waits(written: Written) -> None:
+    published = copies(written)
+    with written.file.copying():
+        written.commit()
+        assert not written.checkpoint()
+        published.look(written.seq)  # refused: a checkpoint is due
+        while published.is_copying:
+            pass
+        assert not written.link.exists()
+        published.close()
+    assert commits(written.link) == [1]
+
+
 def test_a_failure_is_reported_and_the_next_copy_succeeds(written: Written) -> None:
     published = copies(written)
     in_the_way = written.link.parent / "copy.1.duckdb.tmp"

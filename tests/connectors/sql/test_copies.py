@@ -61,7 +61,9 @@ def test_a_copy_is_refused_while_others_are_made(
     assert file_to_open(live.database, tmp_path).exists()
 
 
-def test_a_copy_that_does_not_fit_names_the_folder(live: Live, tmp_path: Path) -> None:
-    (tmp_path / copies.COPY).symlink_to("/dev/full")
+@pytest.mark.parametrize("name", [copies.COPY, f"{copies.COPY}.wal"])
+def test_a_copy_that_does_not_fit_names_the_folder(live: Live, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).symlink_to("/dev/full")
+    live.commit()
     with pytest.raises(QueryError, match=r"does not fit into .*TMPDIR"):
         file_to_open(live.database, tmp_path)
