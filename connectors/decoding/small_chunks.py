@@ -1,7 +1,8 @@
-"""Small chunks, which the contract judges whole: the fast path takes 20 ms, however short they are.
+"""Small chunks, which the contract judges whole: the fast path costs much however short they are.
 
-A chunk of a live run is small unless the load is high. The contract takes some 10 us for an event
-and 70 us for an impression, so it is faster up to a few hundred of them.
+A chunk of a live run is small unless the load is high. Three documents of events take the fast path
+10 ms and the contract 0.5; 150 impressions take 18 and 9. From a few hundred records on a live run
+gains nothing measurable, and a loop over records in Python would keep other threads from running.
 """
 
 from typing import Final
@@ -14,7 +15,7 @@ from connectors.decoding.judged import JudgedEvents, JudgedImpressions
 from connectors.decoding.lines import Lines
 
 SMALL_BYTES: Final = {"events": 256 << 10, "impressions": 64 << 10}
-"""Size up to which a chunk of a stream is small: half of the size at which both ways cost alike."""
+"""Size up to which a chunk of a stream is small: some hundred records, judged within 10 ms."""
 
 
 def is_small(stream: str, lines: Lines) -> bool:

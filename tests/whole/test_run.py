@@ -36,6 +36,7 @@ DRAIN_SECONDS_MAX = 10.0
 """A drain is an epoch and the end of some processes: a second, or some on a busy machine."""
 
 
+@pytest.mark.long
 def test_a_drain_commits_what_was_read_and_the_next_start_goes_on(job: Job) -> None:
     """One state goes from shape to shape."""
     for at, (options, signum) in enumerate(ENDS):

@@ -62,6 +62,7 @@ def _made_anew(folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_a_reader_that_goes_away_is_no_error(words: tuple[str, ...], folder: Path) -> None:
     assert flows(*words, folder=folder, to="| true") == (0, "")
@@ -72,6 +73,7 @@ def test_output_that_cannot_be_written_is_told(words: tuple[str, ...], folder: P
     assert flows(*words, folder=folder, to=">/dev/full") == (2, f"{FULL}\n")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("words", COMMANDS[1:4:2], ids=" ".join)
 def test_output_that_is_closed(words: tuple[str, ...], folder: Path) -> None:
     assert flows(*words, folder=folder, to=">&-") == (0, "")
