@@ -1,8 +1,7 @@
 """Recognises placeholders: values that producers send for an identifier they do not have.
 
 A placeholder would match unrelated people with each other. One pattern is built from the lists in
-the vocabulary, in syntax that Python and Arrow interpret alike: the contract applies it to single
-values, `placeholder_columns` to whole columns.
+the vocabulary.
 """
 
 import re
@@ -30,11 +29,11 @@ _ADDRESSES: Final = (r"127(?:\.[0-9]{1,3}){3}", r"255\.255\.255\.255", "::1?")
 
 
 def _any_case(text: str) -> str:
-    # Not a flag: libraries fold case differently (one treats the Kelvin sign as a k).
+    # Not a flag, which would treat the Kelvin sign as a k.
     return "".join(f"[{c}{c.upper()}]" if c.isalpha() else re.escape(c) for c in text)
 
 
-PATTERN: Final = (
+_WHOLE: Final = re.compile(
     f"[{BLANKS}]*(?:"
     + "|".join(
         [
@@ -47,9 +46,7 @@ PATTERN: Final = (
     )
     + f")[{BLANKS}]*"
 )
-"""The regular expression that a whole placeholder matches."""
-
-_WHOLE: Final = re.compile(PATTERN)
+"""What a whole placeholder matches."""
 
 
 def is_placeholder(value: str) -> bool:
